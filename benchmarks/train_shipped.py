@@ -1,0 +1,119 @@
+"""Train the shipped model on the measurements, and estimate its accuracy on rows it has not seen.
+
+    python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
+
+Five networks, each trained without one fold (whole groups of sequences that share a 24-mer), predict the rows of
+that fold: the figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone.
+The shipped network is then trained on every row by the same recipe. Every training keeps a checkpoint after each
+epoch; run the command again and it continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import ribocast
+from ribocast.bundle import LEARNING_NAME, PRETRAINED, RUNNING_NAME, Figure, write_bundle
+from ribocast.learn import fit
+from ribocast.learn.assays import ASSAYS, load_measurements
+from ribocast.learn.fitting import figure, judge
+from ribocast.learn.models import architecture
+from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
+from ribocast.predictor import Predictor
+
+FOLDS, SEED, MODEL = 5, 1, "framed"
+HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {SEED}"
+WELL_MEASURED_READS = 620
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with NAME.csv.gz of every library")
+    parser.add_argument("--work", type=Path, default=Path("shipped-run"), help="checkpoints and fold models")
+    parser.add_argument("--output", type=Path, default=PRETRAINED / "default", help="where the bundle goes")
+    parser.add_argument("--json", type=Path, help="write the table here too")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    rows = load_measurements(options.data)
+    fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=SEED)
+    out_of_fold = np.empty(len(rows))
+    for number in range(FOLDS):
+        model = train(rows[fold != number], options.work / f"fold-{number}")
+        out_of_fold[fold == number] = predict_own(model, rows[fold == number])
+    figures = [*subset_figures(rows, out_of_fold), variant_figure(options.data, rows, out_of_fold)]
+    print_table(figures)
+    whole = train(rows, options.work / "all")
+    card = judge(whole.card, rows, out_of_fold, HOW).model_copy(
+        update={"name": "default", "default_assay": "egfp_random50", "figures": tuple(figures)}
+    )
+    contents = {name: (whole.bundle.folder / name).read_bytes() for name in (RUNNING_NAME, LEARNING_NAME)}
+    write_bundle(options.output, card, contents)
+    print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
+    if options.json:
+        options.json.write_text(json.dumps([entry.model_dump() for entry in figures], indent=2) + "\n")
+
+
+def train(rows: pd.DataFrame, folder: Path) -> Predictor:
+    """Train on all rows given, or continue; the last epoch is kept, so nothing was chosen on other rows."""
+    print(f"{folder}: {len(rows):,} rows", file=sys.stderr, flush=True)
+    fit(
+        rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=architecture(MODEL).recipe,
+        held_out=0.0, seed=SEED, resume=True, say=lambda line: print(line, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    return ribocast.load(folder)
+
+
+def predict_own(model: Predictor, rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Predict each row on its own assay's scale."""
+    predicted = np.empty(len(rows))
+    for name in rows["assay"].unique():
+        mine = (rows["assay"] == name).to_numpy()
+        predicted[mine] = model.mrl(rows.loc[mine, "seq"].tolist(), assay=name)
+    return predicted
+
+
+def subset_figures(rows: pd.DataFrame, predicted: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Figure]:
+    """Score each library whole, and the parts of it that publications report."""
+    test, human = rows["published_split"] == "test", rows["origin"] == "human"
+    parts = {
+        "egfp_random50": {"all": True, "published test rows": test},
+        "egfp_human50": {"all": True, "rows with most reads": test, "other rows (fewer reads)": ~test},
+        "egfp_varying25to100": {"all": True, "random": ~human, "human, rows with most reads": human & test},
+        "egfp_random50_m1psi": {"all": True},
+    }
+    figures = []
+    for assay, subsets in parts.items():
+        for subset, mask in subsets.items():
+            mine = ((rows["assay"] == assay) & mask).to_numpy()
+            figures.append(figure(assay, subset, HOW, rows["mrl"].to_numpy()[mine], predicted[mine]))
+    return figures
+
+
+def variant_figure(data: Path, rows: pd.DataFrame, predicted: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Figure:
+    """Score log2 fold changes of single-nucleotide variants; reference and variant are never in different folds."""
+    pairs = pd.read_csv(data / "egfp_human50_snv_pairs.csv.gz").query("alt_reads >= @WELL_MEASURED_READS")
+    human = (rows["assay"] == "egfp_human50").to_numpy()
+    load = dict(zip(rows.loc[human, "seq"], predicted[human], strict=True))
+    change = np.log2(pairs["alt_seq"].map(load) / pairs["ref_seq"].map(load)).to_numpy()
+    subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
+    return figure("egfp_human50", subset, HOW, pairs["log2_fold_change"].to_numpy(), change)
+
+
+def print_table(figures: list[Figure]) -> None:
+    """Print the figures."""
+    print(f"{'assay':<22}{'rows of':<46}{'n':>7}{'r²':>8}   95 % interval")
+    for entry in figures:
+        low, high = entry.pearson_r2_ci95 or (float("nan"), float("nan"))
+        print(f"{entry.assay:<22}{entry.subset:<46}{entry.rows:>7,}{entry.pearson_r2:>8.3f}   {low:.3f} to {high:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""ribocast: from a 5′ UTR to how well its mRNA is translated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ribocast.errors import RibocastError
+    from ribocast.predictor import Predictor, load
+
+__version__ = "0.1.0"
+__all__ = ["Predictor", "RibocastError", "__version__", "load"]
+
+_HOMES = {"load": "ribocast.predictor", "Predictor": "ribocast.predictor", "RibocastError": "ribocast.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    # Nothing heavy is imported before it is used: `import ribocast` stays instant.
+    import importlib
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name == "learn":
+        return importlib.import_module("ribocast.learn")
+    raise AttributeError(f"module 'ribocast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "learn"]

@@ -1,0 +1,267 @@
+"""A trained model on disk: a folder with ``model.json``, ``model.onnx`` and ``model.safetensors``.
+
+``model.json`` says everything needed to use the model; the two others are its running and its learning form.
+Nothing here executes what a folder holds: no pickle, sizes and hashes are checked before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ribocast.construct import Construct
+from ribocast.errors import RibocastError
+
+FORMAT_VERSION = 1
+CARD_NAME = "model.json"
+RUNNING_NAME = "model.onnx"
+LEARNING_NAME = "model.safetensors"
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "default"
+
+
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Interval(_Card):
+    """What was missed on rows the model had not seen, by predicted load.
+
+    With `b` the number of `edges` at or below a prediction, 90 % of the unseen rows lay between
+    ``prediction - below[b]`` and ``prediction + above[b]`` (split-conformal, one bin an interval of predictions).
+    """
+
+    coverage: float = Field(gt=0, lt=1)
+    edges: tuple[float, ...]
+    below: tuple[float, ...]
+    above: tuple[float, ...]
+    rows: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Interval:
+        if len(self.below) != len(self.edges) + 1 or len(self.above) != len(self.below):
+            raise ValueError("below and above must each have one number more than edges")
+        if list(self.edges) != sorted(self.edges):
+            raise ValueError("edges must rise")
+        return self
+
+
+class AssayCard(_Card):
+    """One library or condition that a model knows.
+
+    `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
+    ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
+    """
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    before: str
+    after: str
+    min_length: int = Field(ge=1)
+    max_length: int = Field(ge=1)
+    label_mean: float
+    label_scale: float = Field(gt=0)
+    fraction_weights: tuple[float, ...] | None = None
+    profile_measured: bool = False
+    unit: str = "ribosomes per mRNA"
+    interval: Interval | None = None
+
+    @property
+    def surroundings(self) -> Construct:
+        """What stands around the UTR."""
+        return Construct(self.before, self.after)
+
+
+class FileCard(_Card):
+    """A file of the bundle, to be checked before it is read."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=1)
+
+
+class TrainingData(_Card):
+    """The rows of one assay that a model was trained on."""
+
+    assay: str
+    rows: int = Field(ge=1)
+    sha256: str
+
+
+class Figure(_Card):
+    """How well the model (or its like, trained without these rows) did on rows it had not seen."""
+
+    assay: str
+    subset: str
+    split: str
+    rows: int
+    pearson_r2: float
+    pearson_r2_ci95: tuple[float, float] | None = None
+    spearman_r: float | None = None
+    mae: float | None = None
+
+
+class ModelCard(_Card):
+    """The contents of ``model.json``."""
+
+    format_version: Literal[1] = 1
+    name: str
+    architecture: str
+    settings: dict[str, Any]
+    output: Literal["fractions", "standardised"]
+    fixed_length: int | None = Field(default=None, ge=1)
+    alphabet: str = "ACGTUN"
+    assays: tuple[AssayCard, ...] = Field(min_length=1)
+    default_assay: str
+    seed: int
+    epoch: int
+    recipe: dict[str, Any]
+    data: tuple[TrainingData, ...]
+    figures: tuple[Figure, ...] = ()
+    packages: dict[str, str] = {}
+    licence: str = "MIT"
+    citation: str = ""
+    files: dict[str, FileCard] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelCard:
+        names = [assay.name for assay in self.assays]
+        if len(set(names)) < len(names):
+            raise ValueError("an assay is named twice")
+        if self.default_assay not in names:
+            raise ValueError(f"default_assay {self.default_assay!r} is none of the assays")
+        if self.output == "fractions" and any(assay.fraction_weights is None for assay in self.assays):
+            raise ValueError("output is fractions, but an assay has no fraction_weights")
+        return self
+
+    @property
+    def width(self) -> int:
+        """Numbers per assay that the network gives: the most fractions of any assay, or 1."""
+        if self.output == "standardised":
+            return 1
+        return max(len(assay.fraction_weights or ()) for assay in self.assays)
+
+    def assay(self, name: str | None = None) -> AssayCard:
+        """Return the assay of that name (the default one without a name).
+
+        Raises
+        ------
+        RibocastError
+            If the model does not know it.
+        """
+        name = name or self.default_assay
+        for assay in self.assays:
+            if assay.name == name:
+                return assay
+        known = ", ".join(assay.name for assay in self.assays)
+        raise RibocastError(f"assay {name!r} is none that the model {self.name!r} knows: {known}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked folder."""
+
+    folder: Path
+    card: ModelCard
+
+    @property
+    def running(self) -> Path:
+        """The ONNX file."""
+        return self.folder / RUNNING_NAME
+
+    @property
+    def learning(self) -> Path:
+        """The safetensors file."""
+        return self.folder / LEARNING_NAME
+
+
+def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
+    """Find a trained model and check its folder.
+
+    Parameters
+    ----------
+    model : str or Path
+        A folder, or the name of a shipped model.
+
+    Raises
+    ------
+    RibocastError
+        If there is none, ``model.json`` is not valid, or a file's size or SHA-256 is not what it says.
+    """
+    folder = Path(model)
+    if not folder.is_dir() and (PRETRAINED / str(model)).is_dir() and Path(model).name == str(model):
+        folder = PRETRAINED / str(model)
+    if not folder.is_dir():
+        shipped = ", ".join(shipped_models()) or "none"
+        raise RibocastError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
+    card = _read_card(folder / CARD_NAME)
+    for name in (RUNNING_NAME, LEARNING_NAME):
+        if name not in card.files:
+            raise RibocastError(f"{folder / CARD_NAME}: files: {name} is not described")
+        _check_file(folder / name, card.files[name])
+    return Bundle(folder, card)
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models that are part of the package."""
+    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD_NAME}"))
+
+
+def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -> Bundle:
+    """Write a folder: each file beside itself and renamed, ``model.json`` (with sizes and hashes) last.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it is not there.
+    card : ModelCard
+        Its `files` are filled in here.
+    files : dict of str to bytes
+        By name.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {
+        name: FileCard(sha256=hashlib.sha256(data).hexdigest(), size=len(data)) for name, data in files.items()
+    }
+    card = card.model_copy(update={"files": described})
+    text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    # An old card must not stand beside new weights if we are stopped in between.
+    (folder / CARD_NAME).unlink(missing_ok=True)
+    for name, data in [*files.items(), (CARD_NAME, text.encode())]:
+        partial = folder / f".{name}.{os.getpid()}.part"
+        partial.write_bytes(data)
+        partial.replace(folder / name)
+    return Bundle(folder, card)
+
+
+def _read_card(path: Path) -> ModelCard:
+    if not path.is_file():
+        raise RibocastError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        version = json.loads(text).get("format_version")
+    except (ValueError, AttributeError, RecursionError):
+        raise RibocastError(f"{path}: not valid JSON") from None
+    if version != FORMAT_VERSION:
+        raise RibocastError(f"{path}: format_version is {version!r}; this ribocast reads {FORMAT_VERSION}")
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "model"
+        raise RibocastError(f"{path}: {where}: {first['msg']}") from None
+
+
+def _check_file(path: Path, described: FileCard) -> None:
+    if not path.is_file() or path.is_symlink():
+        raise RibocastError(f"{path.parent}: {path.name} is missing")
+    if path.stat().st_size != described.size:
+        raise RibocastError(f"{path}: {path.stat().st_size} bytes, but model.json says {described.size}")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != described.sha256:
+        raise RibocastError(f"{path}: its SHA-256 is not the one in model.json")

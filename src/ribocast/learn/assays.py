@@ -1,0 +1,163 @@
+"""The libraries whose measurements ribocast knows, and tables of a user's own.
+
+A library is an entry here, not a fork of the code: its construct, its lengths, the weights of its polysome
+fractions. Source of all four: Sample et al., Nature Biotechnology 37, 803–809 (2019), GEO series GSE114002.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ribocast.bundle import TrainingData
+from ribocast.construct import EGFP, Construct
+from ribocast.errors import RibocastError
+from ribocast.tables import Chunk, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Assay:
+    """A library of measured 5′ UTRs.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    description : str
+        What was measured, for people.
+    construct : Construct
+        What stands around the UTR.
+    min_length, max_length : int
+        Lengths that were measured, in nt.
+    fraction_weights : tuple of float, optional
+        Ribosomes per mRNA in each polysome fraction; the load is their mean weighted by the reads.
+    profile_measured : bool
+        Whether the fractions of any row are known. Where they are not, a predicted profile is an inference
+        from its sibling libraries.
+    """
+
+    name: str
+    description: str
+    construct: Construct
+    min_length: int
+    max_length: int
+    fraction_weights: tuple[float, ...] | None = None
+    profile_measured: bool = False
+
+
+_RANDOM_WEIGHTS = (0, 1, 2, 3, 4, 5, 5.8, 6.5, 7.5, 8.5, 10.5, 10.5, 12, 13)
+_HUMAN_WEIGHTS = (0, 0.5, 1, 2, 3, 4, 4.8, 5.8, 7, 8.2, 9.5, 10.5, 12, 13)
+# The thirteenth column of this library is out of gradient order.
+_VARYING_WEIGHTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 3.5)
+
+ASSAYS = {
+    assay.name: assay
+    for assay in (
+        Assay("egfp_random50", "random 50-nt UTRs, eGFP, unmodified RNA", EGFP, 50, 50, _RANDOM_WEIGHTS, True),
+        Assay(
+            "egfp_human50",
+            "last 50 nt of human 5′ UTRs and variants of them, eGFP, unmodified RNA",
+            EGFP,
+            50,
+            50,
+            _HUMAN_WEIGHTS,
+            True,
+        ),
+        Assay(
+            "egfp_varying25to100",
+            "random and human UTRs of 25 to 100 nt, eGFP, unmodified RNA",
+            EGFP,
+            25,
+            100,
+            _VARYING_WEIGHTS,
+            True,
+        ),
+        # Its weights were not published with the rows; those of the unmodified library stand in.
+        Assay(
+            "egfp_random50_m1psi",
+            "random 50-nt UTRs, eGFP, N1-methylpseudouridine RNA",
+            EGFP,
+            50,
+            50,
+            _RANDOM_WEIGHTS,
+            False,
+        ),
+    )
+}
+
+
+def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EGFP) -> Assay:
+    """Say which assay a table is: a library by its name, or else one of the user's own.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        The table.
+    name : str, optional
+        A library of ``ASSAYS``, or any other name for an assay of one's own; the file's name without it.
+    construct : Construct
+        What stands around the UTRs of an assay of one's own.
+
+    Raises
+    ------
+    RibocastError
+        If a library is named and the table holds other lengths.
+    """
+    lengths = chunk.frame[chunk.seq_column].str.len()
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    name = name or chunk.source.split(".")[0]
+    if name in ASSAYS:
+        known = ASSAYS[name]
+        if shortest < known.min_length or longest > known.max_length:
+            raise RibocastError(
+                f"{chunk.source}: {name} holds {known.min_length} to {known.max_length} nt, "
+                f"but the table has {shortest} to {longest} nt; give it another --assay name"
+            )
+        return known
+    return Assay(name, f"measurements of {chunk.source}", construct, shortest, longest)
+
+
+def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
+    """Bring a checked, labelled table to the columns that `fit` learns from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``seq``, ``mrl``, ``assay``; and ``reads``, ``origin``, ``published_split``, ``r0`` … where the table has them.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels(), "assay": assay})
+    fractions = [f"r{number}" for number in range(20) if f"r{number}" in chunk.frame.columns]
+    for column in ("reads", *fractions):
+        if column in chunk.frame.columns:
+            frame[column] = pd.to_numeric(chunk.frame[column], errors="coerce").to_numpy()
+    for column in ("origin", "published_split"):
+        if column in chunk.frame.columns:
+            frame[column] = chunk.frame[column].to_numpy()
+    return frame
+
+
+def load_measurements(folder: str | Path, names: Iterable[str] = tuple(ASSAYS)) -> pd.DataFrame:
+    """Read libraries from a folder of ``NAME.csv.gz`` files, one under the other; see `training_rows`."""
+    import pandas as pd
+
+    frames = [training_rows(read_table(Path(folder) / f"{name}.csv.gz"), name) for name in names]
+    return pd.concat(frames, ignore_index=True)
+
+
+def describe_data(rows: pd.DataFrame) -> tuple[TrainingData, ...]:
+    """Say what was learnt from: rows of each assay and a SHA-256 over its sequences and loads, in order."""
+    cards = []
+    for name, part in rows.groupby("assay", sort=False):
+        digest = hashlib.sha256()
+        digest.update("\n".join(part["seq"]).encode())
+        digest.update(part["mrl"].to_numpy("<f8").tobytes())
+        cards.append(TrainingData(assay=str(name), rows=len(part), sha256=digest.hexdigest()))
+    return tuple(cards)

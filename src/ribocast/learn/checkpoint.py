@@ -1,0 +1,93 @@
+"""Where a training run stands after each epoch, in one file: written beside and renamed, never half there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ribocast.errors import RibocastError
+from ribocast.writing import whole_file
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    run : dict
+        What is trained on what and how; a checkpoint of another run is refused.
+    history : list of dict
+        One entry an epoch: ``epoch``, ``train_loss``, ``val_loss``, ``seconds``.
+    best_epoch : int
+        0 before the first.
+    best_weights : dict of str to Tensor
+        The network after that epoch.
+    """
+
+    run: dict[str, Any]
+    history: list[dict[str, float]]
+    best_epoch: int
+    best_weights: dict[str, Tensor]
+
+
+def save_checkpoint(folder: Path, progress: Progress, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Write everything that the next epoch depends on."""
+    tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in progress.best_weights.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    facts = {"run": progress.run, "history": progress.history, "best_epoch": progress.best_epoch}
+    with whole_file(folder / CHECKPOINT_NAME) as partial:
+        partial.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(facts)}))
+
+
+def load_checkpoint(
+    folder: Path, run: dict[str, Any], network: nn.Module, optimiser: torch.optim.Optimizer
+) -> Progress | None:
+    """Continue from a checkpoint: fill `network` and `optimiser`; None if there is none.
+
+    Raises
+    ------
+    RibocastError
+        If it is damaged or of another run: it names the first setting that differs.
+    """
+    path = folder / CHECKPOINT_NAME
+    if not path.is_file():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, ours in run.items():
+            if facts["run"].get(name) != ours:
+                before, now = _shorten(facts["run"].get(name)), _shorten(ours)
+                raise RibocastError(f"{path}: cannot resume: {name} was {before} and is now {now}")
+        network.load_state_dict(_under("network/", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimiser/", tensors).items():
+            index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        return Progress(run, facts["history"], facts["best_epoch"], _under("best/", tensors))
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _shorten(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "…"

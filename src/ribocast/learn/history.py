@@ -1,0 +1,33 @@
+"""The course of a training run as a table and a picture."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from ribocast.writing import whole_file
+
+
+def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int, title: str) -> None:
+    """Write ``history.csv`` and ``history.png``: losses of each epoch, in squared standard deviations."""
+    with whole_file(folder / "history.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    epochs = [entry["epoch"] for entry in history]
+    axes.plot(epochs, [entry["train_loss"] for entry in history], color="#0072b2", marker="o", ms=3, label="training")
+    axes.plot(epochs, [entry["val_loss"] for entry in history], color="#d55e00", marker="o", ms=3, label="validation")
+    axes.axvline(best_epoch, color="0.6", ls=":", label=f"best epoch ({best_epoch})")
+    axes.set(xlabel="epoch", ylabel="mean squared error (standard deviations²)", title=title)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    with whole_file(folder / "history.png") as partial:
+        figure.savefig(partial, dpi=150, format="png")

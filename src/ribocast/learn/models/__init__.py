@@ -1,0 +1,137 @@
+"""The architectures that can be trained, by name.
+
+This registry imports no network and no PyTorch: each architecture lives in a file of its own, found when built.
+
+A network takes letters, uint8 of shape (rows, length), and gives float32 of shape (rows, assays, width): polysome
+fractions that sum to 1 where every assay has fraction weights, else one standardised load (width 1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ribocast.errors import RibocastError
+from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, OPTIMUS_RECIPE, Recipe
+
+if TYPE_CHECKING:
+    from ribocast.bundle import AssayCard, Bundle
+    from ribocast.learn.models.network import Network
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An entry of the registry.
+
+    Attributes
+    ----------
+    name, summary : str
+        For people.
+    module : str
+        The file under ``ribocast.learn.models`` that has its ``Settings`` and builds it.
+    recipe : Recipe
+        How it is trained unless told otherwise.
+    defaults : dict
+        Settings in which it differs from those of its file.
+    """
+
+    name: str
+    summary: str
+    module: str
+    recipe: Recipe
+    defaults: Mapping[str, Any]
+
+    def build(self, assays: Sequence[AssayCard], **settings: Any) -> Network:
+        """Make the network with fresh weights.
+
+        Raises
+        ------
+        RibocastError
+            For a setting that the architecture does not have, a value of the wrong kind, or assays it cannot learn.
+        """
+        module = importlib.import_module(f"ribocast.learn.models.{self.module}")
+        chosen = {**self.defaults, **settings}
+        fields = {field.name: field for field in dataclasses.fields(module.Settings)}
+        for name, value in chosen.items():
+            if name not in fields:
+                raise RibocastError(f"{self.name} has no setting {name!r}; it has: {', '.join(fields)}")
+            if isinstance(value, list):
+                chosen[name] = tuple(value)
+        network: Network = module.build(module.Settings(**chosen), assays)
+        return network
+
+
+ARCHITECTURES = {
+    entry.name: entry
+    for entry in (
+        Architecture(
+            "attention-2conv", "the homework's CNN + attention, two convolutions", "attention", HOMEWORK_RECIPE,
+            {"channels": (64, 128), "kernels": (8, 5), "pooled": (True, True), "dropout": 0.3},
+        ),
+        Architecture(
+            "attention-3conv", "the homework's CNN + attention, three convolutions", "attention", HOMEWORK_RECIPE,
+            {"channels": (64, 64, 128), "kernels": (8, 5, 5), "pooled": (True, False, True), "dropout": 0.2},
+        ),
+        Architecture("optimus", "Optimus 5-Prime (Sample et al. 2019)", "optimus", OPTIMUS_RECIPE, {}),
+        Architecture(
+            "framed", "residual convolutions, open reading frames, pooling by frame; any length, many assays",
+            "framed", FRAMED_RECIPE, {},
+        ),
+    )
+}  # fmt: skip
+
+
+def architecture(name: str) -> Architecture:
+    """Look an architecture up.
+
+    Raises
+    ------
+    RibocastError
+        If there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise RibocastError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def load_network(bundle: Bundle) -> Network:
+    """Rebuild a bundle's network with its learnt weights.
+
+    Raises
+    ------
+    RibocastError
+        If the weights are not those of the architecture that ``model.json`` names.
+    """
+    import safetensors.torch
+
+    network = architecture(bundle.card.architecture).build(bundle.card.assays, **bundle.card.settings)
+    try:
+        network.load_state_dict(safetensors.torch.load(bundle.learning.read_bytes()))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RibocastError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}") from None
+    return network
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Read settings given as ``name=value``, the value as JSON (or a bare word).
+
+    Raises
+    ------
+    RibocastError
+        If there is no ``=``.
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise RibocastError(f"setting {text!r} is not of the form name=value")
+        try:
+            settings[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name.strip()] = value
+    return settings

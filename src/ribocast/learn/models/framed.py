@@ -1,0 +1,204 @@
+"""The shipped architecture: residual convolutions that know the reading frame, for any length and many assays.
+
+Three things make it learn from few rows. Every position carries its frame relative to the start codon. Open
+reading frames are computed, not learnt: whether a position lies in one that an upstream ATG opened, and whether
+that ends before the start codon. And pooling is by frame, with attention and a branch that keeps position beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ribocast.bundle import AssayCard
+from ribocast.errors import RibocastError
+from ribocast.learn.models.network import BASES, LetterTable, Network
+
+# 3 · 2^7 = 384 nt: how far an open frame is followed. Longer ones read as closed.
+_DOUBLINGS = 7
+_NEVER = -1e4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the network.
+
+    Attributes
+    ----------
+    channels, kernel : int
+        Of all convolutions.
+    dilations : tuple of int
+        One residual block each.
+    attention_heads : int
+        Weighted means over positions, beside the maximum and mean of each frame.
+    position_channels, position_length : int
+        Of the branch that keeps position: so many channels of so many bases before the start codon.
+    hidden : int
+        Units before the output.
+    dropout : float
+        Before the output.
+    """
+
+    channels: int = 64
+    kernel: int = 7
+    dilations: tuple[int, ...] = (1, 2, 4, 1, 2)
+    attention_heads: int = 8
+    position_channels: int = 16
+    position_length: int = 100
+    hidden: int = 128
+    dropout: float = 0.3
+
+
+class OpenFrames(nn.Module):
+    """Upstream starts, and the open reading frames they make, as channels.
+
+    The two bases on either side of the UTR are part of it: an ATG or a stop can form across a joint.
+    """
+
+    channels = 4
+
+    def __init__(self, before: str, after: str) -> None:
+        super().__init__()
+        padded = ("NN" + before)[-2:] + (after + "NN")[:2]
+        sides = torch.tensor([[float(base == letter) for letter in padded] for base in BASES])  # (4 bases, 4 places)
+        self.register_buffer("sides", sides, persistent=False)
+
+    def forward(self, bases: Tensor, mask: Tensor) -> Tensor:
+        """Bases (rows, 4, length) and mask (rows, 1, length) to channels (rows, 4, length).
+
+        They are 1 where, at this base and in its own frame: an upstream ATG begins; an upstream ATG has opened a
+        frame that no stop has closed; a stop follows; the frame is open and no stop follows.
+        """
+        length = mask.shape[2]
+        a, _, g, t = self._with_sides(bases, mask).unbind(1)  # (rows, length + 4) each
+
+        def at(letter: Tensor, offset: int) -> Tensor:  # codons that begin from two bases before the UTR on
+            return letter[:, offset : offset + length + 2]
+
+        start = at(a, 0) * at(t, 1) * at(g, 2)
+        stop = at(t, 0) * (at(a, 1) * (at(a, 2) + at(g, 2)) + at(g, 1) * at(a, 2))
+        number = torch.arange(1, length + 3, device=mask.device, dtype=mask.dtype)
+        last_start, last_stop, stop_ahead = start * number, stop * number, stop
+        for doubling in range(_DOUBLINGS):
+            step = 3 * 2**doubling
+            last_start = torch.maximum(last_start, F.pad(last_start, (step, 0))[:, :-step])
+            last_stop = torch.maximum(last_stop, F.pad(last_stop, (step, 0))[:, :-step])
+            stop_ahead = torch.maximum(stop_ahead, F.pad(stop_ahead, (0, step))[:, step:])
+        is_open = (last_start > last_stop).to(mask.dtype)
+        channels = torch.stack([start, is_open, stop_ahead, is_open * (1 - stop_ahead)], dim=1)
+        return channels[:, :, 2:] * mask  # (rows, 4, length)
+
+    def _with_sides(self, bases: Tensor, mask: Tensor) -> Tensor:
+        """Put two bases of adapter before each row's first letter and two of the coding sequence after its last."""
+        sides = cast("Tensor", self.sides)
+        shifted = F.pad(mask, (1, 0))
+        one_before = F.pad(shifted - F.pad(mask, (2, 0))[..., :-1], (0, 1))  # (rows, 1, length + 2)
+        two_before = F.pad(mask - shifted[..., :-1], (0, 2))
+        before = one_before * sides[None, :, 1:2] + two_before * sides[None, :, :1]
+        after = sides[None, :, 2:].expand(bases.shape[0], -1, -1)
+        return torch.cat([F.pad(bases, (2, 0)) + before, after], dim=2)  # (rows, 4, length + 4)
+
+
+class Block(nn.Module):
+    """x + Conv(ReLU(BatchNorm(x))), keeping padding at zero."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+        reach = dilation * (kernel - 1) // 2
+        self.convolution = nn.Conv1d(channels, channels, kernel, padding=reach, dilation=dilation)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Keep the shape (rows, channels, length)."""
+        y = torch.relu(self.norm(x))
+        if mask is None:
+            return x + self.convolution(y)  # type: ignore[no-any-return]
+        return (x + self.convolution(y * mask)) * mask  # type: ignore[no-any-return]
+
+
+class FramedNetwork(Network):
+    """Letters to polysome fractions (or a standardised load) of every assay."""
+
+    def __init__(self, settings: Settings, assays: Sequence[AssayCard]) -> None:
+        super().__init__(settings)
+        weights = [assay.fraction_weights for assay in assays]
+        self.output = "standardised" if None in weights else "fractions"
+        width = 1 if self.output == "standardised" else max(len(row or ()) for row in weights)
+        channels = settings.channels
+        self.letters = LetterTable()
+        self.frames = OpenFrames(*_sides(assays))
+        self.stem = nn.Conv1d(5 + 3 + OpenFrames.channels, channels, settings.kernel, padding=settings.kernel // 2)
+        self.blocks = nn.ModuleList(Block(channels, settings.kernel, dilation) for dilation in settings.dilations)
+        self.score = nn.Conv1d(channels, settings.attention_heads, 1)
+        self.place = nn.Conv1d(channels, settings.position_channels, 1)
+        self.placed = nn.Linear(settings.position_channels * settings.position_length, 64)
+        pooled = 6 * channels + settings.attention_heads * channels + 64
+        self.hidden = nn.Sequential(nn.Linear(pooled, settings.hidden), nn.ReLU(), nn.Dropout(settings.dropout))
+        self.out = nn.Linear(settings.hidden, len(assays) * width)
+        self.shape = (len(assays), width)
+        # Assays with fewer fractions than the widest never have anything in the ones they lack.
+        lacking = [[_NEVER * (width > 1 and i >= len(row or ())) for i in range(width)] for row in weights]
+        self.register_buffer("lacking", torch.tensor(lacking), persistent=False)
+
+    def begin_with_profiles(self, fractions: Tensor) -> None:
+        """Set the first guess to the mean profile of each assay, shape (assays, width)."""
+        if self.output == "fractions":
+            with torch.no_grad():
+                self.out.bias.copy_(fractions.clamp(min=1e-4).log().flatten())
+                self.out.weight.mul_(0.5)
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Letters (rows, length) to fractions or standardised loads (rows, assays, width)."""
+        table = self.letters(letters)  # (rows, 5, length)
+        bases, mask = table[:, :4], table[:, 4:]
+        # Where nothing is padded, training is spared the multiplications.
+        needed = None if self.training and bool(letters.all()) else mask
+        frame_number = (-torch.arange(letters.shape[1], 0, -1, device=mask.device)) % 3
+        frame = F.one_hot(frame_number, 3).to(mask.dtype).T[None] * mask  # (rows, 3, length)
+        x = self.stem(torch.cat([table, frame, self.frames(bases, mask)], dim=1))
+        x = x if needed is None else x * mask
+        for block in self.blocks:
+            x = block(x, needed)
+        x = torch.relu(x)  # (rows, channels, length)
+        features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask)]
+        x = self.out(self.hidden(torch.cat(features, dim=1))).float()
+        x = x.unflatten(1, self.shape)  # (rows, assays, width)
+        if self.output == "standardised":
+            return x  # type: ignore[no-any-return]
+        return torch.softmax(x + self.lacking, dim=2)
+
+    def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
+        weights = torch.softmax(self.score(x).float() + (1 - mask) * _NEVER, dim=2).to(x.dtype)
+        return torch.matmul(weights, x.transpose(1, 2)).flatten(1)  # (rows, heads · channels)
+
+    def _keep_position(self, x: Tensor, mask: Tensor) -> Tensor:
+        length = self.settings.position_length
+        x = F.pad(self.place(x) * mask, (length, 0))[..., -length:]  # right-aligned, exactly `length` wide
+        return torch.relu(self.placed(x.flatten(1)))  # (rows, 64)
+
+
+def _pool_by_frame(x: Tensor, mask: Tensor) -> list[Tensor]:
+    """Maximum and mean over the positions of each frame; (rows, 3 · channels) each. `x` is not negative."""
+    codons = (x.shape[2] + 2) // 3
+    width = codons * 3
+    # Two columns more than enough on the left, then the last whole codons: frames line up with the start codon.
+    x = F.pad(x, (2, 0))[..., -width:].reshape(*x.shape[:2], codons, 3)
+    count = F.pad(mask, (2, 0))[..., -width:].reshape(mask.shape[0], 1, codons, 3).sum(dim=2).clamp(min=1)
+    return [x.amax(dim=2).flatten(1), (x.sum(dim=2) / count).to(x.dtype).flatten(1)]
+
+
+def _sides(assays: Sequence[AssayCard]) -> tuple[str, str]:
+    sides = {(assay.before[-2:], assay.after[:2]) for assay in assays}
+    if len(sides) > 1:
+        raise RibocastError(f"assays with different bases next to the UTR cannot share one network: {sorted(sides)}")
+    return sides.pop()
+
+
+def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
+    """Make the network for any number of assays."""
+    return FramedNetwork(settings, assays)

@@ -1,0 +1,71 @@
+"""What all networks share: reading letters inside the graph, and what they promise the loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ribocast.bundle import AssayCard
+from ribocast.errors import RibocastError
+
+BASES = "ACGT"
+
+
+class Network(nn.Module):
+    """A network from letters to loads.
+
+    Attributes
+    ----------
+    settings : dataclass
+        What it was built with.
+    fixed_length : int or None
+        The one length of letters it takes; None is any.
+    output : {"fractions", "standardised"}
+        What its numbers are.
+    """
+
+    output = "standardised"
+    fixed_length: int | None = None
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def settings_dict(self) -> dict[str, Any]:
+        """Return the settings as they go into ``model.json``."""
+        return dataclasses.asdict(self.settings)
+
+    def begin_with_profiles(self, fractions: Tensor) -> None:
+        """Set the first guess to the mean profile of each assay, shape (assays, width); only where it is one."""
+
+
+class LetterTable(nn.Module):
+    """Letters, uint8 (rows, length), to one-hot bases and a mask, float32 (rows, 5, length).
+
+    The channels are A, C, G, T (U is T, case does not matter, N is none of them) and 1 where there is a letter.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = torch.zeros(256, 5)
+        for channel, letters in enumerate(("Aa", "Cc", "Gg", "TtUu")):
+            for letter in letters:
+                table[ord(letter), channel] = 1
+        for letter in "ACGTUNacgtun":
+            table[ord(letter), 4] = 1
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Look the letters up."""
+        return F.embedding(letters.long(), self.table).transpose(1, 2)  # type: ignore[arg-type]
+
+
+def only_assay(assays: Sequence[AssayCard], name: str) -> None:
+    """Raise unless there is one assay, for networks with one output."""
+    if len(assays) != 1:
+        raise RibocastError(f"{name} learns one assay at a time, not {len(assays)}; use --model framed")

@@ -1,0 +1,79 @@
+"""Optimus 5-Prime, the network of Sample et al., Nature Biotechnology 37, 803–809 (2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ribocast.bundle import AssayCard
+from ribocast.learn.models.network import LetterTable, Network, only_assay
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The paper's five hyper-parameters, and the length.
+
+    Attributes
+    ----------
+    layers, filters, filter_length : int
+        Of the convolutions.
+    dense : int
+        Units of the dense layer.
+    dropout : float
+        After it.
+    length : int
+        Letters that are read; shorter sequences have zeros on their left, as published for 25 to 100 nt.
+    """
+
+    layers: int = 3
+    filters: int = 120
+    filter_length: int = 8
+    dense: int = 40
+    dropout: float = 0.2
+    length: int = 50
+
+
+class OptimusNetwork(Network):
+    """Convolutions that keep every position, flattened into a dense layer."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.fixed_length = settings.length
+        self.letters = LetterTable()
+        # As Keras pads to the "same" length: the odd zero of an even kernel goes to the right.
+        spare = settings.filter_length - 1
+        layers: list[nn.Module] = []
+        before = 4
+        for _ in range(settings.layers):
+            layers += [
+                nn.ConstantPad1d((spare // 2, spare - spare // 2), 0.0),
+                nn.Conv1d(before, settings.filters, settings.filter_length),
+                nn.ReLU(),
+            ]
+            before = settings.filters
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(before * settings.length, settings.dense),
+            nn.ReLU(),
+            nn.Dropout(settings.dropout),
+            nn.Linear(settings.dense, 1),
+        )
+        # Keras's initial weights, not PyTorch's.
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Letters (rows, length) to standardised loads (rows, 1, 1)."""
+        x = self.convolutions(self.letters(letters)[:, :4])  # (rows, filters, length)
+        return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]
+
+
+def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
+    """Make the network for one assay."""
+    only_assay(assays, "optimus")
+    return OptimusNetwork(settings)

@@ -1,0 +1,180 @@
+"""How good predictions are, each figure with its bootstrap interval. Needs no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.errors import RibocastError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ribocast.predictor import Predictor
+
+Floats = NDArray[np.float64]
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Agreement of predicted with measured loads.
+
+    Attributes
+    ----------
+    n : int
+        Rows.
+    mse, mae, rmse : float
+        Mean squared and absolute error and the root of the first; in (squared) ribosomes per mRNA.
+    pearson_r, pearson_r2 : float
+        Pearson's correlation and its square, the figure of the literature.
+    r2 : float
+        Share of variance explained, 1 − Σ(measured − predicted)² / Σ(measured − mean)²; unlike the square of
+        Pearson's correlation it punishes an offset or a wrong scale.
+    spearman_r : float
+        Correlation of ranks.
+    ci95 : dict of str to (float, float)
+        Percentile bootstrap intervals over rows, of each of the above but `n`. That of Spearman's correlation
+        resamples the ranks within all rows.
+    """
+
+    n: int
+    mse: float
+    mae: float
+    rmse: float
+    pearson_r: float
+    pearson_r2: float
+    r2: float
+    spearman_r: float
+    ci95: dict[str, tuple[float, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary; what is undefined (a correlation with a constant) is None."""
+        values = asdict(self)
+        values["ci95"] = {name: [_or_none(low), _or_none(high)] for name, (low, high) in self.ci95.items()}
+        return {name: _or_none(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES) -> Scores:
+    """Compare predictions with measurements.
+
+    Parameters
+    ----------
+    measured, predicted : numpy.ndarray of float, shape (n,)
+        In ribosomes per mRNA.
+    seed : int
+        Of the bootstrap.
+    resamples : int
+        Bootstrap samples.
+
+    Raises
+    ------
+    RibocastError
+        With fewer than two rows, or different numbers of them.
+    """
+    measured, predicted = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
+    if measured.shape != predicted.shape or measured.ndim != 1:
+        raise RibocastError(f"{measured.shape} measurements cannot be compared with {predicted.shape} predictions")
+    if len(measured) < 2:
+        raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
+    moments = _moments(measured, predicted)
+    point = _statistics(moments.mean(axis=0)[None])
+    samples = _statistics(_resample(moments, resamples, seed))
+    ci95 = {}
+    for name, values in samples.items():
+        finite = values[np.isfinite(values)]
+        low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
+        ci95[name] = (float(low), float(high))
+    return Scores(n=len(measured), ci95=ci95, **{name: float(values[0]) for name, values in point.items()})
+
+
+def evaluate(model: Predictor, rows: pd.DataFrame, *, assay: str | None = None, seed: int = 0) -> Scores:
+    """Score a model on measurements.
+
+    Parameters
+    ----------
+    model : Predictor
+        See `ribocast.load`.
+    rows : pandas.DataFrame
+        Sequences (``seq``) and measured loads (``mrl``); see `ribocast.learn.assays.training_rows`.
+    assay : str, optional
+        On whose scale to predict; the model's default assay without it.
+    seed : int
+        Of the bootstrap.
+    """
+    return score(rows["mrl"].to_numpy(np.float64), model.mrl(rows["seq"].tolist(), assay=assay), seed=seed)
+
+
+def read_measurements(path: str | Path, *, column: str | None = None, label: str | None = None) -> pd.DataFrame:
+    """Read a labelled table for `evaluate`: ``seq`` and ``mrl``, every row checked.
+
+    Raises
+    ------
+    RibocastError
+        At the first row that cannot be used.
+    """
+    import pandas as pd
+
+    from ribocast.tables import read_table
+
+    chunk = read_table(path, column=column, label=label)
+    if faults := chunk.faults(need_label=True):
+        raise RibocastError(chunk.say(faults[0]))
+    return pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels()})
+
+
+def _moments(measured: Floats, predicted: Floats) -> Floats:
+    # Every statistic is a function of means over rows, so a bootstrap sample is one weighted mean. Centred for
+    # precision: a common shift changes none of them.
+    centre = measured.mean()
+    y, p = measured - centre, predicted - centre
+    error = p - y
+    ry, rp = _ranks(measured), _ranks(predicted)
+    columns = [y, p, y * y, p * p, y * p, error * error, np.abs(error), ry, rp, ry * ry, rp * rp, ry * rp]
+    return np.stack(columns, axis=1)
+
+
+def _resample(moments: Floats, resamples: int, seed: int) -> Floats:
+    random, rows = np.random.default_rng(seed), len(moments)
+    means = np.empty((resamples, moments.shape[1]))
+    for sample in range(resamples):
+        counts = np.bincount(random.integers(0, rows, rows), minlength=rows)
+        means[sample] = counts @ moments / rows
+    return means
+
+
+def _statistics(means: Floats) -> dict[str, Floats]:
+    y, p, yy, pp, yp, squared, absolute, ry, rp, rryy, rrpp, rryp = means.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = _correlation(y, p, yy, pp, yp)
+        return {
+            "mse": squared,
+            "mae": absolute,
+            "rmse": np.sqrt(squared),
+            "pearson_r": r,
+            "pearson_r2": r * r,
+            "r2": np.where(yy - y * y > 0, 1 - squared / (yy - y * y), np.nan),
+            "spearman_r": _correlation(ry, rp, rryy, rrpp, rryp),
+        }
+
+
+def _correlation(x: Floats, y: Floats, xx: Floats, yy: Floats, xy: Floats) -> Floats:
+    # What is no more than rounding is no spread: a constant correlates with nothing.
+    spread_x, spread_y = xx - x * x, yy - y * y
+    defined = (spread_x > 1e-12 * xx) & (spread_y > 1e-12 * yy)
+    return np.where(defined, (xy - x * y) / np.sqrt(np.where(defined, spread_x * spread_y, 1.0)), np.nan)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from −½ to ½, ties sharing their mean."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[group] / len(values) - 0.5
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None

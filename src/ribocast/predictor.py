@@ -1,0 +1,180 @@
+"""A trained model as an object: sequences in, a table of ribosome loads out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
+from ribocast.engine import Engine, EngineName, Outputs, start_engine
+from ribocast.errors import RibocastError
+from ribocast.sequence import SEQUENCE_NAMES, encode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTION_COLUMNS = ("mrl", "mrl_low", "mrl_high", "note")
+_BATCH_LETTERS = 256 * 50
+
+
+def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", threads: int | None = None) -> Predictor:
+    """Load a trained model.
+
+    Parameters
+    ----------
+    model : str or Path
+        The name of a shipped model, or a folder that `ribocast train` wrote.
+    engine : {"auto", "openvino", "torch"}
+        What runs it; see `ribocast.engine.start_engine`.
+    threads : int, optional
+        CPU threads; all cores without it.
+
+    Raises
+    ------
+    RibocastError
+        If there is no such model or its files are not what ``model.json`` says.
+    """
+    return Predictor(open_bundle(model), engine=engine, threads=threads)
+
+
+class Predictor:
+    """A loaded model.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        Where it came from.
+    card : ModelCard
+        Everything known about it: assays, figures, training.
+    """
+
+    def __init__(self, bundle: Bundle, *, engine: EngineName = "auto", threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.card: ModelCard = bundle.card
+        self.engine: Engine = start_engine(bundle, engine, threads=threads)
+
+    def predict(
+        self, utrs: str | Iterable[str] | pd.Series | pd.DataFrame, *, assay: str | None = None
+    ) -> pd.DataFrame:
+        """Predict the mean ribosome load of sequences.
+
+        Parameters
+        ----------
+        utrs : list of str, pandas.Series or pandas.DataFrame
+            5′→3′, each ending right before the start codon; of a frame, its sequence column.
+        assay : str, optional
+            On whose scale; the model's default assay without it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per sequence, in order: ``seq``; ``mrl``, ribosomes per mRNA; ``mrl_low`` and ``mrl_high``, a
+            90 % prediction interval for a measurement (empty if the model has none); ``note``, what is unusual
+            about the sequence for this assay.
+
+        Raises
+        ------
+        SequenceError
+            At the first sequence with another letter than A, C, G, T, U or N.
+        RibocastError
+            If the model does not know the assay, or a frame has no sequence column.
+        """
+        import pandas as pd
+
+        sequences = _sequences(utrs)
+        card = self.card.assay(assay)
+        mrl = self.mrl(sequences, assay=card.name)
+        low, high = interval(card, mrl)
+        notes = [self.note(utr, card) for utr in sequences]
+        return pd.DataFrame({"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high, "note": notes})
+
+    def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
+        """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
+        card = self.card.assay(assay)
+        outputs = self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
+        return to_mrl(outputs, card)
+
+    def outputs(self, utrs: Sequence[str]) -> Outputs:
+        """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
+        result = np.empty((len(utrs), len(self.card.assays), self.card.width), dtype=np.float32)
+        lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
+        # Neighbours of like length share a batch, so that little is spent on padding.
+        order = np.argsort(lengths, kind="stable")
+        rows = _batches(lengths[order], order)
+        letters = [self._fit_length(encode([utrs[row] for row in batch])) for batch in rows]
+        for batch, output in zip(rows, self.engine.run(letters), strict=True):
+            result[batch] = output
+        return result
+
+    def note(self, utr: str, assay: AssayCard) -> str:
+        """Say what is unusual about a sequence for an assay; empty if nothing is."""
+        notes = []
+        if not assay.min_length <= len(utr) <= assay.max_length:
+            measured = f"{assay.min_length}"
+            if assay.max_length > assay.min_length:
+                measured += f" to {assay.max_length}"
+            notes.append(f"{len(utr)} nt: extrapolated, measured were {measured} nt")
+        if self.card.fixed_length is not None and len(utr) > self.card.fixed_length:
+            notes.append(f"only the last {self.card.fixed_length} nt are read")
+        if unknown := utr.upper().count("N"):
+            notes.append(f"{unknown} unknown letter{'s' if unknown > 1 else ''} (N)")
+        return "; ".join(notes)
+
+    def _fit_length(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        length = self.card.fixed_length
+        if length is None:
+            return letters
+        letters = letters[:, -length:]
+        return np.pad(letters, ((0, 0), (length - letters.shape[1], 0)))
+
+
+def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
+    """Turn one assay's outputs, shape (n, width), into mean ribosome loads, shape (n,).
+
+    MRL = Σ rᵢ·wᵢ over polysome fractions (Sample et al. 2019); a scalar output is un-standardised.
+    """
+    if assay.fraction_weights is not None and outputs.shape[1] > 1:
+        weights = np.zeros(outputs.shape[1])
+        weights[: len(assay.fraction_weights)] = assay.fraction_weights
+        return np.asarray(outputs @ weights, dtype=np.float64)
+    return np.asarray(outputs[:, 0] * assay.label_scale + assay.label_mean, dtype=np.float64)
+
+
+def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the calibrated interval around predictions, both of shape (n,); NaN where the assay has none."""
+    card = assay.interval
+    if card is None:
+        unknown = np.full(mrl.shape, np.nan)
+        return unknown, unknown.copy()
+    bins = np.searchsorted(card.edges, mrl, side="right")
+    return mrl - np.asarray(card.below)[bins], mrl + np.asarray(card.above)[bins]
+
+
+def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    batches, start = [], 0
+    while start < len(order):
+        rows = max(1, _BATCH_LETTERS // int(lengths[start]))
+        # A batch is as wide as its longest: stop before padding would outweigh the letters by a fifth.
+        stop = min(start + rows, int(np.searchsorted(lengths, lengths[start] * 1.2, side="right")))
+        batches.append(order[start:stop])
+        start = stop
+    return batches
+
+
+def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str]:
+    if isinstance(utrs, str):
+        return [utrs]
+    columns = getattr(utrs, "columns", None)
+    if columns is not None:
+        frame = cast("pd.DataFrame", utrs)
+        by_lower = {str(column).lower(): column for column in reversed(list(columns))}
+        found = next((by_lower[name] for name in SEQUENCE_NAMES if name in by_lower), None)
+        if found is None:
+            known = ", ".join(map(str, columns))
+            raise RibocastError(f"the frame has no sequence column ({', '.join(SEQUENCE_NAMES)}) among: {known}")
+        utrs = cast("Iterable[str]", frame[found])
+    return list(cast("Iterable[str]", utrs))
