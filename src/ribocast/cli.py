@@ -127,6 +127,8 @@ def train(
     if not 0 <= val_fraction < 1:
         raise RibocastError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
     design = architecture(model)
+    if design.recipe is None:
+        raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
     recipe = design.recipe.with_changes(
         epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience
     )  # fmt: skip

@@ -6,6 +6,9 @@ OpenVINO runs the ONNX file on the CPU and is what users have. PyTorch runs the 
 
 from __future__ import annotations
 
+import importlib
+import sys
+from types import ModuleType
 from typing import Literal, Protocol
 
 import numpy as np
@@ -52,8 +55,6 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
 
 def _gpu_in_use() -> bool:
     # Importing PyTorch just to look for a GPU would cost every user seconds: only those who work with it pay.
-    import sys
-
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.cuda.is_available())
 
@@ -64,9 +65,7 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = _import_openvino().Core()
         # On a CPU with bfloat16 OpenVINO would round to it unasked.
         options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         if threads is not None:
@@ -74,26 +73,34 @@ class OpenVinoEngine:
         try:
             # From memory, so that nothing the file refers to outside the folder is ever opened.
             network = core.read_model(bundle.running.read_bytes())
-            self._compiled = core.compile_model(network, "CPU", options)
+            compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
             raise RibocastError(f"{bundle.running}: not a network: {str(error).splitlines()[0]}") from None
+        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._requests = [compiled.create_infer_request() for _ in range(streams)]
         self._shape = (len(bundle.card.assays), bundle.card.width)
 
     def run(self, batches: list[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
-        import openvino
+        # Requests in turn, not callbacks: OpenVINO's threads would need Python's lock for those, and freeing the
+        # model while they wait for it deadlocks.
+        results: list[Outputs] = []
+        running = len(self._requests)
+        for index in range(len(batches) + running):
+            request = self._requests[index % running]
+            if 0 <= index - running < len(batches):
+                request.wait()
+                results.append(_checked(request.get_output_tensor(0).data.copy(), self._shape))
+            if index < len(batches):
+                request.start_async({0: np.ascontiguousarray(batches[index])})
+        return results
 
-        results: list[Outputs | None] = [None] * len(batches)
 
-        def keep(request: openvino.InferRequest, index: int) -> None:
-            results[index] = request.get_output_tensor(0).data.copy()
-
-        queue = openvino.AsyncInferQueue(self._compiled)
-        queue.set_callback(keep)
-        for index, batch in enumerate(batches):
-            queue.start_async({0: np.ascontiguousarray(batch)}, index)
-        queue.wait_all()
-        return [_checked(result, self._shape) for result in results]
+def _import_openvino() -> ModuleType:
+    # Importing OpenVINO would start a thread that reports to its makers over the network. None here makes it take
+    # its own stub for that module instead; where a user's program imported OpenVINO first, that was its choice.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
 
 
 class TorchEngine:
@@ -125,8 +132,7 @@ class TorchEngine:
             ]
 
 
-def _checked(result: Outputs | None, shape: tuple[int, int]) -> Outputs:
-    if result is None or result.shape[1:] != shape:
-        given = None if result is None else result.shape[1:]
-        raise RibocastError(f"the network gives {given} numbers a sequence, where model.json says {shape}")
+def _checked(result: Outputs, shape: tuple[int, int]) -> Outputs:
+    if result.shape[1:] != shape:
+        raise RibocastError(f"the network gives {result.shape[1:]} numbers a sequence, where model.json says {shape}")
     return result

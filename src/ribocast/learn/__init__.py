@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ribocast.learn.averaging import average
     from ribocast.learn.fitting import fit
     from ribocast.learn.scoring import evaluate
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["average", "evaluate", "fit"]
 
-_HOMES = {"evaluate": "ribocast.learn.scoring", "fit": "ribocast.learn.fitting"}
+_HOMES = {"average": "ribocast.learn.averaging", "evaluate": "ribocast.learn.scoring", "fit": "ribocast.learn.fitting"}
 
 
 def __getattr__(name: str) -> Any:

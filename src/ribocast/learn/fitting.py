@@ -117,6 +117,8 @@ def fit(
     folder = Path(folder)
     design = architecture(model)
     recipe = recipe or design.recipe
+    if recipe is None:
+        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
     parts = _divide(rows, held_out, split_kind, seed)
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
     train_rows = rows.iloc[parts.train].reset_index(drop=True)

@@ -33,8 +33,8 @@ class Architecture:
         For people.
     module : str
         The file under ``ribocast.learn.models`` that has its ``Settings`` and builds it.
-    recipe : Recipe
-        How it is trained unless told otherwise.
+    recipe : Recipe or None
+        How it is trained unless told otherwise; None if it is made of trained models.
     defaults : dict
         Settings in which it differs from those of its file.
     """
@@ -42,7 +42,7 @@ class Architecture:
     name: str
     summary: str
     module: str
-    recipe: Recipe
+    recipe: Recipe | None
     defaults: Mapping[str, Any]
 
     def build(self, assays: Sequence[AssayCard], **settings: Any) -> Network:
@@ -81,6 +81,7 @@ ARCHITECTURES = {
             "framed", "residual convolutions, open reading frames, pooling by frame; any length, many assays",
             "framed", FRAMED_RECIPE, {},
         ),
+        Architecture("ensemble", "the mean of several trained models", "ensemble", None, {}),
     )
 }  # fmt: skip
 

@@ -40,6 +40,10 @@ class Network(nn.Module):
         """Return the settings as they go into ``model.json``."""
         return dataclasses.asdict(self.settings)
 
+    def count_parameters(self) -> int:
+        """Count the learnt numbers."""
+        return sum(tensor.numel() for tensor in self.parameters())
+
     def begin_with_profiles(self, fractions: Tensor) -> None:
         """Set the first guess to the mean profile of each assay, shape (assays, width); only where it is one."""
 

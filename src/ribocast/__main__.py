@@ -1,0 +1,7 @@
+"""``python -m ribocast``: the command line."""
+
+import sys
+
+from ribocast.cli import main
+
+sys.exit(main())

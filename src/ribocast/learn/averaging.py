@@ -1,0 +1,46 @@
+"""Making one model of several: independent errors average out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ribocast.bundle import Bundle, ModelCard
+from ribocast.errors import RibocastError
+from ribocast.learn.export import export
+from ribocast.learn.models import load_network
+from ribocast.learn.models.ensemble import EnsembleNetwork, Settings
+
+
+def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | None = None) -> Bundle:
+    """Write a model that gives the mean of several.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+        Of one architecture with the same settings, trained on the same rows; they differ by seed.
+    folder : str or Path
+        For the new bundle.
+    card : ModelCard, optional
+        What to say of it (its architecture and settings are filled in); else what the first says of itself, without
+        figures and intervals, since those were the first one's own.
+
+    Raises
+    ------
+    RibocastError
+        If they are not alike.
+    """
+    first = bundles[0].card
+    for bundle in bundles[1:]:
+        for name in ("architecture", "settings", "data"):
+            if getattr(bundle.card, name) != getattr(first, name):
+                raise RibocastError(
+                    f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged"
+                )
+    settings = Settings(first.architecture, len(bundles), first.settings)
+    network = EnsembleNetwork(settings, [load_network(bundle) for bundle in bundles])
+    if card is None:
+        assays = tuple(assay.model_copy(update={"interval": None}) for assay in first.assays)
+        card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "figures": ()})
+    card = card.model_copy(update={"architecture": "ensemble", "settings": network.settings_dict()})
+    return export(network, card, folder)

@@ -1,0 +1,58 @@
+"""Several trained networks of one architecture as one: the mean of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ribocast.bundle import AssayCard
+from ribocast.errors import RibocastError
+from ribocast.learn.models.network import Network
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of an ensemble.
+
+    Attributes
+    ----------
+    member : str
+        The architecture of its networks.
+    members : int
+        How many.
+    member_settings : dict
+        Their settings.
+    """
+
+    member: str = "framed"
+    members: int = 5
+    member_settings: dict[str, Any] = field(default_factory=dict)
+
+
+class EnsembleNetwork(Network):
+    """The mean of networks; of fractions, the mean profile."""
+
+    def __init__(self, settings: Settings, networks: Sequence[Network]) -> None:
+        super().__init__(settings)
+        self.networks = nn.ModuleList(networks)
+        self.output, self.fixed_length = networks[0].output, networks[0].fixed_length
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Letters (rows, length) to the mean of the members' outputs (rows, assays, width)."""
+        return torch.stack([network(letters) for network in self.networks]).mean(dim=0)
+
+
+def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
+    """Make the ensemble with fresh members."""
+    from ribocast.learn.models import architecture
+
+    if settings.members < 1 or settings.member == "ensemble":
+        raise RibocastError("an ensemble needs at least one member, and none that is an ensemble")
+    design = architecture(settings.member)
+    return EnsembleNetwork(
+        settings, [design.build(assays, **settings.member_settings) for _ in range(settings.members)]
+    )

@@ -1,0 +1,236 @@
+"""Training: repeatable, resumable after a kill at any moment, the best epoch kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.numpy
+import torch
+
+import ribocast
+import ribocast.bundle
+from ribocast.errors import RibocastError
+from ribocast.learn import fit
+from ribocast.learn.assays import ASSAYS, Assay, describe_data
+from ribocast.learn.batches import epoch_batches, label, trim
+from ribocast.learn.models import architecture
+from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
+from ribocast.learn.simulate import simulate
+from ribocast.learn.splits import random_split
+
+RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
+SMALL = {"channels": 8, "dilations": (1, 2)}
+
+
+def table(rows=300, assay="egfp_random50", **options):
+    return simulate(rows, seed=3, **options).assign(assay=assay)
+
+
+def weights(folder):
+    return safetensors.numpy.load_file(folder / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def quick(name, **changes):
+    return architecture(name).recipe.with_changes(**{"epochs": 2, **changes})
+
+
+@pytest.mark.parametrize("name", ["attention-2conv", "framed"])
+def test_a_seed_makes_a_run_repeatable_and_another_seed_another_run(tmp_path, name):
+    chosen = SMALL if name == "framed" else {}
+    state = torch.random.get_rng_state()
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit(table(), tmp_path / folder, assays=RANDOM, model=name, settings=chosen, recipe=quick(name), seed=seed)
+        torch.rand(3)  # What a user draws in between must not matter …
+    torch.random.set_rng_state(state)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_training_leaves_the_global_generators_alone(tmp_path):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    expected = (torch.rand(2).tolist(), np.random.rand())  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    fit(table(120), tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"))
+    assert (torch.rand(2).tolist(), np.random.rand()) == expected  # noqa: NPY002
+
+
+def test_it_learns_upstream_starts(tmp_path):
+    rows = table(3000)
+    trained = fit(
+        rows, tmp_path, assays=RANDOM, settings={"channels": 16, "dilations": (1, 2)}, recipe=quick("framed", epochs=4)
+    )
+    assert trained.bundle.card.figures[0].pearson_r2 > 0.5
+    assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
+
+
+def test_the_best_epoch_is_what_is_saved(tmp_path):
+    rows = table(400)
+    parts = random_split(len(rows), 0.25, seed=7)
+    # Far too fast: the validation loss jumps about, and the last epoch is rarely the best.
+    recipe = quick("attention-2conv", epochs=6, learning_rate=0.05)
+    trained = fit(rows, tmp_path, assays=RANDOM, model="attention-2conv", recipe=recipe, held_out=parts)
+    losses = [entry["val_loss"] for entry in trained.history]
+    card = trained.bundle.card
+    assert card.epoch == 1 + int(np.argmin(losses))
+    held_out = rows.iloc[parts.held_out]
+    predicted = ribocast.load(tmp_path).mrl(held_out["seq"].tolist())
+    assay = card.assays[0]
+    again = np.mean(((predicted - held_out["mrl"]) / assay.label_scale) ** 2)
+    assert again == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_labels_are_standardised_on_training_rows_alone(tmp_path):
+    rows = table(200)
+    parts = random_split(len(rows), 0.2, seed=1)
+    card = fit(rows, tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
+               held_out=parts).bundle.card  # fmt: skip
+    learnt_from = rows["mrl"].iloc[parts.train]
+    assert card.assays[0].label_mean == pytest.approx(learnt_from.mean())
+    assert card.assays[0].label_scale == pytest.approx(learnt_from.std(ddof=0))
+    assert card.data == describe_data(rows.iloc[parts.train])
+
+
+def test_all_rows_can_be_learnt_from_and_then_the_last_epoch_is_kept(tmp_path):
+    trained = fit(table(100), tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
+                  held_out=0.0)  # fmt: skip
+    assert trained.bundle.card.epoch == 2
+    assert trained.bundle.card.figures == ()
+    assert trained.bundle.card.assays[0].interval is None
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path):
+    recipe = quick("attention-2conv", epochs=30, learning_rate=0.2, patience=2)
+    history = fit(table(100), tmp_path, assays=RANDOM, model="attention-2conv", recipe=recipe).history
+    assert len(history) < 30
+
+
+def test_several_assays_with_and_without_profiles_are_learnt_together(tmp_path):
+    one = table(200)
+    two = table(200, "egfp_varying25to100", min_length=25, max_length=100).drop(columns=[f"r{i}" for i in range(14)])
+    rows = pd.concat([one, two], ignore_index=True)
+    names = ("egfp_random50", "egfp_varying25to100")
+    fit(rows, tmp_path, assays={name: ASSAYS[name] for name in names}, settings=SMALL, recipe=quick("framed"))
+    model = ribocast.load(tmp_path)
+    loads = [model.mrl(["ACGTACGTAC" * 5], assay=name)[0] for name in names]
+    assert np.isfinite(loads).all()
+    assert loads[0] != loads[1]
+    assert {figure.assay for figure in model.card.figures} == set(names)
+
+
+def test_a_table_of_ones_own_in_any_unit_is_learnt_too(tmp_path):
+    rows = table(200).assign(mrl=lambda frame: -1000 + 50 * frame["mrl"], assay="mine")
+    own = Assay("mine", "", ASSAYS["egfp_random50"].construct, 50, 50)
+    fit(rows, tmp_path, assays={"mine": own}, settings=SMALL, recipe=quick("framed"))
+    predicted = ribocast.load(tmp_path).mrl(rows["seq"].tolist())
+    assert -1000 < predicted.mean() < -400
+
+
+def test_loads_that_do_not_differ_are_refused(tmp_path):
+    with pytest.raises(RibocastError, match="nothing to learn"):
+        fit(table(50).assign(mrl=5.0), tmp_path, assays=RANDOM, model="attention-2conv")
+
+
+RUN = """
+import sys, ribocast
+from ribocast.learn import fit
+from ribocast.learn.assays import ASSAYS
+from ribocast.learn.models import architecture
+from ribocast.learn.simulate import simulate
+name, folder, resume = sys.argv[1], sys.argv[2], sys.argv[3] == "resume"
+settings = {"channels": 8, "dilations": (1, 2)} if name == "framed" else {}
+fit(simulate(1200, seed=3).assign(assay="egfp_random50"), folder, assays={"egfp_random50": ASSAYS["egfp_random50"]},
+    model=name, settings=settings, recipe=architecture(name).recipe.with_changes(epochs=5), resume=resume, device="cpu",
+    say=lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.parametrize("name", ["attention-3conv", "framed"])
+def test_a_run_killed_again_and_again_ends_with_the_weights_of_an_undisturbed_one(tmp_path, name):
+    def start(folder):
+        return subprocess.Popen(
+            [sys.executable, "-c", RUN, name, str(folder), "resume"], stdout=subprocess.PIPE, text=True
+        )
+
+    whole = start(tmp_path / "whole")
+    assert whole.communicate()[0]
+    random = np.random.default_rng(11)
+    for _ in range(4):
+        process = start(tmp_path / "killed")
+        # Wait for the training itself, then strike at a random moment of it.
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                break
+        time.sleep(random.uniform(0, 0.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    last = start(tmp_path / "killed")
+    assert last.communicate()[0]
+    assert last.returncode == 0
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    first, second = (json.loads((tmp_path / run / "model.json").read_text()) for run in ("whole", "killed"))
+    first.pop("name"), second.pop("name")
+    assert first == second
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
+    def run(**options):
+        fit(table(100), tmp_path / "run", assays=RANDOM, model="attention-2conv", resume=True,
+            **{"recipe": quick("attention-2conv"), **options})  # fmt: skip
+
+    run()
+    with pytest.raises(RibocastError, match="cannot resume"):
+        run(seed=7)
+    with pytest.raises(RibocastError, match="cannot resume"):
+        run(recipe=quick("attention-2conv", batch_size=8))
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(RibocastError, match="damaged"):
+        run()
+
+
+def test_one_cycle_rises_for_three_tenths_and_falls_to_nothing():
+    rates = [FRAMED_RECIPE.learning_rate_at(step, 1000) for step in range(1001)]
+    assert int(np.argmax(rates)) == 300
+    assert rates[0] == pytest.approx(max(rates) / 25)
+    assert max(rates) == FRAMED_RECIPE.learning_rate
+    assert rates[1000] < 1e-5 * max(rates)
+    assert HOMEWORK_RECIPE.learning_rate_at(17, 1000) == 1e-3
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0}, {"epochs": 0}, {"batch_size": -1}, {"weight_decay": -0.1}])
+def test_recipes_that_cannot_be_are_refused(change):
+    with pytest.raises(RibocastError, match=next(iter(change)).replace("_", " ")):
+        Recipe(**{"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0, "schedule": "constant", "epochs": 1,
+                  "batch_size": 2, **change})  # fmt: skip
+
+
+def test_every_epoch_shows_every_row_once_and_batches_are_of_like_length():
+    lengths = np.random.default_rng(0).integers(25, 101, 5000)
+    batches = epoch_batches(lengths, 64, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == list(range(5000))
+    waste = sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum() - 1
+    assert waste < 0.05
+
+
+def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():
+    rows = table(50).assign(reads=[10, 10_000] * 25)
+    model = ribocast.bundle.AssayCard(
+        name="egfp_random50", before="", after="ATG", min_length=50, max_length=50, label_mean=6, label_scale=2
+    )
+    data = label(rows, [model], width=14, fixed_length=None, noise_reads=380)
+    assert data.weight.mean() == pytest.approx(1)
+    assert data.weight[0] < data.weight[1] / 10
+    assert np.allclose(data.fractions.sum(axis=1), 1)
+    assert trim(np.pad(data.letters, ((0, 0), (7, 0)))).shape == (50, 50)

@@ -1,0 +1,150 @@
+"""Architectures: the homework's and the paper's sizes, reading frames against brute force, padding without effect."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ribocast.bundle import AssayCard
+from ribocast.construct import EGFP
+from ribocast.errors import RibocastError
+from ribocast.learn.assays import ASSAYS
+from ribocast.learn.models import ARCHITECTURES, architecture, parse_settings
+from ribocast.learn.models.framed import OpenFrames
+from ribocast.learn.models.network import LetterTable
+from ribocast.sequence import encode
+
+STOPS = {"TAA", "TAG", "TGA"}
+
+
+def cards(*names, weights=True):
+    return [
+        AssayCard(
+            name=name, before=EGFP.before, after=EGFP.after, min_length=1, max_length=100, label_mean=5, label_scale=2,
+            fraction_weights=ASSAYS[name].fraction_weights if weights else None,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def build(name, **settings):
+    torch.manual_seed(0)
+    assays = cards(*ASSAYS) if name == "framed" else cards("egfp_random50")
+    return architecture(name).build(assays, **settings).eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("attention-2conv", 51_650), ("attention-3conv", 72_194), ("optimus", 474_681)]
+)
+def test_sizes_are_those_of_the_homework_and_the_paper(name, parameters):
+    assert build(name).count_parameters() == parameters
+
+
+def test_the_homeworks_shapes_are_51_then_25_then_12_positions():
+    network = build("attention-2conv")
+    letters = torch.from_numpy(encode(["ACGTA" * 10]))
+    x = network.letters(letters)[:, :4]
+    widths = []
+    for layer in network.convolutions:
+        x = layer(x)
+        if not isinstance(layer, torch.nn.ReLU):
+            widths.append(x.shape[2])
+    assert widths == [51, 25, 25, 12]
+
+
+def test_letters_are_looked_up_alike_in_both_cases_and_for_t_and_u():
+    table = LetterTable()(torch.from_numpy(encode(["ACGTUNacgtun"])))[0]
+    channels = ["A", "C", "G", "T", "T", "-", "a", "c", "g", "t", "t", "-"]
+    for position, channel in enumerate(channels):
+        expected = [float(channel.upper() == base) for base in "ACGT"] + [1.0]
+        assert table[:, position].tolist() == expected
+
+
+def frames_by_hand(utr, before, after):
+    """Walk each frame codon by codon, as a ribosome would."""
+    around = before[-2:] + utr + after[:2]
+    start, is_open, stop_ahead = (np.zeros(len(utr)) for _ in range(3))
+    for frame in range(3):
+        codons = [at for at in range(len(around) - 2) if (at - 2 - len(utr)) % 3 == frame]
+        opened = False
+        for at in codons:
+            codon = around[at : at + 3]
+            opened = (opened or codon == "ATG") and codon not in STOPS
+            ahead = any(around[later : later + 3] in STOPS for later in codons if later >= at)
+            if at >= 2:
+                start[at - 2] = codon == "ATG"
+                is_open[at - 2] = opened
+                stop_ahead[at - 2] = ahead
+    return np.stack([start, is_open, stop_ahead, is_open * (1 - stop_ahead)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    utrs=st.lists(
+        st.text("ACGTN", min_size=1, max_size=90) | st.text("ATG", min_size=1, max_size=60), min_size=1, max_size=5
+    ),
+    before=st.text("ACGT", max_size=4),
+)
+def test_open_frames_are_those_a_ribosome_would_walk_across_both_joints(utrs, before):
+    table = LetterTable()(torch.from_numpy(encode(utrs)))
+    channels = OpenFrames(before, EGFP.after)(table[:, :4], table[:, 4:]).numpy()
+    for row, utr in enumerate(utrs):
+        padding = channels.shape[2] - len(utr)
+        assert np.array_equal(channels[row, :, padding:], frames_by_hand(utr, "NN" + before, EGFP.after))
+        assert not channels[row, :, :padding].any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(utrs=st.lists(st.text("ACGTN", min_size=1, max_size=130), min_size=2, max_size=6))
+def test_padding_and_company_change_no_prediction_of_framed(utrs):
+    network = build("framed", channels=8, dilations=(1, 2))
+    with torch.inference_mode():
+        together = network(torch.from_numpy(encode(utrs))).numpy()
+        alone = [network(torch.from_numpy(encode([utr]))).numpy()[0] for utr in utrs]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_fractions_are_shares_and_lacking_ones_are_never_filled():
+    network = build("framed", channels=8, dilations=(1,))
+    fractions = network(torch.from_numpy(encode(["ACGT" * 12, "ATG"]))).detach().numpy()
+    assert fractions.shape == (2, 4, 14)
+    assert (fractions >= 0).all()
+    np.testing.assert_allclose(fractions.sum(axis=2), 1, atol=1e-6)
+    assert not fractions[:, list(ASSAYS).index("egfp_varying25to100"), 13].any()
+
+
+def test_training_sees_what_evaluation_sees_where_nothing_is_padded():
+    network = build("framed", channels=8, dilations=(1, 2), dropout=0.0)
+    letters = torch.from_numpy(encode(["ACGTTGCA" * 6, "TTGACATG" * 6]))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.momentum = 0.0
+            module.eval()
+    evaluated = network(letters)
+    network.training = True
+    np.testing.assert_allclose(network(letters).detach(), evaluated.detach(), atol=1e-6)
+
+
+def test_without_fraction_weights_framed_gives_standardised_loads():
+    network = architecture("framed").build(cards("egfp_random50", weights=False), channels=8, dilations=(1,))
+    assert network.output == "standardised"
+    assert network(torch.from_numpy(encode(["ACGT"]))).shape == (1, 1, 1)
+
+
+def test_wrong_names_settings_and_assays_are_refused_in_words():
+    with pytest.raises(RibocastError, match="no architecture 'nope'; there are: "):
+        architecture("nope")
+    with pytest.raises(RibocastError, match="has no setting 'nope'; it has: layers"):
+        build("optimus", nope=1)
+    with pytest.raises(RibocastError, match="one assay at a time, not 4"):
+        architecture("optimus").build(cards(*ASSAYS))
+    with pytest.raises(RibocastError, match="not of the form name=value"):
+        parse_settings(["channels"])
+    assert parse_settings(["channels=96", "dilations=[1,2]", "kind=word"]) == {
+        "channels": 96, "dilations": [1, 2], "kind": "word",
+    }  # fmt: skip
+
+
+def test_every_architecture_says_what_it_is():
+    assert all(entry.name == name and entry.summary for name, entry in ARCHITECTURES.items())

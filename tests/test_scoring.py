@@ -1,0 +1,73 @@
+"""Scores: equal to those of scipy and scikit-learn, with intervals that cover."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics
+
+from ribocast.errors import RibocastError
+from ribocast.learn.scoring import score
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(5, 200), seed=st.integers(0, 10_000), offset=st.floats(-50, 50), ties=st.booleans())
+def test_figures_are_those_of_scipy_and_scikit_learn(rows, seed, offset, ties):
+    random = np.random.default_rng(seed)
+    measured = random.normal(size=rows) + offset
+    predicted = measured + random.normal(size=rows)
+    if ties:
+        measured, predicted = measured.round(), predicted.round()
+    if np.ptp(measured) == 0 or np.ptp(predicted) == 0:
+        return
+    ours = score(measured, predicted, resamples=5)
+    assert ours.n == rows
+    assert ours.mse == pytest.approx(metrics.mean_squared_error(measured, predicted))
+    assert ours.rmse == pytest.approx(metrics.mean_squared_error(measured, predicted) ** 0.5)
+    assert ours.mae == pytest.approx(metrics.mean_absolute_error(measured, predicted))
+    assert ours.r2 == pytest.approx(metrics.r2_score(measured, predicted))
+    assert ours.pearson_r == pytest.approx(stats.pearsonr(measured, predicted).statistic)
+    assert ours.pearson_r2 == pytest.approx(ours.pearson_r**2)
+    assert ours.spearman_r == pytest.approx(stats.spearmanr(measured, predicted).statistic)
+
+
+def test_an_offset_costs_r2_and_errors_but_no_correlation():
+    measured = np.random.default_rng(0).normal(size=500)
+    scores = score(measured, measured + 1, resamples=10)
+    assert scores.pearson_r2 == pytest.approx(1)
+    assert scores.mse == pytest.approx(1)
+    assert scores.r2 < 0.1
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    truth, hits = 0.5, 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        x = random.normal(size=300)
+        y = truth * x + np.sqrt(1 - truth**2) * random.normal(size=300)
+        low, high = score(x, y, resamples=200, seed=seed).ci95["pearson_r"]
+        hits += low <= truth <= high
+    assert 86 <= hits <= 100
+
+
+def test_the_bootstrap_is_repeatable():
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(2, 50))
+    assert score(x, y, seed=3) == score(x, y, seed=3)
+    assert score(x, y, seed=3).ci95 != score(x, y, seed=4).ci95
+
+
+def test_correlation_with_a_constant_is_undefined_not_a_number_made_up():
+    scores = score(np.arange(9.0), np.full(9, 4.2), resamples=10).as_dict()
+    assert scores["pearson_r"] is None
+    assert scores["spearman_r"] is None
+    assert scores["ci95"]["pearson_r"] == [None, None]
+    assert scores["mae"] == pytest.approx(np.abs(np.arange(9) - 4.2).mean())
+
+
+def test_too_few_or_unequal_rows_are_refused():
+    with pytest.raises(RibocastError, match="at least 2"):
+        score(np.ones(1), np.ones(1))
+    with pytest.raises(RibocastError, match="cannot be compared"):
+        score(np.ones(3), np.ones(4))
