@@ -16,7 +16,7 @@ import torch
 import ribocast
 import ribocast.bundle
 from ribocast.errors import RibocastError
-from ribocast.learn import fit
+from ribocast.learn import evaluate, fit
 from ribocast.learn.assays import ASSAYS, Assay, describe_data
 from ribocast.learn.batches import epoch_batches, label, trim
 from ribocast.learn.models import architecture
@@ -144,7 +144,7 @@ def test_loads_that_do_not_differ_are_refused(tmp_path):
 
 RUN = """
 import sys, ribocast
-from ribocast.learn import fit
+from ribocast.learn import evaluate, fit
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.models import architecture
 from ribocast.learn.simulate import simulate
@@ -234,3 +234,25 @@ def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():
     assert data.weight[0] < data.weight[1] / 10
     assert np.allclose(data.fractions.sum(axis=1), 1)
     assert trim(np.pad(data.letters, ((0, 0), (7, 0)))).shape == (50, 50)
+
+
+def test_standardised_loads_are_not_taken_for_ribosomes(tmp_path):
+    rows = table(100).assign(mrl=lambda frame: (frame["mrl"] - frame["mrl"].mean()) / frame["mrl"].std())
+    with pytest.raises(RibocastError, match=r"are not ribosomes per mRNA.*another assay name"):
+        fit(rows, tmp_path, assays=RANDOM)
+
+
+def test_a_file_or_a_frame_of_seq_and_label_is_enough(tmp_path):
+    rows = simulate(200, seed=3)[["seq", "mrl"]].rename(columns={"mrl": "label"})
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    recipe = quick("attention-2conv", epochs=1)
+    from_file = fit(tmp_path / "mine.csv", tmp_path / "a", model="attention-2conv", recipe=recipe)
+    fit(rows, tmp_path / "b", assay="mine", model="attention-2conv", recipe=recipe)
+    assert from_file.bundle.card.assays[0].name == "mine"
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    model = ribocast.load(tmp_path / "a")
+    assert evaluate(model, tmp_path / "mine.csv") == evaluate(model, rows)
+    with pytest.raises(RibocastError, match="the frame row 2: 'X' at position 1"):
+        fit(pd.DataFrame({"seq": ["ACG", "X"], "label": [1, 2]}), tmp_path / "c")
+    with pytest.raises(RibocastError, match="'much' is not a finite number"):
+        evaluate(model, pd.DataFrame({"seq": ["ACG"], "label": ["much"]}))

@@ -181,6 +181,8 @@ def evaluate(
     chosen = loaded.card.assay(assay)
     chunk = _usable(read_table(paths[-1], column=column, label=label), on_error)
     rows = pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels()})
+    if rows["mrl"].min() < 0:
+        _say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
     scores = evaluate_model(loaded, rows, assay=chosen.name, seed=seed).as_dict()
     if as_json:
         _print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
@@ -258,7 +260,12 @@ def models(as_json: JsonOption = False) -> None:
     from ribocast.learn.models import ARCHITECTURES
 
     here = sorted(str(path.parent) for path in Path().glob("*/model.json"))
-    bundles = {name: open_bundle(name).card for name in [*shipped_models(), *here]}
+    bundles = {}
+    for name in [*shipped_models(), *here]:
+        try:
+            bundles[name] = open_bundle(name).card
+        except RibocastError as error:
+            _say(f"left out: {error}")
     if as_json:
         _print_json({
             "architectures": {name: entry.summary for name, entry in ARCHITECTURES.items()},

@@ -6,3 +6,7 @@ class RibocastError(ValueError):
 
     The command line prints it behind ``error:`` and exits with code 2.
     """
+
+    def __init__(self, message: str) -> None:
+        # Names of files and columns, and other libraries' messages, can hold line breaks.
+        super().__init__(" ".join(line.strip() for line in message.splitlines() if line.strip()))

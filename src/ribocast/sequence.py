@@ -7,8 +7,9 @@ because every sequence ends at the start codon.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import reprlib
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ SEQUENCE_NAMES = ("seq", "sequence", "utr")
 PAD = 0
 """The byte on the left of sequences that are shorter than the longest of their batch."""
 
-_IS_LETTER = np.zeros(256, dtype=bool)
-_IS_LETTER[[ord(letter) for letter in ALPHABET + ALPHABET.lower()]] = True
+_IS_WRONG = np.ones(256, dtype=bool)
+_IS_WRONG[[ord(letter) for letter in ALPHABET + ALPHABET.lower()]] = False
 _TO_DNA = str.maketrans("acgtunU", "ACGTTNT")
 
 Letters = NDArray[np.uint8]
@@ -48,6 +49,10 @@ class SequenceError(RibocastError):
         super().__init__(f"row {fault.row + 1}: {fault.reason}")
         self.fault = fault
 
+    def __reduce__(self) -> tuple[type[SequenceError], tuple[Fault]]:
+        # An exception is copied to another process by its message, which is not what we are made from.
+        return type(self), (self.fault,)
+
 
 def find_faults(utrs: Sequence[object]) -> list[Fault]:
     """Find every sequence that is missing, empty or has a letter other than A, C, G, T, U and N.
@@ -63,24 +68,7 @@ def find_faults(utrs: Sequence[object]) -> list[Fault]:
         In row order, one per bad row; it names the row's first wrong letter. Positions in the reason count
         from 1 at the 5′ end.
     """
-    if all(isinstance(utr, str) and utr for utr in utrs):
-        flat, lengths = _flatten(utrs)  # type: ignore[arg-type]
-        wrong = np.flatnonzero(~_IS_LETTER[flat])
-        if not wrong.size:
-            return []
-        rows = np.unique(np.searchsorted(np.cumsum(lengths), wrong, side="right"))
-        return [Fault(int(row), _wrong_letter(str(utrs[row]))) for row in rows]
-    faults = []
-    for row, utr in enumerate(utrs):
-        if not isinstance(utr, str):
-            missing = utr is None or utr != utr
-            kind = "the sequence is missing" if missing else f"{utr!r} is not a sequence"
-            faults.append(Fault(row, kind))
-        elif not utr:
-            faults.append(Fault(row, "the sequence is empty"))
-        elif reason := _wrong_letter(utr):
-            faults.append(Fault(row, reason))
-    return faults
+    return _read(utrs)[0]
 
 
 def encode(utrs: Sequence[str]) -> Letters:
@@ -101,14 +89,13 @@ def encode(utrs: Sequence[str]) -> Letters:
     SequenceError
         At the first missing or empty sequence, or one with another letter than A, C, G, T, U or N.
     """
-    faults = find_faults(utrs)
+    faults, flat, lengths = _read(utrs)
     if faults:
         raise SequenceError(faults[0])
-    flat, lengths = _flatten(utrs)
     longest = int(lengths.max(initial=0))
     if lengths.size and int(lengths.min()) == longest:
-        return flat.reshape(len(utrs), longest)
-    letters = np.full((len(utrs), longest), PAD, dtype=np.uint8)
+        return flat.reshape(-1, longest)
+    letters = np.full((len(lengths), longest), PAD, dtype=np.uint8)
     letters[np.arange(longest) >= longest - lengths[:, None]] = flat
     return letters
 
@@ -123,16 +110,34 @@ def to_dna(utr: str) -> str:
     return utr.translate(_TO_DNA)
 
 
-def _flatten(utrs: Iterable[str]) -> tuple[Letters, NDArray[np.int64]]:
+def _read(utrs: Sequence[object]) -> tuple[list[Fault], Letters, NDArray[np.int64]]:
+    """Find the faults; give all letters in one row, and the length of each sequence (0 where it is none)."""
     utrs = list(utrs)
-    lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
+    faults = [Fault(row, _unusable(utr)) for row, utr in enumerate(utrs) if not (isinstance(utr, str) and utr)]
+    texts = cast("list[str]", [utr if isinstance(utr, str) else "" for utr in utrs] if faults else utrs)
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     # "replace" gives one byte per letter, so that positions still hold where a letter is not ASCII.
-    flat = np.frombuffer("".join(utrs).encode("ascii", "replace"), dtype=np.uint8)
-    return flat, lengths
+    flat = np.array(np.frombuffer("".join(texts).encode("ascii", "replace"), dtype=np.uint8))
+    wrong = np.flatnonzero(_IS_WRONG[flat])
+    if wrong.size:
+        ends = np.cumsum(lengths)
+        rows, first = np.unique(np.searchsorted(ends, wrong, side="right"), return_index=True)
+        positions = wrong[first] - (ends - lengths)[rows]
+        faults += map(_wrong_letter, rows.tolist(), positions.tolist(), (texts[row] for row in rows))
+        faults.sort()
+    return faults, flat, lengths
 
 
-def _wrong_letter(utr: str) -> str:
-    for position, letter in enumerate(utr, start=1):
-        if letter.upper() not in ALPHABET or not letter.isascii():
-            return f"{letter!r} at position {position} is not a nucleotide (A, C, G, T, U or N)"
-    return ""
+def _wrong_letter(row: int, position: int, utr: str) -> Fault:
+    return Fault(row, f"{utr[position]!r} at position {position + 1} is not a nucleotide (A, C, G, T, U or N)")
+
+
+def _unusable(value: object) -> str:
+    if isinstance(value, str):
+        return "the sequence is empty"
+    missing = value is None or (isinstance(value, float | np.floating) and value != value)
+    # pandas' own missing values are known by name: this module does not import pandas.
+    if missing or type(value).__name__ in {"NAType", "NaTType"}:
+        return "the sequence is missing"
+    # A repr can be long and, of an array, more than one line.
+    return f"{' '.join(reprlib.repr(value).split())} is not a sequence"

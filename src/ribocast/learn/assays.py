@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ribocast.bundle import TrainingData
 from ribocast.construct import EGFP, Construct
 from ribocast.errors import RibocastError
-from ribocast.tables import Chunk, read_table
+from ribocast.tables import Chunk, as_chunk, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
     """
     lengths = chunk.frame[chunk.seq_column].str.len()
     shortest, longest = int(lengths.min()), int(lengths.max())
-    name = name or chunk.source.split(".")[0]
+    name = name or chunk.source.split(".")[0].replace("the frame", "own")
     if name in ASSAYS:
         known = ASSAYS[name]
         if shortest < known.min_length or longest > known.max_length:
@@ -121,6 +121,42 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
             )
         return known
     return Assay(name, f"measurements of {chunk.source}", construct, shortest, longest)
+
+
+def labelled_rows(
+    table: str | Path | pd.DataFrame, assay: str | None = None, *, column: str | None = None, label: str | None = None
+) -> tuple[pd.DataFrame, dict[str, Assay]]:
+    """Bring a labelled table, on disk or in memory, to what `fit` learns from, every row checked.
+
+    Parameters
+    ----------
+    table : str, Path or pandas.DataFrame
+        Sequences and loads. A frame with a column ``assay`` may hold several.
+    assay : str, optional
+        The assay of all rows; see `assay_of`.
+    column, label : str, optional
+        Columns with unusual names.
+
+    Raises
+    ------
+    RibocastError
+        At the first row that cannot be used.
+    """
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        chunk = as_chunk(table, column=column, label=label)
+    else:
+        chunk = read_table(table, column=column, label=label)
+    if faults := chunk.faults(need_label=True):
+        raise RibocastError(chunk.say(faults[0]))
+    if assay is None and isinstance(table, pd.DataFrame) and "assay" in chunk.frame.columns:
+        of_row = chunk.frame["assay"].astype(str).to_numpy()
+        names = list(dict.fromkeys(of_row))
+        assays = {name: assay_of(chunk.keep(of_row == name), name) for name in names}
+        return training_rows(chunk, assay="").assign(assay=of_row), assays
+    library = assay_of(chunk, assay)
+    return training_rows(chunk, library.name), {library.name: library}
 
 
 def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ribocast.bundle import AssayCard, Bundle, Figure, ModelCard
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import Assay, describe_data
+from ribocast.learn.assays import Assay, describe_data, labelled_rows
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
@@ -56,10 +56,11 @@ class Trained(NamedTuple):
 
 
 def fit(
-    rows: pd.DataFrame,
+    table: str | Path | pd.DataFrame,
     folder: str | Path,
     *,
-    assays: Mapping[str, Assay],
+    assay: str | None = None,
+    assays: Mapping[str, Assay] | None = None,
     model: str = "framed",
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
@@ -76,12 +77,15 @@ def fit(
 
     Parameters
     ----------
-    rows : pandas.DataFrame
-        ``seq``, ``mrl`` and ``assay`` (see `ribocast.learn.assays.training_rows`), all of them usable.
+    table : str, Path or pandas.DataFrame
+        Sequences and loads: a file, or a frame; see `ribocast.learn.assays.labelled_rows`.
     folder : str or Path
         For the bundle, ``history.csv``, ``history.png`` and the checkpoint.
-    assays : mapping of str to Assay
-        Those that `rows` name, in the order of the model's outputs.
+    assay : str, optional
+        What library the rows are, if the table does not say so.
+    assays : mapping of str to Assay, optional
+        For rows that are checked already (`ribocast.learn.assays.training_rows`): the assays that their column
+        ``assay`` names, in the order of the model's outputs.
     model : str
         An architecture's name.
     settings : mapping, optional
@@ -115,6 +119,10 @@ def fit(
     """
     say = say or (lambda _: None)
     folder = Path(folder)
+    if assays is None:
+        rows, assays = labelled_rows(table, assay)
+    else:
+        rows = cast("pd.DataFrame", table)
     design = architecture(model)
     recipe = recipe or design.recipe
     if recipe is None:
@@ -339,6 +347,12 @@ def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: 
 
 def _describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
     mrl = rows.loc[rows["assay"] == assay.name, "mrl"]
+    weights = assay.fraction_weights
+    if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
+        raise RibocastError(
+            f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
+            f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
+        )
     if len(mrl) < 2 or not mrl.std(ddof=0) > 0:
         raise RibocastError(f"{assay.name}: {len(mrl)} training rows with loads that do not differ: nothing to learn")
     return AssayCard(

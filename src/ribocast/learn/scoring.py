@@ -92,25 +92,19 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
     return Scores(n=len(measured), ci95=ci95, **{name: float(values[0]) for name, values in point.items()})
 
 
-def evaluate(model: Predictor, rows: pd.DataFrame, *, assay: str | None = None, seed: int = 0) -> Scores:
+def evaluate(model: Predictor, table: str | Path | pd.DataFrame, *, assay: str | None = None, seed: int = 0) -> Scores:
     """Score a model on measurements.
 
     Parameters
     ----------
     model : Predictor
         See `ribocast.load`.
-    rows : pandas.DataFrame
-        Sequences (``seq``) and measured loads (``mrl``); see `ribocast.learn.assays.training_rows`.
+    table : str, Path or pandas.DataFrame
+        Sequences and measured loads; see `ribocast.tables.read_chunks` for how columns are found.
     assay : str, optional
         On whose scale to predict; the model's default assay without it.
     seed : int
         Of the bootstrap.
-    """
-    return score(rows["mrl"].to_numpy(np.float64), model.mrl(rows["seq"].tolist(), assay=assay), seed=seed)
-
-
-def read_measurements(path: str | Path, *, column: str | None = None, label: str | None = None) -> pd.DataFrame:
-    """Read a labelled table for `evaluate`: ``seq`` and ``mrl``, every row checked.
 
     Raises
     ------
@@ -119,12 +113,12 @@ def read_measurements(path: str | Path, *, column: str | None = None, label: str
     """
     import pandas as pd
 
-    from ribocast.tables import read_table
+    from ribocast.tables import as_chunk, read_table
 
-    chunk = read_table(path, column=column, label=label)
+    chunk = as_chunk(table) if isinstance(table, pd.DataFrame) else read_table(table)
     if faults := chunk.faults(need_label=True):
         raise RibocastError(chunk.say(faults[0]))
-    return pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels()})
+    return score(chunk.labels(), model.mrl(chunk.utrs, assay=assay), seed=seed)
 
 
 def _moments(measured: Floats, predicted: Floats) -> Floats:

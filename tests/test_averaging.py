@@ -1,0 +1,41 @@
+"""Averages of models: the mean of what their members say, in a bundle like any other."""
+
+import numpy as np
+import pytest
+
+import ribocast
+from ribocast.errors import RibocastError
+from ribocast.learn import average, fit
+from ribocast.learn.assays import ASSAYS
+from ribocast.learn.models import architecture
+from ribocast.learn.simulate import simulate
+
+RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
+
+
+def member(folder, seed, rows=200, name="framed"):
+    settings = {"channels": 8, "dilations": (1,)} if name == "framed" else {}
+    recipe = architecture(name).recipe.with_changes(epochs=1)
+    table = simulate(rows, seed=3).assign(assay="egfp_random50")
+    return fit(table, folder, assays=RANDOM, model=name, settings=settings, recipe=recipe, seed=seed,
+               held_out=0.0).bundle  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["framed", "attention-2conv"])
+def test_an_average_says_the_mean_of_its_members_on_every_engine(tmp_path, name):
+    bundles = [member(tmp_path / str(seed), seed, name=name) for seed in (1, 2, 3)]
+    average(bundles, tmp_path / "mean")
+    utrs = simulate(20, seed=9)["seq"].tolist()
+    expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
+    for engine in ("openvino", "torch"):
+        np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+def test_members_that_learnt_other_rows_are_refused(tmp_path):
+    with pytest.raises(RibocastError, match="differ in data"):
+        average([member(tmp_path / "a", 1), member(tmp_path / "b", 2, rows=150)], tmp_path / "mean")
+
+
+def test_an_ensemble_is_not_trained(tmp_path):
+    with pytest.raises(RibocastError, match="made of trained models"):
+        fit(simulate(50, seed=1).assign(assay="egfp_random50"), tmp_path, assays=RANDOM, model="ensemble")
