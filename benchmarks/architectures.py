@@ -38,7 +38,7 @@ def main() -> None:
     columns = f"{'architecture':<18}{'parameters':>11}{'epoch':>7}{'r²':>8}  {'95 % interval':<16}"
     print(columns + f"{'MAE':>6}{'minutes':>9}{'expected':>10}")
     results = []
-    for name in ARCHITECTURES:
+    for name in EXPECTED:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             card = fit(learnt, folder, assays={ASSAY: ASSAYS[ASSAY]}, model=name, held_out=0.1, seed=42).bundle.card

@@ -24,7 +24,7 @@ import ribocast
 from ribocast.bundle import PRETRAINED, Bundle, Figure
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
-from ribocast.learn.fitting import figure, judge
+from ribocast.learn.judging import figure, judge
 from ribocast.learn.models import architecture
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
 from ribocast.predictor import Predictor

@@ -256,3 +256,18 @@ def test_a_file_or_a_frame_of_seq_and_label_is_enough(tmp_path):
         fit(pd.DataFrame({"seq": ["ACG", "X"], "label": [1, 2]}), tmp_path / "c")
     with pytest.raises(RibocastError, match="'much' is not a finite number"):
         evaluate(model, pd.DataFrame({"seq": ["ACG"], "label": ["much"]}))
+
+
+def test_the_papers_profile_network_learns_fractions_from_the_rows_that_have_them(tmp_path):
+    rows = table(2000)
+    rows.loc[::2, [f"r{number}" for number in range(14)]] = np.nan
+    said = []
+    trained = fit(rows, tmp_path, assays=RANDOM, model="optimus-profile", settings={"filters": 32},
+                  recipe=quick("optimus-profile", epochs=4), say=said.append)  # fmt: skip
+    assert "1,000 of 2,000 rows have a polysome profile; the others are left out" in said
+    assert trained.history[-1]["val_loss"] < trained.history[0]["val_loss"]
+    fractions = ribocast.load(tmp_path).outputs(rows["seq"].tolist()[:50])
+    assert fractions.shape == (50, 1, 14)
+    assert abs(fractions.sum(axis=2).mean() - 1) < 0.1
+    with pytest.raises(RibocastError, match="no row has a measured polysome profile"):
+        fit(rows[["seq", "mrl", "assay"]], tmp_path / "x", assays=RANDOM, model="optimus-profile")

@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_homework_and_the_paper(name, parameters):
 
 def test_the_homeworks_shapes_are_51_then_25_then_12_positions():
     network = build("attention-2conv")
-    letters = torch.from_numpy(encode(["ACGTA" * 10]))
+    letters = torch.tensor(encode(["ACGTA" * 10]))
     x = network.letters(letters)[:, :4]
     widths = []
     for layer in network.convolutions:
@@ -148,3 +148,14 @@ def test_wrong_names_settings_and_assays_are_refused_in_words():
 
 def test_every_architecture_says_what_it_is():
     assert all(entry.name == name and entry.summary for name, entry in ARCHITECTURES.items())
+
+
+def test_the_papers_profile_network_has_14_linear_outputs_for_a_library_with_14_weights():
+    network = build("optimus-profile")
+    assert network.output == "fractions"
+    assert network.settings.dense == 80
+    assert network(torch.tensor(encode(["ACGTA" * 10]))).shape == (1, 1, 14)
+    thirteen = architecture("optimus-profile").build(cards("egfp_varying25to100"), length=100)
+    assert thirteen(torch.tensor(encode(["A" * 100]))).shape == (1, 1, 13)
+    with pytest.raises(RibocastError, match="not known: no profile model"):
+        architecture("optimus-profile").build(cards("egfp_random50", weights=False))

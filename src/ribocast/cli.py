@@ -15,7 +15,7 @@ import typer
 from ribocast.errors import RibocastError
 
 if TYPE_CHECKING:
-    from ribocast.learn.fitting import Step
+    from ribocast.learn.loop import Step
 
 app = typer.Typer(
     name="ribocast",

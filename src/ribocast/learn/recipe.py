@@ -28,6 +28,9 @@ class Recipe:
         Passes over the training rows; rows a step.
     bfloat16 : bool
         Multiply in bfloat16 where the device has it; weights stay float32.
+    learns : {"load", "profile"}
+        Whose squared error is made small: the standardised mean load, or the shares of polysome fractions (then only
+        rows with a measured profile teach).
     patience : int, optional
         Stop after so many epochs without a better validation loss.
     profile_weight : float
@@ -43,6 +46,7 @@ class Recipe:
     epochs: int
     batch_size: int
     bfloat16: bool = False
+    learns: Literal["load", "profile"] = "load"
     patience: int | None = None
     profile_weight: float = 0.0
     noise_reads: float = 0.0
@@ -76,6 +80,7 @@ class Recipe:
 HOMEWORK_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=64)
 # The paper's is 3 epochs of 260,000 rows in batches of 128; epochs here are the homework's, the best one is kept.
 OPTIMUS_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=128)
+OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
 FRAMED_RECIPE = Recipe(
     "adamw", 2e-3, 0.01, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
 )

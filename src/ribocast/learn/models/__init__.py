@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ribocast.errors import RibocastError
-from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, OPTIMUS_RECIPE, Recipe
+from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, OPTIMUS_PROFILE_RECIPE, OPTIMUS_RECIPE, Recipe
 
 if TYPE_CHECKING:
     from ribocast.bundle import AssayCard, Bundle
@@ -77,6 +77,10 @@ ARCHITECTURES = {
             {"channels": (64, 64, 128), "kernels": (8, 5, 5), "pooled": (True, False, True), "dropout": 0.2},
         ),
         Architecture("optimus", "Optimus 5-Prime (Sample et al. 2019)", "optimus", OPTIMUS_RECIPE, {}),
+        Architecture(
+            "optimus-profile", "Optimus 5-Prime for polysome profiles (Sample et al. 2019)", "optimus",
+            OPTIMUS_PROFILE_RECIPE, {"dense": 80, "dropout": 0.1, "profile": True},
+        ),
         Architecture(
             "framed", "residual convolutions, open reading frames, pooling by frame; any length, many assays",
             "framed", FRAMED_RECIPE, {},

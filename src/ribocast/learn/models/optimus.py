@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ribocast.bundle import AssayCard
+from ribocast.errors import RibocastError
 from ribocast.learn.models.network import LetterTable, Network, only_assay
 
 
@@ -25,6 +26,9 @@ class Settings:
         After it.
     length : int
         Letters that are read; shorter sequences have zeros on their left, as published for 25 to 100 nt.
+    profile : bool
+        Give one linear number a polysome fraction, not one load. They are as published: raw, so that they need not
+        sum to 1 nor be positive.
     """
 
     layers: int = 3
@@ -33,13 +37,15 @@ class Settings:
     dense: int = 40
     dropout: float = 0.2
     length: int = 50
+    profile: bool = False
 
 
 class OptimusNetwork(Network):
     """Convolutions that keep every position, flattened into a dense layer."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, outputs: int) -> None:
         super().__init__(settings)
+        self.output = "fractions" if settings.profile else "standardised"
         self.fixed_length = settings.length
         self.letters = LetterTable()
         # As Keras pads to the "same" length: the odd zero of an even kernel goes to the right.
@@ -59,7 +65,7 @@ class OptimusNetwork(Network):
             nn.Linear(before * settings.length, settings.dense),
             nn.ReLU(),
             nn.Dropout(settings.dropout),
-            nn.Linear(settings.dense, 1),
+            nn.Linear(settings.dense, outputs),
         )
         # Keras's initial weights, not PyTorch's.
         for module in self.modules():
@@ -68,7 +74,7 @@ class OptimusNetwork(Network):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to standardised loads (rows, 1, 1)."""
+        """Letters (rows, length) to a standardised load (rows, 1, 1), or fractions (rows, 1, width)."""
         x = self.convolutions(self.letters(letters)[:, :4])  # (rows, filters, length)
         return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]
 
@@ -76,4 +82,7 @@ class OptimusNetwork(Network):
 def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
     """Make the network for one assay."""
     only_assay(assays, "optimus")
-    return OptimusNetwork(settings)
+    weights = assays[0].fraction_weights
+    if settings.profile and weights is None:
+        raise RibocastError(f"{assays[0].name}: the weights of its polysome fractions are not known: no profile model")
+    return OptimusNetwork(settings, len(weights or ()) if settings.profile else 1)

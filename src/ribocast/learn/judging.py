@@ -1,0 +1,59 @@
+"""What rows that a network did not learn from say of it: figures and prediction intervals for its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.bundle import Figure, ModelCard
+from ribocast.learn.intervals import conformal_interval
+from ribocast.learn.scoring import score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def judge(card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str) -> ModelCard:
+    """Add to a card what rows that were not learnt from show: figures and prediction intervals, by assay.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model that predicted.
+    rows : pandas.DataFrame
+        ``mrl`` and ``assay``.
+    predicted : numpy.ndarray of float, shape (n,)
+        Loads on each row's own scale.
+    how : str
+        The split, in words.
+    """
+    assays, figures = [], []
+    for assay in card.assays:
+        mine = (rows["assay"] == assay.name).to_numpy()
+        if mine.sum() > 1:
+            measured = rows["mrl"].to_numpy(np.float64)[mine]
+            assay = assay.model_copy(update={"interval": conformal_interval(measured, predicted[mine])})
+            figures.append(figure(assay.name, "all", how, measured, predicted[mine]))
+        assays.append(assay)
+    return card.model_copy(update={"assays": tuple(assays), "figures": (*card.figures, *figures)})
+
+
+def figure(assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> Figure:
+    """Put scores into the form of ``model.json``."""
+    scores = score(measured, predicted)
+    low, high = scores.ci95["pearson_r2"]
+    if not np.isfinite([scores.pearson_r2, low, high]).all():
+        # Predictions that do not differ explain nothing.
+        return Figure(assay=assay, subset=subset, split=how, rows=scores.n, pearson_r2=0.0, mae=scores.mae)
+    return Figure(
+        assay=assay,
+        subset=subset,
+        split=how,
+        rows=scores.n,
+        pearson_r2=round(scores.pearson_r2, 4),
+        pearson_r2_ci95=(round(low, 4), round(high, 4)),
+        spearman_r=round(scores.spearman_r, 4),
+        mae=round(scores.mae, 4),
+    )

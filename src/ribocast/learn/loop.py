@@ -1,0 +1,168 @@
+"""The training loop: a network, its optimiser and rows; one epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ribocast.bundle import ModelCard
+from ribocast.learn.batches import Labelled, epoch_batches, label, trim
+from ribocast.learn.models.network import Network
+from ribocast.learn.recipe import Recipe
+from ribocast.predictor import to_mrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+_EVALUATION_ROWS = 512
+
+
+class Step(NamedTuple):
+    """What a watcher of a training run is told after every batch."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    history: list[dict[str, float]]
+
+
+class Loop:
+    """The state of a run: a network, its optimiser, and rows."""
+
+    def __init__(
+        self, network: Network, card: ModelCard, recipe: Recipe,
+        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.network, self.card, self.recipe, self.device = network, card, recipe, device
+        self.train_set = self._label(train_rows)
+        self.val_set = self._label(val_rows) if len(val_rows) else None
+        weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
+        others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
+        kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+        self.optimiser: torch.optim.Optimizer = kind(
+            [
+                {"params": weights, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+        )
+        self._fraction_weights = _fraction_weights(card).to(device)
+        self._means = torch.tensor([assay.label_mean for assay in card.assays], device=device)
+        self._scales = torch.tensor([assay.label_scale for assay in card.assays], device=device)
+
+    def learn(self, epoch: int, history: list[dict[str, float]], watch: Callable[[Step], None] | None) -> float:
+        """Do one epoch; return the mean loss, the squared error in standard deviations."""
+        self.network.train()
+        # Order and dropout depend on seed and epoch alone: a resumed run draws what an unbroken one would have.
+        random = np.random.default_rng([self.card.seed, epoch])
+        batches = epoch_batches(self.train_set.lengths, self.recipe.batch_size, random)
+        total, seen = 0.0, 0
+        with seeded(self.card.seed, epoch, self.device):
+            for number, batch in enumerate(batches):
+                step = (epoch - 1) * len(batches) + number
+                for group in self.optimiser.param_groups:
+                    group["lr"] = self.recipe.learning_rate_at(step, self.recipe.epochs * len(batches))
+                error, loss = self._losses(self.train_set, batch, weighted=True)
+                self.optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.optimiser.step()
+                total += error.item() * len(batch)
+                seen += len(batch)
+                if watch:
+                    watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
+        return total / seen
+
+    @torch.inference_mode()
+    def validate(self) -> float:
+        """Return the mean squared error in standard deviations, each assay counting alike."""
+        self.network.eval()
+        data = cast("Labelled", self.val_set)
+        total = np.zeros(len(self.card.assays))
+        for batch in _in_order(data.lengths):
+            squared = self._error(self._run(data, batch), data, batch).cpu().numpy()
+            total += np.bincount(data.assay[batch], squared, len(total))
+        rows = np.bincount(data.assay, minlength=len(total))
+        return float((total[rows > 0] / rows[rows > 0]).mean())
+
+    @torch.inference_mode()
+    def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Predict the load of each row on its own assay's scale, in ribosomes per mRNA."""
+        self.network.eval()
+        data = self._label(rows)
+        mrl = np.empty(len(rows))
+        for batch in _in_order(data.lengths):
+            outputs = self._run(data, batch).cpu().numpy()
+            for number, assay in enumerate(self.card.assays):
+                mine = data.assay[batch] == number
+                mrl[batch[mine]] = to_mrl(outputs[mine, number], assay)
+        return mrl
+
+    def _label(self, rows: pd.DataFrame) -> Labelled:
+        return label(
+            rows, self.card.assays, width=self.card.width, fixed_length=self.network.fixed_length,
+            noise_reads=self.recipe.noise_reads,
+        )  # fmt: skip
+
+    def _run(self, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
+        letters = torch.from_numpy(np.ascontiguousarray(trim(data.letters[batch]))).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
+            outputs: Tensor = self.network(letters)
+        return outputs.float()
+
+    def _losses(self, data: Labelled, batch: NDArray[np.int64], *, weighted: bool) -> tuple[Tensor, Tensor]:
+        outputs = self._run(data, batch)
+        squared = self._error(outputs, data, batch)
+        if weighted and self.recipe.noise_reads:
+            squared = squared * torch.from_numpy(data.weight[batch]).to(self.device)
+        error = squared.mean()
+        if not self.recipe.profile_weight or outputs.shape[2] == 1:
+            return error.detach(), error
+        measured = torch.from_numpy(data.fractions[batch]).to(self.device)
+        own = outputs[torch.arange(len(batch)), torch.from_numpy(data.assay[batch])]
+        cross_entropy = -(measured * own.clamp(min=1e-7).log()).sum(dim=1).mean()
+        return error.detach(), error + self.recipe.profile_weight * cross_entropy
+
+    def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
+        """Squared error of each row: of the standardised load, or the mean over its fractions."""
+        assay = torch.from_numpy(data.assay[batch]).to(self.device)
+        own = outputs[torch.arange(len(batch)), assay]  # (rows, width)
+        if self.recipe.learns == "profile":
+            return ((own - torch.from_numpy(data.fractions[batch]).to(self.device)) ** 2).mean(dim=1)
+        if self.card.output == "fractions":
+            mrl = (own * self._fraction_weights[assay]).sum(dim=1)
+            standardised = (mrl - self._means[assay]) / self._scales[assay]
+        else:
+            standardised = own[:, 0]
+        return (standardised - torch.from_numpy(data.target[batch]).to(self.device)) ** 2
+
+
+def _fraction_weights(card: ModelCard) -> Tensor:
+    table = torch.zeros(len(card.assays), card.width)
+    if card.output == "fractions":
+        for number, assay in enumerate(card.assays):
+            weights = torch.tensor(assay.fraction_weights)
+            table[number, : len(weights)] = weights
+    return table
+
+
+def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    order = np.argsort(lengths, kind="stable")
+    return [order[at : at + _EVALUATION_ROWS] for at in range(0, len(order), _EVALUATION_ROWS)]
+
+
+@contextmanager
+def seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Seed PyTorch's generators for a while, and leave the caller's as they were."""
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        yield
