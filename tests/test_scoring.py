@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn import metrics
 
 from ribocast.errors import RibocastError
-from ribocast.learn.scoring import score
+from ribocast.learn.scoring import score, score_profile
 
 
 @settings(max_examples=50, deadline=None)
@@ -71,3 +71,16 @@ def test_too_few_or_unequal_rows_are_refused():
         score(np.ones(1), np.ones(1))
     with pytest.raises(RibocastError, match="cannot be compared"):
         score(np.ones(3), np.ones(4))
+
+
+def test_profiles_are_scored_fraction_by_fraction():
+    random = np.random.default_rng(0)
+    measured = random.dirichlet(np.ones(4), size=60)
+    predicted = measured + random.normal(size=measured.shape) * 0.1
+    predicted[:, 3] = 0.25
+    scores = score_profile(measured, predicted)
+    expected = [stats.pearsonr(measured[:, k], predicted[:, k]).statistic ** 2 for k in range(3)]
+    assert scores.n == 60
+    assert scores.pearson_r2[:3] == pytest.approx(expected)
+    assert scores.pearson_r2[3] is None
+    assert scores.mean_pearson_r2 == pytest.approx(np.mean(expected))

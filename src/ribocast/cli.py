@@ -59,6 +59,7 @@ def predict(
     ] = None,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
     engine: Annotated[Literal["auto", "openvino", "torch"], typer.Option(help="What runs the network.")] = "auto",
@@ -77,7 +78,7 @@ def predict(
         _say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
     with _progress("predicting") as (advance, say):
         predict_file(
-            loaded, table, output, assay=assay, column=column, on_error=on_error, say=say,
+            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=say,
             done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
 
@@ -169,9 +170,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on a table of measured sequences, with 95 % bootstrap intervals."""
-    import pandas as pd
-
     from ribocast.learn.scoring import evaluate as evaluate_model
+    from ribocast.learn.scoring import learnt_from
     from ribocast.predictor import load
     from ribocast.tables import read_table
 
@@ -180,10 +180,13 @@ def evaluate(
     loaded = load(paths[0] if len(paths) == 2 else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)
     chunk = _usable(read_table(paths[-1], column=column, label=label), on_error)
-    rows = pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels()})
-    if rows["mrl"].min() < 0:
+    if learnt_from(loaded, chunk):
+        _say(
+            "the model learnt from these very rows: the figures say nothing of new ones (see ribocast models for those)"
+        )
+    if chunk.labels().min() < 0:
         _say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
-    scores = evaluate_model(loaded, rows, assay=chosen.name, seed=seed).as_dict()
+    scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()
     if as_json:
         _print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
         return
@@ -196,6 +199,11 @@ def evaluate(
             for name, (low, high) in intervals.items()
         ],
     )
+    if scores["profile"]:
+        by_fraction = scores["profile"]["pearson_r2"]
+        _say(f"polysome profile, r² by fraction on {scores['profile']['n']:,} rows with a measured one:")
+        cells = [_number(value) for value in [*by_fraction, scores["profile"]["mean_pearson_r2"]]]
+        _print_table([*(f"r{number}" for number in range(len(by_fraction))), "mean"], [cells])
 
 
 @data_app.command("describe", epilog="Example: ribocast data describe train.csv")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from ribocast.errors import RibocastError
-from ribocast.predictor import PREDICTION_COLUMNS, Predictor
+from ribocast.predictor import Predictor
 from ribocast.tables import Chunk, read_chunks
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
 
@@ -36,6 +36,7 @@ def predict_file(
     *,
     assay: str | None = None,
     column: str | None = None,
+    profile: bool = False,
     on_error: OnError = "stop",
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -54,6 +55,8 @@ def predict_file(
         On whose scale; the model's default assay without it.
     column : str, optional
         The column of the sequences.
+    profile : bool
+        Add the polysome profile, ``r0`` …
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
@@ -70,6 +73,8 @@ def predict_file(
     """
     say = say or (lambda _: None)
     model.card.assay(assay)
+    if profile:
+        model.check_profile()
     rejects = _rejects_path(output) if output is not None and str(output) != "-" else None
     rows = skipped = 0
     with ExitStack() as stack:
@@ -92,7 +97,7 @@ def predict_file(
                 reject_sink.write(bad)
             skipped += len(faults)
             if good.any():
-                sink.write(_with_predictions(model, chunk.keep(good), assay, say if not rows else None))
+                sink.write(_with_predictions(model, chunk.keep(good), assay, profile, say if not rows else None))
             rows += int(good.sum())
             if done:
                 done(rows)
@@ -104,12 +109,12 @@ def predict_file(
 
 
 def _with_predictions(
-    model: Predictor, chunk: Chunk, assay: str | None, say: Callable[[str], None] | None
+    model: Predictor, chunk: Chunk, assay: str | None, profile: bool, say: Callable[[str], None] | None
 ) -> pd.DataFrame:
-    added = model.predict(chunk.utrs, assay=assay).drop(columns="seq")
-    # Far below any measurement's precision, and short to read.
-    added = added.round(5)
-    taken = {name: f"input_{name}" for name in PREDICTION_COLUMNS if name in chunk.frame.columns}
+    added = model.predict(chunk.utrs, assay=assay, profile=profile).drop(columns="seq")
+    # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
+    added = added.round({name: 8 if name.startswith("r") else 5 for name in added.columns})
+    taken = {name: f"input_{name}" for name in added.columns if name in chunk.frame.columns}
     if taken and say:
         renamed = ", ".join(f"{old} is now {new}" for old, new in taken.items())
         say(f"the input has columns named like predictions: {renamed}")

@@ -17,7 +17,6 @@ from ribocast.sequence import SEQUENCE_NAMES, encode
 if TYPE_CHECKING:
     import pandas as pd
 
-PREDICTION_COLUMNS = ("mrl", "mrl_low", "mrl_high", "note")
 _BATCH_LETTERS = 256 * 50
 
 
@@ -58,7 +57,11 @@ class Predictor:
         self.engine: Engine = start_engine(bundle, engine, threads=threads)
 
     def predict(
-        self, utrs: str | Iterable[str] | pd.Series | pd.DataFrame, *, assay: str | None = None
+        self,
+        utrs: str | Iterable[str] | pd.Series | pd.DataFrame,
+        *,
+        assay: str | None = None,
+        profile: bool = False,
     ) -> pd.DataFrame:
         """Predict the mean ribosome load of sequences.
 
@@ -68,6 +71,9 @@ class Predictor:
             5′→3′, each ending right before the start codon; of a frame, its sequence column.
         assay : str, optional
             On whose scale; the model's default assay without it.
+        profile : bool
+            Add the polysome profile, ``r0`` …: the share of ribosome-loaded mRNA in each fraction of the assay. Its
+            weighted mean is ``mrl``.
 
         Returns
         -------
@@ -81,22 +87,38 @@ class Predictor:
         SequenceError
             At the first sequence with another letter than A, C, G, T, U or N.
         RibocastError
-            If the model does not know the assay, or a frame has no sequence column.
+            If the model does not know the assay, or gives no profile, or a frame has no sequence column.
         """
         import pandas as pd
 
         sequences = _sequences(utrs)
         card = self.card.assay(assay)
-        mrl = self.mrl(sequences, assay=card.name)
+        if profile:
+            self.check_profile()
+        outputs = self._outputs_of(sequences, card)
+        mrl = to_mrl(outputs, card)
         low, high = interval(card, mrl)
         notes = [self.note(utr, card) for utr in sequences]
-        return pd.DataFrame({"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high, "note": notes})
+        columns = {"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high}
+        if profile:
+            columns |= {f"r{number}": outputs[:, number] for number in range(len(card.fraction_weights or ()))}
+        return pd.DataFrame({**columns, "note": notes})
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
         card = self.card.assay(assay)
-        outputs = self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
-        return to_mrl(outputs, card)
+        return to_mrl(self._outputs_of(utrs, card), card)
+
+    def profile(self, utrs: Sequence[str], *, assay: str | None = None) -> Outputs:
+        """Predict polysome profiles, nothing else; shape (n, fractions of the assay), shares that sum to 1."""
+        self.check_profile()
+        card = self.card.assay(assay)
+        return self._outputs_of(utrs, card)[:, : len(card.fraction_weights or ())]
+
+    def check_profile(self) -> None:
+        """Raise RibocastError unless the model gives polysome profiles."""
+        if self.card.output != "fractions":
+            raise RibocastError(f"the model {self.card.name!r} gives no polysome profile, only loads")
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
@@ -109,6 +131,9 @@ class Predictor:
         for batch, output in zip(rows, self.engine.run(letters), strict=True):
             result[batch] = output
         return result
+
+    def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
+        return self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
 
     def note(self, utr: str, assay: AssayCard) -> str:
         """Say what is unusual about a sequence for an assay; empty if nothing is."""

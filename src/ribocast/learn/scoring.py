@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ribocast.predictor import Predictor
+    from ribocast.tables import Chunk
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class ProfileScores:
+    """Agreement of predicted with measured polysome profiles.
+
+    Attributes
+    ----------
+    n : int
+        Rows with a measured profile.
+    pearson_r2 : tuple of float or None
+        Square of Pearson's correlation over rows, of each fraction; None where it is undefined.
+    mean_pearson_r2 : float or None
+        Their mean.
+    """
+
+    n: int
+    pearson_r2: tuple[float | None, ...]
+    mean_pearson_r2: float | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,8 @@ class Scores:
     ci95 : dict of str to (float, float)
         Percentile bootstrap intervals over rows, of each of the above but `n`. That of Spearman's correlation
         resamples the ranks within all rows.
+    profile : ProfileScores or None
+        Where profiles were measured and the model predicts them.
     """
 
     n: int
@@ -51,6 +73,7 @@ class Scores:
     r2: float
     spearman_r: float
     ci95: dict[str, tuple[float, float]]
+    profile: ProfileScores | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain dictionary; what is undefined (a correlation with a constant) is None."""
@@ -92,15 +115,17 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
     return Scores(n=len(measured), ci95=ci95, **{name: float(values[0]) for name, values in point.items()})
 
 
-def evaluate(model: Predictor, table: str | Path | pd.DataFrame, *, assay: str | None = None, seed: int = 0) -> Scores:
+def evaluate(
+    model: Predictor, table: str | Path | pd.DataFrame | Chunk, *, assay: str | None = None, seed: int = 0
+) -> Scores:
     """Score a model on measurements.
 
     Parameters
     ----------
     model : Predictor
         See `ribocast.load`.
-    table : str, Path or pandas.DataFrame
-        Sequences and measured loads; see `ribocast.tables.read_chunks` for how columns are found.
+    table : str, Path, pandas.DataFrame or Chunk
+        Sequences and measured loads, and profiles (``r0`` …) if known; see `ribocast.tables.read_chunks` for how columns are found.
     assay : str, optional
         On whose scale to predict; the model's default assay without it.
     seed : int
@@ -113,12 +138,47 @@ def evaluate(model: Predictor, table: str | Path | pd.DataFrame, *, assay: str |
     """
     import pandas as pd
 
-    from ribocast.tables import as_chunk, read_table
+    from ribocast.tables import Chunk, as_chunk, read_table
 
-    chunk = as_chunk(table) if isinstance(table, pd.DataFrame) else read_table(table)
+    if isinstance(table, Chunk):
+        chunk = table
+    else:
+        chunk = as_chunk(table) if isinstance(table, pd.DataFrame) else read_table(table)
     if faults := chunk.faults(need_label=True):
         raise RibocastError(chunk.say(faults[0]))
-    return score(chunk.labels(), model.mrl(chunk.utrs, assay=assay), seed=seed)
+    scores = score(chunk.labels(), model.mrl(chunk.utrs, assay=assay), seed=seed)
+    weights = model.card.assay(assay).fraction_weights
+    names = [f"r{number}" for number in range(len(weights or ()))]
+    if model.card.output != "fractions" or not set(names) <= set(chunk.frame.columns):
+        return scores
+    measured = chunk.frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    known = np.isfinite(measured).all(axis=1)
+    if known.sum() < 2:
+        return scores
+    utrs = [utr for utr, is_known in zip(chunk.utrs, known, strict=True) if is_known]
+    return replace(scores, profile=score_profile(measured[known], model.profile(utrs, assay=assay)))
+
+
+def score_profile(measured: Floats, predicted: NDArray[np.floating[Any]]) -> ProfileScores:
+    """Compare profiles, both of shape (rows, fractions), fraction by fraction."""
+    centred_y, centred_p = measured - measured.mean(axis=0), predicted - predicted.mean(axis=0)
+    spread = (centred_y**2).sum(axis=0) * (centred_p.astype(np.float64) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r2 = (centred_y * centred_p).sum(axis=0) ** 2 / spread
+    defined = r2[np.isfinite(r2)]
+    return ProfileScores(
+        n=len(measured),
+        pearson_r2=tuple(_or_none(float(value)) for value in r2),
+        mean_pearson_r2=float(defined.mean()) if defined.size else None,
+    )
+
+
+def learnt_from(model: Predictor, chunk: Chunk) -> bool:
+    """Say whether a table is one that the model was trained on, row by row."""
+    from ribocast.learn.assays import describe_data, training_rows
+
+    (data,) = describe_data(training_rows(chunk, "any"))
+    return data.sha256 in {learnt.sha256 for learnt in model.card.data}
 
 
 def _moments(measured: Floats, predicted: Floats) -> Floats:
