@@ -181,9 +181,7 @@ def evaluate(
     chosen = loaded.card.assay(assay)
     chunk = _usable(read_table(paths[-1], column=column, label=label), on_error)
     if learnt_from(loaded, chunk):
-        _say(
-            "the model learnt from these very rows: the figures say nothing of new ones (see ribocast models for those)"
-        )
+        _say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
     if chunk.labels().min() < 0:
         _say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
     scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()

@@ -112,7 +112,18 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
         finite = values[np.isfinite(values)]
         low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
         ci95[name] = (float(low), float(high))
-    return Scores(n=len(measured), ci95=ci95, **{name: float(values[0]) for name, values in point.items()})
+    figures = {name: float(value[0]) for name, value in point.items()}
+    return Scores(
+        n=len(measured),
+        mse=figures["mse"],
+        mae=figures["mae"],
+        rmse=figures["rmse"],
+        pearson_r=figures["pearson_r"],
+        pearson_r2=figures["pearson_r2"],
+        r2=figures["r2"],
+        spearman_r=figures["spearman_r"],
+        ci95=ci95,
+    )
 
 
 def evaluate(
@@ -125,7 +136,8 @@ def evaluate(
     model : Predictor
         See `ribocast.load`.
     table : str, Path, pandas.DataFrame or Chunk
-        Sequences and measured loads, and profiles (``r0`` …) if known; see `ribocast.tables.read_chunks` for how columns are found.
+        Sequences and measured loads, and profiles (``r0`` …) if known; for how columns
+        are found see `ribocast.tables.read_chunks`.
     assay : str, optional
         On whose scale to predict; the model's default assay without it.
     seed : int
