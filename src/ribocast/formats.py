@@ -307,4 +307,4 @@ def _collect(rows: Iterator[tuple[str, ...]], columns: list[str], chunk_rows: in
     import pandas as pd
 
     while block := list(itertools.islice(rows, chunk_rows)):
-        yield pd.DataFrame(block, columns=columns, dtype=str)
+        yield pd.DataFrame(dict(zip(columns, zip(*block, strict=True), strict=True)), dtype=str)

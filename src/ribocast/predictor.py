@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
-from ribocast.sequence import SEQUENCE_NAMES, encode
+from ribocast.sequence import SEQUENCE_NAMES, SequenceError, encode, find_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +122,9 @@ class Predictor:
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
+        # Checked before they are sorted into batches, so that the first bad row is named by its own number.
+        if faults := find_faults(utrs):
+            raise SequenceError(faults[0])
         result = np.empty((len(utrs), len(self.card.assays), self.card.width), dtype=np.float32)
         lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
         # Neighbours of like length share a batch, so that little is spent on padding.

@@ -1,0 +1,38 @@
+"""Small trained models that many tests share."""
+
+import pytest
+
+from ribocast.learn import fit
+from ribocast.learn.assays import ASSAYS
+from ribocast.learn.models import architecture
+from ribocast.learn.simulate import simulate
+
+
+@pytest.fixture(scope="session")
+def framed(tmp_path_factory):
+    """Give the folder of a small network of two assays that knows profiles and takes any length."""
+    import pandas as pd
+
+    names = ("egfp_random50", "egfp_varying25to100")
+    rows = [
+        simulate(800, seed=1).assign(assay=names[0]),
+        simulate(800, seed=2, min_length=25, max_length=100)
+        .assign(assay=names[1])
+        .drop(columns=[f"r{number}" for number in range(14)]),
+    ]
+    folder = tmp_path_factory.mktemp("models") / "framed"
+    fit(
+        pd.concat(rows, ignore_index=True), folder, assays={name: ASSAYS[name] for name in names},
+        settings={"channels": 16, "dilations": (1, 2)}, recipe=architecture("framed").recipe.with_changes(epochs=2),
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixed(tmp_path_factory):
+    """Give the folder of a small network that takes 50 nt and gives loads alone."""
+    folder = tmp_path_factory.mktemp("models") / "fixed"
+    rows = simulate(300, seed=1)[["seq", "mrl"]]
+    fit(rows, folder, assay="mine", model="attention-2conv",
+        recipe=architecture("attention-2conv").recipe.with_changes(epochs=1))  # fmt: skip
+    return folder

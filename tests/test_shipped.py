@@ -1,0 +1,75 @@
+"""The shipped model: small, described, sane on leaders that biologists know, right on the measurements."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ribocast
+from ribocast.bundle import PRETRAINED, open_bundle
+from ribocast.learn.assays import ASSAYS
+from ribocast.learn.scoring import evaluate
+from ribocast.learn.simulate import simulate
+
+MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
+NEEDED = {  # the starting point's figures, on each library's unseen rows
+    ("egfp_random50", "published test rows"): 0.917,
+    ("egfp_human50", "rows with most reads"): 0.825,
+    ("egfp_varying25to100", "random"): 0.840,
+    ("egfp_varying25to100", "human, rows with most reads"): 0.815,
+    ("egfp_random50_m1psi", "all"): 0.794,
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ribocast.load()
+
+
+def test_it_is_under_8_megabytes_and_knows_the_four_libraries():
+    bundle = open_bundle()
+    assert sum(path.stat().st_size for path in (PRETRAINED / "default").iterdir()) < 8_000_000
+    assert [assay.name for assay in bundle.card.assays] == list(ASSAYS)
+    assert all(assay.interval is not None and assay.interval.rows > 10_000 for assay in bundle.card.assays)
+    assert sum(data.rows for data in bundle.card.data) == 100_280
+
+
+@pytest.mark.parametrize(("assay", "subset"), NEEDED)
+def test_its_out_of_fold_figures_reach_the_starting_points(assay, subset):
+    (figure,) = [f for f in open_bundle().card.figures if (f.assay, f.subset) == (assay, subset)]
+    assert figure.split.startswith("out of fold, 5 folds grouped by shared 24-mers")
+    assert figure.pearson_r2 >= NEEDED[assay, subset]
+
+
+def test_an_upstream_start_out_of_frame_costs_load_and_more_so_in_a_strong_context(model):
+    quiet = "C" * 20 + "CACCTCC" + "C" * 23
+    weak, strong = (quiet[:21] + context + quiet[28:] for context in ("TTTATGT", "ACCATGG"))
+    loads = model.mrl([quiet, weak, strong])
+    assert loads[0] > loads[1] > loads[2]
+    assert loads[0] - loads[2] > 1
+
+
+def test_an_upstream_start_in_frame_costs_less_than_one_out_of_frame(model):
+    leaders = ["C" * at + "ATGG" + "C" * (46 - at) for at in range(5, 40)]
+    loads = model.mrl(leaders)
+    in_frame = np.array([(50 - at) % 3 == 0 for at in range(5, 40)])
+    assert loads[in_frame].mean() - loads[~in_frame].mean() > 1
+
+
+def test_profiles_of_random_leaders_sum_to_one_and_mean_the_load_that_is_reported(model):
+    utrs = simulate(1000, seed=4)["seq"].tolist()
+    for assay in model.card.assays:
+        table = model.predict(utrs, assay=assay.name, profile=True)
+        weights = np.array(assay.fraction_weights)
+        fractions = table[[f"r{number}" for number in range(len(weights))]].to_numpy()
+        assert (fractions >= 0).all()
+        np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(fractions @ weights, table["mrl"], atol=1e-4)
+
+
+@pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="the measurements are not on this machine")
+@pytest.mark.parametrize("assay", ASSAYS)
+def test_it_fits_the_measurements_it_learnt_from(model, assay):
+    rows = pd.read_csv(MEASUREMENTS / f"{assay}.csv.gz").sample(2000, random_state=0)
+    assert evaluate(model, rows[["seq", "mrl"]], assay=assay).pearson_r2 > 0.8
