@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ribocast.construct import Construct
 from ribocast.errors import RibocastError
+from ribocast.writing import whole_file
 
 FORMAT_VERSION = 1
 CARD_NAME = "model.json"
@@ -67,10 +67,17 @@ class AssayCard(_Card):
     max_length: int = Field(ge=1)
     label_mean: float
     label_scale: float = Field(gt=0)
-    fraction_weights: tuple[float, ...] | None = None
+    fraction_weights: tuple[float, ...] | None = Field(default=None, min_length=2)
     profile_measured: bool = False
     unit: str = "ribosomes per mRNA"
     interval: Interval | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AssayCard:
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        Construct(self.before, self.after)
+        return self
 
     @property
     def surroundings(self) -> Construct:
@@ -137,6 +144,9 @@ class ModelCard(_Card):
             raise ValueError(f"default_assay {self.default_assay!r} is none of the assays")
         if self.output == "fractions" and any(assay.fraction_weights is None for assay in self.assays):
             raise ValueError("output is fractions, but an assay has no fraction_weights")
+        for name in self.files:
+            if name not in (RUNNING_NAME, LEARNING_NAME):
+                raise ValueError(f"{name!r} is no file of a model")
         return self
 
     @property
@@ -186,7 +196,7 @@ def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
     Parameters
     ----------
     model : str or Path
-        A folder, or the name of a shipped model.
+        The name of a shipped model, or else a folder (also ``./default``, and a `Path` if it is there).
 
     Raises
     ------
@@ -194,16 +204,20 @@ def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
         If there is none, ``model.json`` is not valid, or a file's size or SHA-256 is not what it says.
     """
     folder = Path(model)
-    if not folder.is_dir() and (PRETRAINED / str(model)).is_dir() and Path(model).name == str(model):
-        folder = PRETRAINED / str(model)
-    if not folder.is_dir():
-        shipped = ", ".join(shipped_models()) or "none"
-        raise RibocastError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
-    card = _read_card(folder / CARD_NAME)
-    for name in (RUNNING_NAME, LEARNING_NAME):
-        if name not in card.files:
-            raise RibocastError(f"{folder / CARD_NAME}: files: {name} is not described")
-        _check_file(folder / name, card.files[name])
+    try:
+        # A folder that happens to be where the user is must not take the place of what the package brings.
+        if str(model) in shipped_models() and (isinstance(model, str) or not folder.is_dir()):
+            folder = PRETRAINED / model
+        if not folder.is_dir():
+            shipped = ", ".join(shipped_models()) or "none"
+            raise RibocastError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
+        card = _read_card(folder / CARD_NAME)
+        for name in (RUNNING_NAME, LEARNING_NAME):
+            if name not in card.files:
+                raise RibocastError(f"{folder / CARD_NAME}: files: {name} is not described")
+            _check_file(folder / name, card.files[name])
+    except OSError as error:
+        raise RibocastError(f"{model}: {error.strerror or error}") from None
     return Bundle(folder, card)
 
 
@@ -223,20 +237,25 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
         Its `files` are filled in here.
     files : dict of str to bytes
         By name.
+
+    Raises
+    ------
+    RibocastError
+        If the folder cannot be written to, or what was to be written could not be read again.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    described = {
-        name: FileCard(sha256=hashlib.sha256(data).hexdigest(), size=len(data)) for name, data in files.items()
-    }
-    card = card.model_copy(update={"files": described})
-    text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    # An old card must not stand beside new weights if we are stopped in between.
-    (folder / CARD_NAME).unlink(missing_ok=True)
+    described = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
+    text = json.dumps({**card.model_dump(), "files": described}, indent=2, ensure_ascii=False) + "\n"
+    card = _parse_card(text, folder / CARD_NAME)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # An old card must not stand beside new weights if we are stopped in between.
+        (folder / CARD_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise RibocastError(f"{folder}: {error.strerror or error}") from None
     for name, data in [*files.items(), (CARD_NAME, text.encode())]:
-        partial = folder / f".{name}.{os.getpid()}.part"
-        partial.write_bytes(data)
-        partial.replace(folder / name)
+        with whole_file(folder / name) as partial:
+            partial.write_bytes(data)
     return Bundle(folder, card)
 
 
@@ -245,9 +264,17 @@ def _read_card(path: Path) -> ModelCard:
         raise RibocastError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
     try:
         text = path.read_text(encoding="utf-8")
-        version = json.loads(text).get("format_version")
-    except (ValueError, AttributeError, RecursionError):
+    except UnicodeDecodeError:
         raise RibocastError(f"{path}: not valid JSON") from None
+    return _parse_card(text, path)
+
+
+def _parse_card(text: str, path: Path) -> ModelCard:
+    try:
+        card = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise RibocastError(f"{path}: not valid JSON") from None
+    version = card.get("format_version") if isinstance(card, dict) else None
     if version != FORMAT_VERSION:
         raise RibocastError(f"{path}: format_version is {version!r}; this ribocast reads {FORMAT_VERSION}")
     try:
@@ -258,9 +285,13 @@ def _read_card(path: Path) -> ModelCard:
         raise RibocastError(f"{path}: {where}: {first['msg']}") from None
 
 
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _check_file(path: Path, described: FileCard) -> None:
     if not path.is_file() or path.is_symlink():
-        raise RibocastError(f"{path.parent}: {path.name} is missing")
+        raise RibocastError(f"{path.parent}: {path.name} is missing, or is a link")
     if path.stat().st_size != described.size:
         raise RibocastError(f"{path}: {path.stat().st_size} bytes, but model.json says {described.size}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != described.sha256:

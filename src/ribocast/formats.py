@@ -13,6 +13,7 @@ import io
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -120,17 +121,16 @@ class _Pieces(io.RawIOBase):
     """A stream of bytes that come in pieces."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces, self._rest = iter(pieces), b""
+        self._pieces, self._rest = iter(pieces), memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._rest = self._rest or next(self._pieces, b"")
-        view = memoryview(buffer)
-        data, self._rest = self._rest[: len(view)], self._rest[len(view) :]
-        view[: len(data)] = data
-        return len(data)
+        self._rest = self._rest or memoryview(next(self._pieces, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def _buffered(pieces: Iterable[bytes]) -> io.BufferedReader:
@@ -149,7 +149,7 @@ def _guess_format(head: bytes) -> str:
 
 
 def _refuse_repeated(columns: Sequence[str], name: str) -> None:
-    repeated = next((column for column in columns if columns.count(column) > 1), None)
+    repeated = next((column for column, times in Counter(columns).items() if times > 1), None)
     if repeated is not None:
         raise RibocastError(f"{name}: the column {repeated!r} is there more than once")
 
@@ -202,6 +202,7 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
         )
     except pa.ArrowInvalid:
         if not ragged:
+            block.decode("utf-8")  # if that is what is wrong, this says it better
             raise
         row += ragged[0].number - skip_header
         fields = f"{ragged[0].actual_columns} field{'s' * (ragged[0].actual_columns != 1)}"
@@ -304,7 +305,6 @@ def _lines(lines: Iterable[str]) -> Iterator[tuple[str]]:
 
 
 def _collect(rows: Iterator[tuple[str, ...]], columns: list[str], chunk_rows: int) -> Iterator[pd.DataFrame]:
-    import pandas as pd
-
     while block := list(itertools.islice(rows, chunk_rows)):
-        yield pd.DataFrame(dict(zip(columns, zip(*block, strict=True), strict=True)), dtype=str)
+        texts = {column: pa.array([row[place] for row in block], pa.string()) for place, column in enumerate(columns)}
+        yield pa.table(texts).to_pandas()

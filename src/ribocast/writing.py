@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
 from ribocast.errors import RibocastError
 
@@ -30,18 +31,20 @@ class TableSink(Protocol):
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; rename it to `path` at the end, or remove it if anything fails.
 
+    A symbolic link is followed: what it points to is replaced.
+
     Raises
     ------
     RibocastError
         If the folder does not exist or cannot be written to, or `path` is a folder.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise RibocastError(f"{path}: is a directory; name a file")
     if not target.parent.is_dir():
-        raise RibocastError(f"{path}: there is no folder {target.parent}")
+        raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
     if not os.access(target.parent, os.W_OK):
-        raise RibocastError(f"{path}: no permission to write in {target.parent}")
+        raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield partial
@@ -49,7 +52,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise RibocastError(f"{path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # What went wrong was already told.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,7 +74,7 @@ def open_table(path: str | Path | None) -> Iterator[TableSink]:
         raise RibocastError(f"{path}: the ending is none of {', '.join(TABLE_ENDINGS)}")
     with whole_file(path) as partial:
         if name.endswith(".parquet"):
-            sink = _ParquetSink(partial)
+            sink = _ParquetSink(partial, str(path))
             try:
                 yield sink
             finally:
@@ -92,24 +97,37 @@ class _TextSink:
         self._stream, self._separator, self._header = stream, separator, True
 
     def write(self, frame: pd.DataFrame) -> None:
-        frame.to_csv(self._stream, sep=self._separator, index=False, header=self._header, lineterminator="\n")
+        text = self._format(frame, csv.QUOTE_MINIMAL)
+        if "\r" in text:
+            # Python before 3.13 does not quote it, and it would break the row in two.
+            text = self._format(frame, csv.QUOTE_NONNUMERIC)
+        self._stream.write(text)
         self._header = False
+
+    def _format(self, frame: pd.DataFrame, quoting: Literal[0, 2]) -> str:
+        return frame.to_csv(sep=self._separator, index=False, header=self._header, lineterminator="\n", quoting=quoting)
 
 
 class _ParquetSink:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
         self._writer: Any = None
 
     def write(self, frame: pd.DataFrame) -> None:
         import pyarrow as pa
         import pyarrow.parquet
 
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        if self._writer is None:
-            self._writer = pyarrow.parquet.ParquetWriter(self._path, table.schema)
-        self._writer.write_table(table.cast(self._writer.schema))
+        try:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if self._writer is None:
+                self._writer = pyarrow.parquet.ParquetWriter(self._path, table.schema)
+            self._writer.write_table(table.cast(self._writer.schema))
+        except (pa.ArrowException, ValueError) as error:
+            raise RibocastError(f"{self._name}: these rows do not fit into a Parquet file: {error}") from None
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        import pandas as pd
+
+        if self._writer is None:
+            self.write(pd.DataFrame())
+        self._writer.close()

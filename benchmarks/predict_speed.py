@@ -1,0 +1,77 @@
+"""Time predictions of the shipped model beside Optimus 5-Prime as its users run it, on this machine, in one run.
+
+    python benchmarks/predict_speed.py [--sequences 20000] [--json FILE]
+
+Fifty-letter sequences, float32, all cores. Optimus 5-Prime runs in PyTorch, eager, batches of 1,024, from letters that
+are encoded already; ribocast from strings to numbers. Each is the median of five turns, taken in alternation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import ribocast
+from ribocast.bundle import AssayCard
+from ribocast.learn.models import architecture
+from ribocast.learn.simulate import simulate
+from ribocast.sequence import encode
+
+TURNS, BATCH = 5, 1024
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sequences", type=int, default=20_000)
+    parser.add_argument("--json", type=Path, help="write the table here too")
+    options = parser.parse_args()
+    utrs = simulate(options.sequences, seed=0)["seq"].tolist()
+    shipped = ribocast.load()
+    optimus = architecture("optimus").build([_any_assay()]).eval()
+    letters, square = torch.tensor(encode(utrs)), torch.randn(4096, 4096)
+
+    def run_optimus() -> None:
+        with torch.inference_mode():
+            for batch in letters.split(BATCH):
+                optimus(batch)
+
+    runs: dict[str, Callable[[], object]] = {
+        f"ribocast, shipped model ({shipped.engine.name})": lambda: shipped.mrl(utrs),
+        "Optimus 5-Prime (PyTorch eager)": run_optimus,
+        "matrix product 4096³ (the machine's f32 limit)": lambda: square @ square,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run()
+    for _ in range(TURNS):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+    results = {}
+    for name, turns in seconds.items():
+        middle = statistics.median(turns)
+        if "matrix" in name:
+            results[name] = {"gflop_per_second": 2 * 4096**3 / middle / 1e9}
+            print(f"{name:<50}{results[name]['gflop_per_second']:>10,.0f} GFLOP/s")
+        else:
+            results[name] = {"sequences_per_second": len(utrs) / middle}
+            print(f"{name:<50}{results[name]['sequences_per_second']:>10,.0f} sequences/s")
+    print(f"{torch.get_num_threads()} threads")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _any_assay() -> AssayCard:
+    return AssayCard(name="any", before="", after="ATG", min_length=50, max_length=50, label_mean=0.0, label_scale=1.0)
+
+
+if __name__ == "__main__":
+    main()

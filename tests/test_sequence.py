@@ -1,0 +1,142 @@
+"""Letters: what is accepted, how the rest is named, and right alignment."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ribocast.errors import RibocastError
+from ribocast.sequence import PAD, Fault, SequenceError, decode, encode, find_faults, to_dna
+
+letters = st.sampled_from("ACGTUNacgtun")
+utrs = st.text(letters, min_size=1, max_size=60)
+batches = st.lists(utrs, max_size=20)
+wrong_letters = st.characters().filter(lambda letter: letter not in "ACGTUNacgtun")
+
+
+@given(batches)
+def test_every_spelling_of_nucleotides_is_accepted(batch):
+    assert find_faults(batch) == []
+
+
+@given(batches)
+def test_decode_undoes_encode(batch):
+    assert decode(encode(batch)) == batch
+
+
+@given(st.lists(utrs, min_size=1, max_size=20))
+def test_letters_are_bytes_as_given_that_end_at_the_start_codon(batch):
+    encoded = encode(batch)
+    assert encoded.dtype == np.uint8
+    assert encoded.shape == (len(batch), max(map(len, batch)))
+    for row, utr in zip(encoded, batch, strict=True):
+        padding = len(row) - len(utr)
+        assert (row[:padding] == PAD).all()
+        assert bytes(row[padding:]) == utr.encode("ascii")
+
+
+@given(st.lists(utrs, min_size=1, max_size=12))
+def test_a_sequence_is_encoded_alike_in_any_company(batch):
+    together = encode(batch)
+    for row, utr in zip(together, batch, strict=True):
+        assert bytes(row[-len(utr) :]) == encode([utr]).tobytes()
+
+
+def test_no_sequences_make_an_array_without_rows():
+    assert encode([]).shape == (0, 0)
+    assert decode(encode([])) == []
+    assert find_faults([]) == []
+
+
+@pytest.mark.parametrize("batch", [["ACGT", "TTTT"], ["ACGT", "T"]], ids=["one length", "several lengths"])
+def test_letters_can_be_changed_whatever_their_lengths(batch):
+    encoded = encode(batch)
+    encoded[0, 0] = ord("G")
+    assert decode(encoded)[0] == "GCGT"
+
+
+@given(st.text(letters, max_size=60))
+def test_dna_spelling_is_upper_case_with_t_and_settles_after_once(utr):
+    assert to_dna(utr) == utr.upper().replace("U", "T")
+    assert to_dna(to_dna(utr)) == to_dna(utr)
+
+
+@given(before=st.text(letters, max_size=30), wrong=wrong_letters, after=st.text(max_size=30), row=st.integers(0, 5))
+def test_the_first_wrong_letter_is_named_with_its_position_and_row(before, wrong, after, row):
+    batch = ["ACGU"] * 6
+    batch[row] = before + wrong + after
+    (fault,) = find_faults(batch)
+    assert fault.row == row
+    assert fault.reason == f"{wrong!r} at position {len(before) + 1} is not a nucleotide (A, C, G, T, U or N)"
+    with pytest.raises(SequenceError) as caught:
+        encode(batch)
+    assert caught.value.fault == fault
+    assert str(caught.value) == f"row {row + 1}: {fault.reason}"
+
+
+@pytest.mark.parametrize(
+    "letter", ["é", "ß", "A\N{COMBINING ACUTE ACCENT}"[1], "Α", "Ａ", "🧬", "ı", "ſ", "\x00", "\n"]
+)
+def test_letters_that_only_look_or_uppercase_like_nucleotides_are_wrong(letter):
+    (fault,) = find_faults([f"AC{letter}GT"])
+    assert repr(letter) in fault.reason
+    assert "position 3" in fault.reason
+
+
+@pytest.mark.parametrize("letter", "XRYKMSWBDHVI-.*? 5")
+def test_ambiguity_codes_other_than_n_and_gaps_are_wrong(letter):
+    assert len(find_faults([letter, letter.lower()])) == 2
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT], ids=repr)
+def test_a_missing_sequence_is_called_missing(nothing):
+    assert find_faults(["ACG", nothing]) == [Fault(1, "the sequence is missing")]
+
+
+def test_an_empty_sequence_is_called_empty():
+    assert find_faults(["", "ACG"]) == [Fault(0, "the sequence is empty")]
+
+
+@pytest.mark.parametrize(
+    "value", [5, 1.5, True, b"ACG", ["ACG"], np.zeros((30, 30)), {"a": "\n"}], ids=lambda v: str(type(v))
+)
+def test_what_is_no_text_is_shown_in_one_short_line(value):
+    (fault,) = find_faults([value])
+    assert fault.reason.endswith(" is not a sequence")
+    assert len(fault.reason.splitlines()) == 1
+    assert len(fault.reason) < 1000
+
+
+@given(st.lists(st.one_of(utrs, st.none(), st.just(""), st.just("ACGX"), st.integers()), max_size=30))
+def test_each_bad_row_is_named_once_in_order_and_no_good_one(rows):
+    good = [isinstance(row, str) and bool(row) and "X" not in row for row in rows]
+    assert [fault.row for fault in find_faults(rows)] == [row for row, is_good in enumerate(good) if not is_good]
+
+
+@given(st.lists(st.one_of(utrs, st.none(), st.just("AéG"), st.just("")), max_size=20))
+def test_a_fault_does_not_depend_on_the_other_rows(rows):
+    alone = [Fault(row, fault.reason) for row, utr in enumerate(rows) for fault in find_faults([utr])]
+    assert find_faults(rows) == alone
+
+
+def test_a_series_is_read_by_position_whatever_its_index():
+    series = pd.Series(["ACG", "AXG", None], index=[7, 3, 0])
+    assert [fault.row for fault in find_faults(series)] == [1, 2]
+    assert decode(encode(series[:1])) == ["ACG"]
+
+
+def test_a_sequence_error_survives_the_way_to_another_process():
+    error = SequenceError(Fault(3, "the sequence is empty"))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.fault) == (SequenceError, "row 4: the sequence is empty", error.fault)
+
+
+@given(st.text())
+def test_a_message_is_one_line_whatever_goes_into_it(text):
+    message = str(RibocastError(f"before {text} after"))
+    assert len(message.splitlines()) == 1
+    assert message.startswith("before")
+    assert message.endswith("after")
