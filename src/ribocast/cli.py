@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ribocast.errors import RibocastError
+from ribocast.terminal import drop_output, fail, number, prepare_streams, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from ribocast.learn.loop import Step
+    from ribocast.sieve import OnError
+    from ribocast.tables import Chunk
 
 app = typer.Typer(
     name="ribocast",
@@ -34,7 +34,8 @@ ColumnOption = Annotated[
 ]
 LabelOption = Annotated[str | None, typer.Option(help="Column of the loads; else label, mrl or rl is looked for.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores without it.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores without it.")]
+LengthOption = Annotated[int, typer.Option(min=1, max=10_000, help="Shortest and longest, nt.")]
 OnErrorOption = Annotated[
     Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")
 ]
@@ -73,14 +74,14 @@ def predict(
     from ribocast.predictor import load
 
     loaded = load(model, engine=engine, threads=threads)
-    chosen = loaded.card.assay(assay)
-    if assay is None and len(loaded.card.assays) > 1:
-        _say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
-    with _progress("predicting") as (advance, say):
+    with progress("predicting") as (advance, tell):
         predict_file(
-            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=say,
+            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=tell,
             done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
+    if assay is None and len(loaded.card.assays) > 1:
+        chosen = loaded.card.assay()
+        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
 
 
 @app.command(epilog="Example: ribocast train train.csv --model attention-3conv -o run1")
@@ -103,7 +104,7 @@ def train(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the architecture, e.g. --set channels=96.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, order, dropout and split.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, order, dropout and split.")] = 42,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is without it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in the folder.")] = False,
@@ -123,6 +124,8 @@ def train(
     from ribocast.learn.models import architecture, parse_settings
     from ribocast.tables import read_table
 
+    if resume and overwrite:
+        raise RibocastError("--resume continues a run, --overwrite replaces it: one of them, please")
     if not resume and not overwrite and any((output / name).exists() for name in ("model.json", CHECKPOINT_NAME)):
         raise RibocastError(f"{output}: holds a run already; --resume continues it, --overwrite replaces it")
     if not 0 <= val_fraction < 1:
@@ -130,12 +133,11 @@ def train(
     design = architecture(model)
     if design.recipe is None:
         raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
-    recipe = design.recipe.with_changes(
-        epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience
-    )  # fmt: skip
-    chunk = _usable(read_table(table, column=column, label=label), on_error)
+    recipe = design.recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
+    settings = parse_settings(setting or [])
+    chunk = _usable(read_table(table, column=column, label=label), on_error, table, output)
     library = assay_of(chunk, assay)
-    with _progress("training") as (advance, say):
+    with progress("training") as (advance, tell):
 
         def watch(step: Step) -> None:
             losses = step.history[-1] if step.history else None
@@ -144,17 +146,17 @@ def train(
 
         trained = fit(
             training_rows(chunk, library.name), output, assays={library.name: library}, model=model,
-            settings=parse_settings(setting or []), recipe=recipe, held_out=val_fraction, split_kind=split, seed=seed,
-            resume=resume, device=device, watch=watch, say=say,
+            settings=settings, recipe=recipe, held_out=val_fraction, split_kind=split, seed=seed,
+            resume=resume, device=device, watch=watch, say=tell,
         )  # fmt: skip
     card = trained.bundle.card
     if as_json:
-        _print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
+        print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
                      "figures": [figure.model_dump() for figure in card.figures]})  # fmt: skip
         return
-    _say(f"kept epoch {card.epoch}; wrote {output}")
+    say(f"kept epoch {card.epoch}; wrote {output}")
     for figure in card.figures:
-        _say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")
+        say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")
 
 
 @app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
@@ -179,29 +181,26 @@ def evaluate(
         raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names")
     loaded = load(paths[0] if len(paths) == 2 else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)
-    chunk = _usable(read_table(paths[-1], column=column, label=label), on_error)
+    chunk = _usable(read_table(paths[-1], column=column, label=label), on_error, paths[-1], None)
     if learnt_from(loaded, chunk):
-        _say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
+        say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
     if chunk.labels().min() < 0:
-        _say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
+        say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
     scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()
     if as_json:
-        _print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
+        print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
         return
-    _say(f"{loaded.card.name} ({loaded.card.architecture}) on {chunk.source}, assay {chosen.name}, n = {scores['n']:,}")
+    say(f"{loaded.card.name} ({loaded.card.architecture}) on {chunk.source}, assay {chosen.name}, n = {scores['n']:,}")
     intervals = scores["ci95"]
-    _print_table(
+    print_table(
         ["figure", "value", "95 % interval"],
-        [
-            [name, _number(scores[name]), f"{_number(low)} to {_number(high)}"]
-            for name, (low, high) in intervals.items()
-        ],
+        [[name, number(scores[name]), f"{number(low)} to {number(high)}"] for name, (low, high) in intervals.items()],
     )
     if scores["profile"]:
         by_fraction = scores["profile"]["pearson_r2"]
-        _say(f"polysome profile, r² by fraction on {scores['profile']['n']:,} rows with a measured one:")
-        cells = [_number(value) for value in [*by_fraction, scores["profile"]["mean_pearson_r2"]]]
-        _print_table([*(f"r{number}" for number in range(len(by_fraction))), "mean"], [cells])
+        say(f"polysome profile, r² by fraction on {scores['profile']['n']:,} rows with a measured one:")
+        cells = [number(value) for value in [*by_fraction, scores["profile"]["mean_pearson_r2"]]]
+        print_table([*(f"r{number}" for number in range(len(by_fraction))), "mean"], [cells])
 
 
 @data_app.command("describe", epilog="Example: ribocast data describe train.csv")
@@ -217,7 +216,7 @@ def describe(
 
     found = describe_table(table, column=column, label=label, seed=seed)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
         return
     lengths = found.lengths
     facts = [
@@ -233,17 +232,18 @@ def describe(
     ]
     if found.label:
         facts.append(["label", ", ".join(f"{name} {value:.3f}" for name, value in found.label.items())])
-    _print_table(["", found.source], facts)
+    print_table(["", found.source], facts)
     if found.sample:
-        _print_table(list(map(str, found.sample[0])), [[str(cell) for cell in row.values()] for row in found.sample])
+        cells = [["" if cell is None else str(cell) for cell in row.values()] for row in found.sample]
+        print_table(list(found.sample[0]), cells)
 
 
 @app.command(epilog="Example: ribocast simulate -n 280000 --seed 1 -o sim.csv")
 def simulate(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Table to write; else stdout.")] = None,
     n: Annotated[int, typer.Option("-n", "--rows", min=1, help="Sequences.")] = 10_000,
-    min_length: Annotated[int, typer.Option(min=1, help="Shortest, nt.")] = 50,
-    max_length: Annotated[int, typer.Option(min=1, help="Longest, nt.")] = 50,
+    min_length: LengthOption = 50,
+    max_length: LengthOption = 50,
     reads: Annotated[float, typer.Option(min=1, help="Median reads a sequence; fewer mean more noise.")] = 600,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
@@ -251,7 +251,7 @@ def simulate(
     from ribocast.learn.simulate import simulate as simulate_library
     from ribocast.writing import open_table
 
-    with open_table(output) as sink, _progress("simulating") as (advance, _):
+    with open_table(output) as sink, progress("simulating") as (advance, _):
         rows = simulate_library(
             n, seed=seed, min_length=min_length, max_length=max_length, reads=reads,
             progress=lambda done: advance(done, n, ""),
@@ -265,126 +265,73 @@ def models(as_json: JsonOption = False) -> None:
     from ribocast.bundle import open_bundle, shipped_models
     from ribocast.learn.models import ARCHITECTURES
 
-    here = sorted(str(path.parent) for path in Path().glob("*/model.json"))
+    shipped = shipped_models()
+    here = [str(path.parent) for path in sorted(Path().glob("*/model.json"))]
     bundles = {}
-    for name in [*shipped_models(), *here]:
+    for name in [*shipped, *(f"./{name}" if name in shipped else name for name in here)]:
         try:
             bundles[name] = open_bundle(name).card
         except RibocastError as error:
-            _say(f"left out: {error}")
+            say(f"left out: {error}")
     if as_json:
-        _print_json({
+        print_json({
             "architectures": {name: entry.summary for name, entry in ARCHITECTURES.items()},
             "models": {name: card.model_dump(mode="json") for name, card in bundles.items()},
         })  # fmt: skip
         return
-    _print_table(["architecture", "what it is"], [[name, entry.summary] for name, entry in ARCHITECTURES.items()])
-    figures = [
-        [
-            name,
-            card.architecture,
-            figure.assay,
-            figure.subset,
-            f"{figure.pearson_r2:.3f}",
-            f"{figure.rows:,}",
-            figure.split,
-        ]
-        for name, card in bundles.items()
-        for figure in card.figures
-    ]
-    _print_table(["model", "architecture", "assay", "rows of", "r²", "rows", "measured on"], figures)
+    print_table(["architecture", "what it is"], [[name, entry.summary] for name, entry in ARCHITECTURES.items()])
+    rows = []
+    for name, card in bundles.items():
+        for figure in card.figures:
+            rows.append([name, card.architecture, figure.assay, figure.subset, f"{figure.pearson_r2:.3f}",
+                         f"{figure.rows:,}", figure.split])  # fmt: skip
+        if not card.figures:
+            assays = ", ".join(assay.name for assay in card.assays)
+            rows.append([name, card.architecture, assays, "", "", "", "nothing: no rows were held out"])
+    print_table(["model", "architecture", "assay", "rows of", "r²", "rows", "measured on"], rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 2 after bad input, 130 after Ctrl-C."""
+    prepare_streams()
     try:
         result = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except RibocastError as error:
-        return _fail(str(error))
+        return fail(str(error))
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 141
+    except OSError as error:
+        if error.filename is None:
+            drop_output()
+        return fail(f"{error.filename or 'output'}: {error.strerror or error}")
+    except MemoryError:
+        return fail("there is not enough memory for this")
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+        return fail("interrupted", 130)
     except ModuleNotFoundError as error:
         needed = (error.name or "").partition(".")[0]
         if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib"}:
-            return _fail(f"this needs {needed}: pip install 'ribocast[learn]'")
+            return fail(f"this needs {needed}: pip install 'ribocast[learn]'")
         raise
     except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # noqa: T201
+            return 0
         # typer's own complaints about options, which it would print over many lines.
-        if hasattr(error, "format_message"):
-            return _fail(" ".join(str(error.format_message()).split()))
-        raise
+        return fail(str(error.format_message()))
 
 
-def _fail(message: str, code: int = 2) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
-    return code
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
-
-
-def _usable(chunk: Any, on_error: str) -> Any:
+def _usable(chunk: Chunk, on_error: OnError, source: str, output: Path | None) -> Chunk:
     """Return a labelled table without its bad rows, or stop at the first."""
-    import numpy as np
+    from ribocast.sieve import Sieve
 
-    faults = chunk.faults(need_label=True)
-    if not faults:
-        return chunk
-    if on_error == "stop" or len(faults) == len(chunk.frame):
-        raise RibocastError(chunk.say(faults[0]))
-    for fault in faults:
-        _say(f"left out: {chunk.say(fault)}")
-    _say(f"left out {len(faults):,} bad row{'s' * (len(faults) != 1)}")
-    good = np.ones(len(chunk.frame), dtype=bool)
-    good[[fault.row for fault in faults]] = False
-    return chunk.keep(good)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[tuple[Callable[[int, int | None, str], None], Callable[[str], None]]]:
-    """Show progress on stderr, if people watch; lines are said above the bar."""
-    if not sys.stderr.isatty():
-        yield (lambda done, total, text: None), _say
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-               TextColumn("{task.fields[text]}")]  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None, text="")
-
-        def advance(done: int, total: int | None, text: str) -> None:
-            bar.update(task, completed=done, total=total, text=text)
-
-        def say(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        yield advance, say
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
-
-
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, pad_edge=False, show_edge=False)
-    for row in rows:
-        table.add_row(*[cell.replace("[", "\\[") for cell in row])
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table, highlight=False)
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+    with Sieve(on_error, source, output, say) as sieve:
+        good = sieve.keep(chunk, chunk.faults(need_label=True))
+        sieve.refuse_nothing(len(good.frame))
+    return good

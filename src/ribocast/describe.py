@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Description:
     label : dict or None
         ``mean``, ``sd``, ``min``, ``q25``, ``median``, ``q75``, ``max``.
     sample : list of dict
-        Ten random rows, in their order.
+        Ten random rows, in their order; values that JSON does not know as text, missing ones as None.
     """
 
     source: str
@@ -103,10 +104,11 @@ def describe(path: str | Path, *, column: str | None = None, label: str | None =
         if usable.label_column is not None:
             labels.append(usable.labels())
         # Reservoir sampling: every row has the same chance, whatever the length of the file.
-        for offset, record in zip(*_candidates(len(sample), rows, len(chunk.frame), random), strict=True):
-            entry = (rows + int(offset), {str(key): value for key, value in chunk.frame.iloc[int(offset)].items()})
-            if record < len(sample):
-                sample[int(record)] = entry
+        for offset, place in zip(*_candidates(len(sample), rows, len(chunk.frame), random), strict=True):
+            record = {str(key): _plain(value) for key, value in chunk.frame.iloc[offset].items()}
+            entry = (rows + offset, record)
+            if place < len(sample):
+                sample[place] = entry
             else:
                 sample.append(entry)
         rows += len(chunk.frame)
@@ -147,6 +149,15 @@ def _candidates(held: int, before: int, rows: int, random: np.random.Generator) 
             offsets.append(offset)
             places.append(place)
     return offsets, places
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    is_missing = type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and math.isnan(value))
+    return None if is_missing else str(value)
 
 
 def _label_figures(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:

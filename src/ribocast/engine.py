@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ribocast.errors import RibocastError
 from ribocast.sequence import Letters
 
 EngineName = Literal["auto", "openvino", "torch"]
+MOST_THREADS = 1024
 Outputs = NDArray[np.float32]
 
 
@@ -46,8 +47,13 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
     Raises
     ------
     RibocastError
-        If PyTorch is asked for and not installed, or the file is no network of the expected form.
+        If PyTorch is asked for and not installed, there is no such engine, the number of threads cannot be, or the file
+        is no network of the expected form.
     """
+    if engine not in get_args(EngineName):
+        raise RibocastError(f"no engine {engine!r}; there are: {', '.join(get_args(EngineName))}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise RibocastError(f"{threads} threads: from 1 to {MOST_THREADS}, please")
     if engine == "torch" or (engine == "auto" and _gpu_in_use()):
         return TorchEngine(bundle, threads)
     return OpenVinoEngine(bundle, threads)
@@ -75,13 +81,20 @@ class OpenVinoEngine:
             network = core.read_model(bundle.running.read_bytes())
             compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
-            raise RibocastError(f"{bundle.running}: not a network: {str(error).splitlines()[0]}") from None
+            raise RibocastError(f"{bundle.running}: not a network: {_reason(error)}") from None
         streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self._file = bundle.running
         self._shape = (len(bundle.card.assays), bundle.card.width)
 
     def run(self, batches: list[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
+        try:
+            return self._run(batches)
+        except RuntimeError as error:
+            raise RibocastError(f"{self._file}: the network does not run: {_reason(error)}") from None
+
+    def _run(self, batches: list[Letters]) -> list[Outputs]:
         # Requests in turn, not callbacks: OpenVINO's threads would need Python's lock for those, and freeing the
         # model while they wait for it deadlocks.
         results: list[Outputs] = []
@@ -90,7 +103,8 @@ class OpenVinoEngine:
             request = self._requests[index % running]
             if 0 <= index - running < len(batches):
                 request.wait()
-                results.append(_checked(request.get_output_tensor(0).data.copy(), self._shape))
+                output = request.get_output_tensor(0).data.copy()
+                results.append(_checked(output, len(batches[index - running]), self._shape))
             if index < len(batches):
                 request.start_async({0: np.ascontiguousarray(batches[index])})
         return results
@@ -127,12 +141,22 @@ class TorchEngine:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
         with self._torch.inference_mode():
             return [
-                _checked(self._network(self._torch.tensor(batch, device=self.device)).cpu().numpy(), self._shape)
+                _checked(
+                    self._network(self._torch.tensor(batch, device=self.device)).cpu().numpy(), len(batch), self._shape
+                )
                 for batch in batches
             ]
 
 
-def _checked(result: Outputs, shape: tuple[int, int]) -> Outputs:
-    if result.shape[1:] != shape:
-        raise RibocastError(f"the network gives {result.shape[1:]} numbers a sequence, where model.json says {shape}")
+def _checked(result: Outputs, rows: int, shape: tuple[int, int]) -> Outputs:
+    if result.shape != (rows, *shape):
+        raise RibocastError(f"the network gives {result.shape} numbers, where model.json says {(rows, *shape)}")
+    if not np.isfinite(result).all():
+        raise RibocastError("the network gives numbers that are not finite")
     return result
+
+
+def _reason(error: RuntimeError) -> str:
+    """Find the line of OpenVINO's message that says what is wrong; those before say where in its source."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
+    return lines[0] if lines else type(error).__name__

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor
+from ribocast.sieve import OnError, Sieve, make_room
 from ribocast.tables import Chunk, read_chunks
-from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
+from ribocast.writing import open_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OnError = Literal["stop", "skip"]
 _PREDICT_ROWS = 16_384
 
 
@@ -69,43 +65,23 @@ def predict_file(
     ------
     RibocastError
         For an unreadable table or output, an unknown assay, and, unless they are skipped, the first bad row. Then
-        no output is written.
+        no file is written; standard output has the rows before.
     """
     say = say or (lambda _: None)
     model.card.assay(assay)
     if profile:
         model.check_profile()
-    rejects = _rejects_path(output) if output is not None and str(output) != "-" else None
-    rows = skipped = 0
-    with ExitStack() as stack:
-        sink = stack.enter_context(open_table(output))
-        reject_sink: TableSink | None = None
+    rows = 0
+    with open_table(output) as sink, Sieve(on_error, path, output, say) as sieve:
         for chunk in read_chunks(path, column=column, chunk_rows=_PREDICT_ROWS):
-            faults = chunk.faults(need_label=False)
-            if faults and on_error == "stop":
-                raise RibocastError(chunk.say(faults[0]))
-            good = np.ones(len(chunk.frame), dtype=bool)
-            for fault in faults:
-                good[fault.row] = False
-                if rejects is None:
-                    say(f"left out: {chunk.say(fault)}")
-            if faults and rejects is not None:
-                reject_sink = reject_sink or stack.enter_context(open_table(rejects))
-                bad = chunk.frame[~good].copy()
-                bad.insert(0, "row", [chunk.first_row + fault.row for fault in faults])
-                bad.insert(1, "reason", [fault.reason for fault in faults])
-                reject_sink.write(bad)
-            skipped += len(faults)
-            if good.any():
-                sink.write(_with_predictions(model, chunk.keep(good), assay, profile, say if not rows else None))
-            rows += int(good.sum())
+            good = sieve.keep(chunk, model.faults(chunk.utrs))
+            if len(good.frame):
+                sink.write(_with_predictions(model, good, assay, profile, say if not rows else None))
+            rows += len(good.frame)
             if done:
                 done(rows)
-        if not rows:
-            raise RibocastError(f"{path}: no row is usable; the first: {chunk.say(faults[0])}")
-    if skipped:
-        say(f"left out {skipped:,} bad row{'s' * (skipped != 1)}" + (f", listed in {rejects}" if rejects else ""))
-    return Predicted(rows, skipped, rejects if skipped else None)
+        sieve.refuse_nothing(rows)
+    return Predicted(rows, sieve.count, sieve.path if sieve.count else None)
 
 
 def _with_predictions(
@@ -114,17 +90,10 @@ def _with_predictions(
     added = model.predict(chunk.utrs, assay=assay, profile=profile).drop(columns="seq")
     # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
     added = added.round({name: 8 if name.startswith("r") else 5 for name in added.columns})
-    taken = {name: f"input_{name}" for name in added.columns if name in chunk.frame.columns}
-    if taken and say:
-        renamed = ", ".join(f"{old} is now {new}" for old, new in taken.items())
-        say(f"the input has columns named like predictions: {renamed}")
-    frame = chunk.frame.rename(columns=taken)
+    frame, renamed = make_room(chunk.frame, added.columns)
+    if renamed and say:
+        changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+        say(f"the input has columns named like predictions: {changes}")
     for name in added.columns:
         frame[name] = added[name].to_numpy()
     return frame
-
-
-def _rejects_path(output: str | Path) -> Path:
-    path = Path(output)
-    ending = next((ending for ending in sorted(TABLE_ENDINGS, key=len, reverse=True) if path.name.endswith(ending)), "")
-    return path.with_name(f"{path.name.removesuffix(ending)}.rejected.csv")

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
-from ribocast.sequence import SEQUENCE_NAMES, SequenceError, encode, find_faults
+from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH_LETTERS = 256 * 50
+# Far beyond any leader: a chromosome given by mistake would else take all memory.
+_LONGEST = 100_000
 
 
 def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", threads: int | None = None) -> Predictor:
@@ -85,7 +87,7 @@ class Predictor:
         Raises
         ------
         SequenceError
-            At the first sequence with another letter than A, C, G, T, U or N.
+            At the first sequence that cannot be used; see `faults`.
         RibocastError
             If the model does not know the assay, or gives no profile, or a frame has no sequence column.
         """
@@ -120,10 +122,24 @@ class Predictor:
         if self.card.output != "fractions":
             raise RibocastError(f"the model {self.card.name!r} gives no polysome profile, only loads")
 
+    def faults(self, utrs: Sequence[object]) -> list[Fault]:
+        """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
+        found = find_faults(utrs)
+        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > _LONGEST]
+        if not too_long:
+            return found
+        bad = {fault.row: fault for fault in found}
+        for row in too_long:
+            length = len(cast("str", utrs[row]))
+            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {_LONGEST:,} are predicted"))
+        return [bad[row] for row in sorted(bad)]
+
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
+        # A Series would be looked up by its labels below, and a string by its letters.
+        utrs = _sequences(utrs)
         # Checked before they are sorted into batches, so that the first bad row is named by its own number.
-        if faults := find_faults(utrs):
+        if faults := self.faults(utrs):
             raise SequenceError(faults[0])
         result = np.empty((len(utrs), len(self.card.assays), self.card.width), dtype=np.float32)
         lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
@@ -173,13 +189,17 @@ def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
 
 
 def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the calibrated interval around predictions, both of shape (n,); NaN where the assay has none."""
+    """Give the calibrated interval around predictions, both of shape (n,); NaN where the assay has none.
+
+    It always holds the prediction, also where nearly all of the calibrating rows lay on one side.
+    """
     card = assay.interval
     if card is None:
         unknown = np.full(mrl.shape, np.nan)
         return unknown, unknown.copy()
     bins = np.searchsorted(card.edges, mrl, side="right")
-    return mrl - np.asarray(card.below)[bins], mrl + np.asarray(card.above)[bins]
+    below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
+    return mrl - below[bins], mrl + above[bins]
 
 
 def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -199,6 +219,8 @@ def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str
     columns = getattr(utrs, "columns", None)
     if columns is not None:
         frame = cast("pd.DataFrame", utrs)
+        if frame.columns.has_duplicates:
+            raise RibocastError("the frame has columns of the same name")
         by_lower = {str(column).lower(): column for column in reversed(list(columns))}
         found = next((by_lower[name] for name in SEQUENCE_NAMES if name in by_lower), None)
         if found is None:

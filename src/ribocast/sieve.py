@@ -1,0 +1,134 @@
+"""Between reading rows and writing them: rows that cannot be used, and columns that are named like ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from ribocast.errors import RibocastError
+from ribocast.sequence import Fault
+from ribocast.tables import Chunk
+from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OnError = Literal["stop", "skip"]
+
+
+class Sieve:
+    """Keeps usable rows; at a bad one it stops, or leaves it out, counts it and lists it with the reason.
+
+    Use it as a context: the list stands there whole at the end, and not at all after an error.
+
+    Parameters
+    ----------
+    on_error : {"stop", "skip"}
+        What to do at a bad row.
+    source : str or Path
+        The table that is read.
+    output : str or Path, optional
+        What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
+    say : callable
+        Told, in a line, what the user should know.
+
+    Attributes
+    ----------
+    count : int
+        Rows left out.
+    path : Path or None
+        Where they are listed.
+    """
+
+    def __init__(
+        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None]
+    ) -> None:
+        self.count = 0
+        self.path = _rejected_path(output) if output is not None and str(output) != "-" else None
+        self._on_error, self._source, self._say = on_error, source, say
+        self._first = ""
+        self._sink: TableSink | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if self.count and error is None:
+            listed = f", listed in {self.path}" if self.path else ""
+            self._say(f"left out {self.count:,} bad row{'s' * (self.count != 1)}{listed}")
+
+    def keep(self, chunk: Chunk, faults: list[Fault]) -> Chunk:
+        """Return a chunk without its bad rows.
+
+        Raises
+        ------
+        RibocastError
+            At the first bad row, unless they are skipped.
+        """
+        if not faults:
+            return chunk
+        if self._on_error == "stop":
+            raise RibocastError(chunk.say(faults[0]))
+        self._first = self._first or chunk.say(faults[0])
+        self.count += len(faults)
+        good = np.ones(len(chunk.frame), dtype=bool)
+        good[[fault.row for fault in faults]] = False
+        if self.path is None:
+            for fault in faults:
+                self._say(f"left out: {chunk.say(fault)}")
+        else:
+            bad = make_room(chunk.frame[~good], ("row", "reason"))[0]
+            bad.insert(0, "row", [chunk.first_row + fault.row for fault in faults])
+            bad.insert(1, "reason", [fault.reason for fault in faults])
+            self._open(self.path).write(bad)
+        return chunk.keep(good)
+
+    def refuse_nothing(self, rows: int) -> None:
+        """Raise RibocastError if no row was usable."""
+        if not rows:
+            raise RibocastError(f"no row is usable; the first: {self._first}")
+
+    def _open(self, path: Path) -> TableSink:
+        if self._sink is None:
+            if path.resolve() == Path(self._source).resolve():
+                raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
+            self._sink = self._stack.enter_context(open_table(path))
+        return self._sink
+
+
+def make_room(frame: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Rename the columns that have one of `names` to ``input_NAME``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy of the frame, with no column of these names.
+    dict of str to str
+        What was renamed to what. Where ``input_NAME`` is there too, it is ``input_input_NAME``, and so on.
+    """
+    renamed: dict[str, str] = {}
+    taken = {str(column) for column in frame.columns}
+    for name in names:
+        if name in taken:
+            new = f"input_{name}"
+            while new in taken:
+                new = f"input_{new}"
+            renamed[name] = new
+            taken.add(new)
+    return frame.rename(columns=renamed), renamed
+
+
+def _rejected_path(output: str | Path) -> Path:
+    path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()
+    endings = sorted(TABLE_ENDINGS, key=len, reverse=True)
+    ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.rejected.csv")

@@ -1,0 +1,83 @@
+"""What the command line shows: results on standard output; words and progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+def prepare_streams() -> None:
+    """Write UTF-8 wherever we are; where standard output is closed, write to nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def drop_output() -> None:
+    """Keep Python from trying again, at its end, to write what could not be written."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fail(message: str, code: int = 2) -> int:
+    """Say what is wrong in one line; return the exit code."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def say(line: str) -> None:
+    """Tell the user something that is no result."""
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def progress(what: str) -> Iterator[tuple[Callable[[int, int | None, str], None], Callable[[str], None]]]:
+    """Show progress on stderr, if people watch; lines are said above the bar."""
+    if not sys.stderr.isatty():
+        yield (lambda done, total, text: None), say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("{task.fields[text]}")]  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, text="")
+
+        def advance(done: int, total: int | None, text: str) -> None:
+            bar.update(task, completed=done, total=total, text=text)
+
+        def say_above(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield advance, say_above
+
+
+def print_json(value: Any) -> None:
+    """Print a result for programs."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a result for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, pad_edge=False, show_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    # What stands in tables is text: no [markup], no :emoji:.
+    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(table)
+
+
+def number(value: float | None) -> str:
+    """Spell a figure."""
+    return "undefined" if value is None else f"{value:.4f}"
