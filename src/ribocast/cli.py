@@ -26,7 +26,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Look at tables of measurements.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Look at tables of measurements.",
+    epilog="Example: ribocast data describe train.csv",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(data_app, name="data")
 
 ColumnOption = Annotated[

@@ -1,0 +1,166 @@
+"""Engines: the same numbers from each, and one line about a network that is not what its card says."""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+import ribocast
+from ribocast.bundle import open_bundle, write_bundle
+from ribocast.engine import OpenVinoEngine, TorchEngine, start_engine
+from ribocast.errors import RibocastError
+from ribocast.sequence import encode
+
+UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=130), min_size=1, max_size=12)
+
+
+@pytest.fixture(scope="module")
+def trio(framed, fixed):
+    """Give each model on OpenVINO, PyTorch and ONNX Runtime."""
+    return [
+        (
+            ribocast.load(folder),
+            ribocast.load(folder, engine="torch"),
+            onnxruntime.InferenceSession(open_bundle(str(folder)).running.read_bytes()),
+        )
+        for folder in (framed, fixed)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(utrs=UTRS)
+def test_openvino_pytorch_and_onnx_runtime_agree(trio, utrs):
+    for openvino, torch, session in trio:
+        outputs = openvino.outputs(utrs)
+        for assay in openvino.card.assays:
+            np.testing.assert_allclose(
+                openvino.mrl(utrs, assay=assay.name), torch.mrl(utrs, assay=assay.name), rtol=0, atol=1e-4
+            )
+        letters = encode(utrs)
+        if length := openvino.card.fixed_length:
+            letters = np.pad(letters[:, -length:], ((0, 0), (max(0, length - letters.shape[1]), 0)))
+        np.testing.assert_allclose(session.run(None, {"letters": letters})[0], outputs, rtol=0, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(1, 5), min_size=1, max_size=9), seed=st.integers(0, 99))
+def test_more_batches_than_requests_come_back_in_order(trio, cuts, seed):
+    random = np.random.default_rng(seed)
+    letters = np.frombuffer(b"ACGT", np.uint8)
+    batches = [letters[random.integers(0, 4, (rows, random.integers(1, 60)))] for rows in cuts * 3]
+    together = trio[0][0].engine.run(batches)
+    assert [len(output) for output in together] == [len(batch) for batch in batches]
+    for batch, output in zip(batches, together, strict=True):
+        np.testing.assert_allclose(trio[0][0].engine.run([batch])[0], output, rtol=0, atol=1e-6)
+    assert trio[0][0].engine.run([]) == []
+
+
+def test_engines_are_chosen_by_name_and_openvino_is_the_default_on_a_cpu(framed):
+    bundle = open_bundle(str(framed))
+    assert isinstance(start_engine(bundle), OpenVinoEngine)
+    assert isinstance(start_engine(bundle, "openvino", threads=1), OpenVinoEngine)
+    assert isinstance(start_engine(bundle, "torch"), TorchEngine)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 2**40])
+def test_engines_and_threads_that_cannot_be_are_refused(framed, threads):
+    with pytest.raises(RibocastError, match="no engine 'abacus'; there are: auto, openvino, torch"):
+        ribocast.load(framed, engine="abacus")
+    with pytest.raises(RibocastError, match=f"{threads} threads: from 1 to 1024"):
+        ribocast.load(framed, threads=threads)
+
+
+def forge(framed, folder, *, gives, values=None, kind=TensorProto.UINT8, takes=("rows", "length"), more=()):
+    """Write a bundle whose hashes fit, but whose network gives a constant."""
+    bundle = open_bundle(str(framed))
+    values = np.full(gives, 0.1, np.float32) if values is None else values
+    graph = helper.make_graph(
+        [
+            helper.make_node("Shape", ["letters"], ["shape"]),
+            helper.make_node("Cast", ["shape"], ["zero"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceSum", ["zero"], ["sum"], keepdims=0),
+            helper.make_node("Mul", ["sum", "nothing"], ["none"]),
+            helper.make_node("Add", ["values", "none"], ["loads"]),
+        ],
+        "forged",
+        [helper.make_tensor_value_info(name, kind, takes) for name in ("letters", *more)],
+        [helper.make_tensor_value_info("loads", TensorProto.FLOAT, gives)],
+        [onnx.numpy_helper.from_array(values, "values"), onnx.numpy_helper.from_array(np.float32(0), "nothing")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    files = {"model.onnx": model.SerializeToString(), "model.safetensors": bundle.learning.read_bytes()}
+    write_bundle(folder, bundle.card, files)
+    return folder
+
+
+def test_a_network_of_the_promised_form_runs(framed, tmp_path):
+    forged = ribocast.load(forge(framed, tmp_path / "forged", gives=(3, 2, 14)))
+    assert forged.mrl(["A", "C", "G"]) == pytest.approx(0.1 * sum(forged.card.assays[0].fraction_weights))
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"gives": (1, 2, 14)}, r"gives \(1, 2, 14\) numbers, where model.json says \(3, 2, 14\)"),
+        ({"gives": (3, 2, 13)}, r"gives \(3, 2, 13\) numbers"),
+        ({"gives": (3, 1, 14)}, r"gives \(3, 1, 14\) numbers"),
+        ({"gives": (3, 28)}, r"gives \(3, 28\) numbers"),
+        ({"gives": (3, 2, 14), "values": np.full((3, 2, 14), np.nan, np.float32)}, "not finite"),
+        ({"gives": (3, 2, 14), "takes": (3, 50)}, "does not run"),
+        ({"gives": (3, 2, 14), "takes": ("rows", "length", "depth")}, "does not run"),
+    ],
+)
+def test_a_network_of_another_form_is_refused_in_one_line(framed, tmp_path, network, words):
+    forged = ribocast.load(forge(framed, tmp_path / "forged", **network))
+    with pytest.raises(RibocastError, match=words) as caught:
+        forged.mrl(["A", "C", "G"])
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_network_is_refused_in_one_line(framed, tmp_path):
+    bundle = open_bundle(str(framed))
+    weights = bundle.learning.read_bytes()
+    for number, garbage in enumerate((b"\0", b"not a network\n" * 99, bundle.running.read_bytes()[:1000], weights)):
+        folder = tmp_path / str(number)
+        write_bundle(folder, bundle.card, {"model.onnx": garbage, "model.safetensors": weights})
+        with pytest.raises(RibocastError, match=r"model.onnx: not a network: ") as caught:
+            ribocast.load(folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_network_are_refused_by_pytorch(framed, fixed, tmp_path):
+    ours, other = open_bundle(str(framed)), open_bundle(str(fixed))
+    files = {"model.onnx": ours.running.read_bytes(), "model.safetensors": other.learning.read_bytes()}
+    write_bundle(tmp_path / "mixed", ours.card, files)
+    with pytest.raises(RibocastError, match="not the weights of framed"):
+        ribocast.load(tmp_path / "mixed", engine="torch")
+
+
+WATCHED = """
+import os, sys
+opened = []
+sys.addaudithook(lambda event, details: opened.append(event) if event.startswith("socket.") else None)
+import ribocast
+ribocast.load(sys.argv[1]).predict(["ACGT"] * 9)
+links = [os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
+         if os.path.islink(f"/proc/self/fd/{number}")] if os.path.isdir("/proc/self/fd") else []
+opened += [link for link in links if link.startswith("socket:")]
+heavy = {"torch", "scipy", "matplotlib", "safetensors", "onnx", "sklearn", "rich"} & set(sys.modules)
+heavy |= {name for name in sys.modules if name.startswith("openvino_telemetry.")}
+print(opened, sorted(heavy))
+"""
+
+
+def test_predicting_opens_no_socket_and_imports_nothing_of_learning(framed):
+    watched = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(framed)], capture_output=True, text=True, check=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert watched.stdout.strip() == "[] []"
+    assert watched.stderr == ""
