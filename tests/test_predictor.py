@@ -1,15 +1,16 @@
-"""Predictors: engines agree, company and order change nothing, nothing is silent."""
+"""Predictors: company and order change nothing, nothing is silent."""
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
+from ribocast.bundle import AssayCard, Interval
 from ribocast.errors import RibocastError
-from ribocast.sequence import SequenceError, encode
+from ribocast.predictor import interval
+from ribocast.sequence import SequenceError
 
 UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=130), min_size=1, max_size=12)
 
@@ -20,28 +21,22 @@ def model(framed):
 
 
 @settings(max_examples=25, deadline=None)
-@given(utrs=UTRS)
-def test_openvino_pytorch_and_onnx_runtime_agree(framed, fixed, utrs):
-    for folder in (framed, fixed):
-        ours = ribocast.load(folder)
-        outputs = ours.outputs(utrs)
-        torch = ribocast.load(folder, engine="torch")
-        for assay in ours.card.assays:
-            np.testing.assert_allclose(ours.mrl(utrs, assay=assay.name), torch.mrl(utrs, assay=assay.name), atol=1e-4)
-        letters = encode(utrs)
-        if length := ours.card.fixed_length:
-            letters = np.pad(letters[:, -length:], ((0, 0), (max(0, length - letters.shape[1]), 0)))
-        session = onnxruntime.InferenceSession(ours.bundle.running.read_bytes())
-        np.testing.assert_allclose(session.run(None, {"letters": letters})[0], outputs, atol=1e-5)
-
-
-@settings(max_examples=25, deadline=None)
 @given(utrs=UTRS, seed=st.integers(0, 99))
 def test_order_and_company_change_no_prediction(model, utrs, seed):
     loads = model.mrl(utrs)
     order = np.random.default_rng(seed).permutation(len(utrs))
-    np.testing.assert_allclose(model.mrl([utrs[row] for row in order]), loads[order], atol=1e-5)
-    np.testing.assert_allclose([model.mrl([utr])[0] for utr in utrs], loads, atol=1e-5)
+    np.testing.assert_allclose(model.mrl([utrs[row] for row in order]), loads[order], rtol=0, atol=1e-5)
+    np.testing.assert_allclose([model.mrl([utr])[0] for utr in utrs], loads, rtol=0, atol=1e-5)
+
+
+def test_thousands_of_rows_of_any_length_are_each_what_they_are_alone(model, fixed):
+    random = np.random.default_rng(1)
+    lengths = np.concatenate([random.integers(1, 131, 3000), [1, 400, 2500]])
+    utrs = ["".join(random.choice(list("ACGTN"), length, p=[0.24] * 4 + [0.04])) for length in lengths]
+    for loaded in (model, ribocast.load(fixed)):
+        together = loaded.mrl(utrs)
+        some = [*range(0, 3000, 97), 3000, 3001, 3002]
+        np.testing.assert_allclose(together[some], [loaded.mrl([utrs[row]])[0] for row in some], rtol=0, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,50 +51,126 @@ def test_a_list_a_series_and_a_frame_give_the_same_table(model):
     table = model.predict(utrs)
     assert table.columns.tolist() == ["seq", "mrl", "mrl_low", "mrl_high", "note"]
     assert table["seq"].tolist() == utrs
-    assert (table["mrl_low"] <= table["mrl"]).all()
-    assert (table["mrl"] <= table["mrl_high"]).all()
-    for other in (pd.Series(utrs, index=[7, 3]), pd.DataFrame({"id": [1, 2], "UTR": utrs})):
+    frame = pd.DataFrame({"id": [1, 2], "UTR": utrs})
+    for other in (tuple(utrs), np.array(utrs), iter(utrs), pd.Series(utrs, index=[7, 3]), frame):
         pd.testing.assert_frame_equal(model.predict(other), table)
+    for dtype in ("string", "category", object):
+        pd.testing.assert_frame_equal(model.predict(pd.Series(utrs, dtype=dtype)), table)
     pd.testing.assert_frame_equal(model.predict(utrs[0]), table[:1])
 
 
+def test_loads_and_profiles_of_a_series_are_in_its_order_not_by_its_labels(model):
+    utrs = ["ACGT" * 12, "TTGCA" * 10, "GGATGC" * 8]
+    shuffled = pd.Series(utrs, index=[2, 0, 1])
+    np.testing.assert_array_equal(model.mrl(shuffled), model.mrl(utrs))
+    np.testing.assert_array_equal(model.profile(shuffled), model.profile(utrs))
+    np.testing.assert_array_equal(model.mrl(shuffled[shuffled.index > 0]), model.mrl([utrs[0], utrs[2]]))
+    # One string is one sequence, not so many of one letter.
+    np.testing.assert_array_equal(model.mrl(utrs[0]), model.mrl([utrs[0]]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(utrs=UTRS)
+def test_a_prediction_lies_in_its_interval(model, utrs):
+    for assay in model.card.assays:
+        table = model.predict(utrs, assay=assay.name)
+        assert (table["mrl_low"] <= table["mrl"]).all()
+        assert (table["mrl"] <= table["mrl_high"]).all()
+
+
+@given(
+    edges=st.lists(st.floats(-9, 9), max_size=4, unique=True).map(sorted),
+    tail=st.floats(-5, 5),
+    loads=st.lists(st.floats(-20, 20), min_size=1, max_size=5),
+)
+def test_a_prediction_lies_in_its_interval_however_lopsided_the_calibration(edges, tail, loads):
+    count = len(edges) + 1
+    found = Interval(coverage=0.9, edges=edges, below=[tail] * count, above=[-tail] * count, rows=9)
+    card = AssayCard(name="a", before="", after="ATG", min_length=1, max_length=9, label_mean=0, label_scale=1,
+                     interval=found)  # fmt: skip
+    low, high = interval(card, np.array(loads))
+    assert (low <= loads).all()
+    assert (high >= loads).all()
+
+
+def test_a_model_without_calibration_leaves_the_interval_empty(model):
+    card = model.card.assays[0].model_copy(update={"interval": None})
+    low, high = interval(card, np.array([1.0, 2.0]))
+    assert np.isnan(low).all()
+    assert np.isnan(high).all()
+
+
 def test_what_is_unusual_about_a_sequence_is_noted(model, fixed):
-    notes = model.predict(["A" * 50, "A" * 51, "ACGTN" * 10], assay="egfp_random50")["note"].tolist()
-    assert notes == ["", "51 nt: extrapolated, measured were 50 nt", "10 unknown letters (N)"]
+    notes = model.predict(["A" * 50, "A" * 51, "ACGTN" * 10, "a" * 49 + "n"], assay="egfp_random50")["note"].tolist()
+    assert notes == ["", "51 nt: extrapolated, measured were 50 nt", "10 unknown letters (N)", "1 unknown letter (N)"]
     notes = model.predict(["A" * 24, "A" * 25, "A" * 100, "A" * 101], assay="egfp_varying25to100")["note"].tolist()
     assert [bool(note) for note in notes] == [True, False, False, True]
+    assert notes[0] == "24 nt: extrapolated, measured were 25 to 100 nt"
     (note,) = ribocast.load(fixed).predict("A" * 60)["note"]
     assert note == "60 nt: extrapolated, measured were 50 nt; only the last 50 nt are read"
+    (note,) = ribocast.load(fixed).predict("A" * 30)["note"]
+    assert note == "30 nt: extrapolated, measured were 50 nt"
 
 
 def test_a_network_of_one_length_reads_the_last_letters_and_pads_on_the_left(fixed):
     model = ribocast.load(fixed)
     utr = "ACGTTGCAGG" * 5
-    assert model.mrl(["TTTTT" + utr])[0] == pytest.approx(model.mrl([utr])[0], abs=1e-6)
-    assert np.isfinite(model.mrl(["ACG"])).all()
+    np.testing.assert_allclose(model.mrl(["TTTTT" + utr, "N" * 90 + utr]), model.mrl([utr, utr]), rtol=0, atol=1e-6)
+    # No letter and an unknown one are alike to it.
+    np.testing.assert_allclose(model.mrl(["ACG"]), model.mrl(["N" * 47 + "ACG"]), rtol=0, atol=1e-6)
 
 
 def test_profiles_are_shares_whose_mean_is_the_load(model, fixed):
-    utrs = ["ACGT" * 12, "TTGCATG" * 10]
+    utrs = ["ACGT" * 12, "TTGCATG" * 10, "N", "A" * 130]
     for assay in model.card.assays:
         fractions = model.profile(utrs, assay=assay.name)
-        assert fractions.shape == (2, len(assay.fraction_weights))
+        assert fractions.shape == (4, len(assay.fraction_weights))
+        assert (fractions >= 0).all()
         np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(fractions @ np.array(assay.fraction_weights), model.mrl(utrs, assay=assay.name))
-    with pytest.raises(RibocastError, match="gives no polysome profile"):
-        ribocast.load(fixed).predict(utrs, profile=True)
+        table = model.predict(utrs, assay=assay.name, profile=True)
+        np.testing.assert_array_equal(table[[f"r{number}" for number in range(fractions.shape[1])]], fractions)
+    for call in (lambda: ribocast.load(fixed).predict(utrs, profile=True), lambda: ribocast.load(fixed).profile(utrs)):
+        with pytest.raises(RibocastError, match="gives no polysome profile"):
+            call()
 
 
 def test_no_sequences_give_an_empty_table(model):
-    assert model.predict([]).empty
+    for nothing in ([], pd.Series(dtype=str), pd.DataFrame({"seq": []})):
+        table = model.predict(nothing)
+        assert table.empty
+        assert table.columns.tolist() == ["seq", "mrl", "mrl_low", "mrl_high", "note"]
 
 
-def test_bad_input_is_said(model):
-    with pytest.raises(SequenceError, match="row 2: 'X' at position 3"):
-        model.predict(["ACGT", "ACX"])
+def test_a_leader_as_long_as_a_chromosome_is_refused_and_others_are_not(model):
+    assert np.isfinite(model.mrl(["ACGT" * 5000])).all()
+    chromosome = "ACGT" * 25_001
+    assert [fault.row for fault in model.faults(["A", chromosome, "X", None])] == [1, 2, 3]
+    with pytest.raises(SequenceError, match="row 2: 100,004 nt are no leader: at most 100,000 are predicted"):
+        model.predict(["ACGT", chromosome])
+
+
+@pytest.mark.parametrize(
+    ("utrs", "words"),
+    [
+        (["ACGT", "ACX"], "row 2: 'X' at position 3"),
+        (["ACGT" * 30, "ACGT", "A-"], "row 3: '-' at position 2"),
+        (["ACGT", ""], "row 2: the sequence is empty"),
+        (["ACGT", None], "row 2: the sequence is missing"),
+        (pd.Series(["ACGT", pd.NA], dtype="string"), "row 2: the sequence is missing"),
+        (pd.DataFrame({"seq": ["ACGT", np.nan]}), "row 2: the sequence is missing"),
+        ([1, 2], "row 1: 1 is not a sequence"),
+        (pd.DataFrame({"a": ["ACGT"]}), r"no sequence column \(seq, sequence, utr\) among: a"),
+        (pd.DataFrame([["A", "C"]], columns=["seq", "seq"]), "columns of the same name"),
+    ],
+)
+def test_what_cannot_be_predicted_is_said(model, utrs, words):
+    with pytest.raises(RibocastError, match=words):
+        model.predict(utrs)
+
+
+def test_unknown_models_and_assays_are_said(model):
     with pytest.raises(RibocastError, match="'nope' is none that the model 'framed' knows: egfp_random50, egfp_vary"):
         model.predict(["ACGT"], assay="nope")
-    with pytest.raises(RibocastError, match=r"no sequence column \(seq, sequence, utr\) among: a"):
-        model.predict(pd.DataFrame({"a": ["ACGT"]}))
     with pytest.raises(RibocastError, match="no such model"):
         ribocast.load("nowhere/at-all")

@@ -79,7 +79,7 @@ def predict(
     from ribocast.predictor import load
 
     loaded = load(model, engine=engine, threads=threads)
-    with progress("predicting") as (advance, tell):
+    with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
             loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=tell,
             done=lambda rows: advance(rows, None, ""),
@@ -256,7 +256,7 @@ def simulate(
     from ribocast.learn.simulate import simulate as simulate_library
     from ribocast.writing import open_table
 
-    with open_table(output) as sink, progress("simulating") as (advance, _):
+    with open_table(output) as sink, progress("simulating", results_to=output) as (advance, _):
         rows = simulate_library(
             n, seed=seed, min_length=min_length, max_length=max_length, reads=reads,
             progress=lambda done: advance(done, n, ""),
@@ -300,9 +300,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 2 after bad input, 130 after Ctrl-C."""
     prepare_streams()
     try:
-        result = app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        command = typer.main.get_command(app)
+        # Not by its own main(), which would print and exit in its own ways.
+        with command.make_context("ribocast", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            command.invoke(context)
         sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
     except RibocastError as error:
         return fail(str(error))
     except BrokenPipeError:
@@ -315,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
         return fail("there is not enough memory for this")
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return fail("interrupted", 130)
     except ModuleNotFoundError as error:
         needed = (error.name or "").partition(".")[0]

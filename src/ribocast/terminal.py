@@ -38,9 +38,12 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[tuple[Callable[[int, int | None, str], None], Callable[[str], None]]]:
-    """Show progress on stderr, if people watch; lines are said above the bar."""
-    if not sys.stderr.isatty():
+def progress(
+    what: str, *, results_to: object = ""
+) -> Iterator[tuple[Callable[[int, int | None, str], None], Callable[[str], None]]]:
+    """Show progress on stderr, if people watch and no results come in between; lines are said above the bar."""
+    between = sys.stdout.isatty() and (results_to is None or str(results_to) == "-")
+    if between or not sys.stderr.isatty():
         yield (lambda done, total, text: None), say
         return
     from rich.console import Console
@@ -49,7 +52,8 @@ def progress(what: str) -> Iterator[tuple[Callable[[int, int | None, str], None]
     console = Console(stderr=True)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("{task.fields[text]}")]  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Unless told otherwise, rich takes standard output too, and a table meant for a file ends on the terminal.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(what, total=None, text="")
 
         def advance(done: int, total: int | None, text: str) -> None:
