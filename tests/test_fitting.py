@@ -15,14 +15,17 @@ import torch
 
 import ribocast
 import ribocast.bundle
+from ribocast.bundle import PRETRAINED
 from ribocast.errors import RibocastError
 from ribocast.learn import evaluate, fit
 from ribocast.learn.assays import ASSAYS, Assay, describe_data
 from ribocast.learn.batches import epoch_batches, label, trim
 from ribocast.learn.models import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
+from ribocast.learn.scoring import learnt_from
 from ribocast.learn.simulate import simulate
 from ribocast.learn.splits import random_split
+from ribocast.tables import as_chunk
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 SMALL = {"channels": 8, "dilations": (1, 2)}
@@ -271,3 +274,48 @@ def test_the_papers_profile_network_learns_fractions_from_the_rows_that_have_the
     assert abs(fractions.sum(axis=2).mean() - 1) < 0.1
     with pytest.raises(RibocastError, match="no row has a measured polysome profile"):
         fit(rows[["seq", "mrl", "assay"]], tmp_path / "x", assays=RANDOM, model="optimus-profile")
+
+
+def test_a_model_knows_the_table_it_was_trained_on_with_its_held_out_rows(tmp_path):
+    rows = table(200)
+    fit(rows, tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv", epochs=1))
+    model = ribocast.load(tmp_path)
+    assert learnt_from(model, as_chunk(rows[["seq", "mrl"]]))
+    assert not learnt_from(model, as_chunk(rows[["seq", "mrl"]].iloc[:100]))
+
+
+def test_too_few_held_out_rows_give_no_interval(tmp_path):
+    card = fit(table(60), tmp_path, assays=RANDOM, model="attention-2conv",
+               recipe=quick("attention-2conv", epochs=1)).bundle.card  # fmt: skip
+    assert card.figures[0].rows == 12
+    assert card.assays[0].interval is None
+
+
+@pytest.mark.parametrize("setting", [{"channels": 0}, {"kernel": 4}, {"hidden": 1.5}])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_settings_that_build_no_network_are_refused_in_words(tmp_path, setting):
+    with pytest.raises(RibocastError, match=f"framed cannot be built with {next(iter(setting))}="):
+        fit(table(60), tmp_path, assays=RANDOM, settings=setting)
+
+
+def test_a_loss_that_runs_away_ends_in_words(tmp_path):
+    recipe = quick("attention-2conv", learning_rate=1e30)
+    with pytest.raises(RibocastError, match=r"the loss became (nan|inf).*lower learning rate"):
+        fit(table(200), tmp_path, assays=RANDOM, model="attention-2conv", recipe=recipe)
+
+
+def test_half_a_profile_is_refused_and_cut_sequences_are_said(tmp_path):
+    with pytest.raises(RibocastError, match=r"14 fractions \(r0 to r13\), but the table has only r0, r1"):
+        fit(table(60).drop(columns=[f"r{n}" for n in range(2, 14)]), tmp_path / "a", assays=RANDOM, settings=SMALL)
+    said = []
+    long = simulate(60, seed=1, min_length=60, max_length=60)[["seq", "mrl"]]
+    fit(long, tmp_path / "b", model="attention-2conv", recipe=quick("attention-2conv", epochs=1), say=said.append)
+    assert any(line.startswith("60 sequences are longer than 50 nt: only their last 50 nt are read") for line in said)
+
+
+def test_an_exported_graph_says_nothing_of_the_machine_it_was_made_on(tmp_path):
+    fit(table(60), tmp_path, assays=RANDOM, settings=SMALL, recipe=quick("framed", epochs=1))
+    for folder in (tmp_path, PRETRAINED / "default"):
+        graph = (folder / "model.onnx").read_bytes()
+        assert b".py" not in graph
+        assert b"stack_trace" not in graph

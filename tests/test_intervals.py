@@ -3,7 +3,7 @@
 import numpy as np
 
 from ribocast.bundle import AssayCard
-from ribocast.learn.intervals import conformal_interval
+from ribocast.learn.intervals import FEWEST_ROWS, conformal_interval
 from ribocast.predictor import interval
 
 
@@ -27,9 +27,9 @@ def test_new_rows_fall_inside_nine_times_in_ten_in_every_part_of_the_range():
         assert 0.86 < inside[part].mean() < 0.94
 
 
-def test_few_rows_make_one_bin_and_are_enough():
-    measured = np.array([1.0, 2.0, 4.0])
-    calibration = conformal_interval(measured, np.array([1.5, 2.0, 3.0]))
+def test_the_fewest_rows_make_one_bin_as_wide_as_their_worst_residuals():
+    predicted = np.arange(float(FEWEST_ROWS))
+    calibration = conformal_interval(predicted + np.linspace(-0.5, 1, FEWEST_ROWS), predicted)
     assert calibration.edges == ()
     assert calibration.above == (1.0,)
     assert calibration.below == (0.5,)

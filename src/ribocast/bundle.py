@@ -114,7 +114,10 @@ class Figure(_Card):
 
 
 class ModelCard(_Card):
-    """The contents of ``model.json``."""
+    """The contents of ``model.json``.
+
+    `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by.
+    """
 
     format_version: Literal[1] = 1
     name: str
@@ -129,6 +132,7 @@ class ModelCard(_Card):
     epoch: int
     recipe: dict[str, Any]
     data: tuple[TrainingData, ...]
+    tables: tuple[TrainingData, ...] = ()
     figures: tuple[Figure, ...] = ()
     packages: dict[str, str] = {}
     licence: str = "MIT"

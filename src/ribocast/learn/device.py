@@ -21,4 +21,7 @@ def pick_device(name: str | None) -> torch.device:
     if not there.get(name.split(":")[0], False):
         usable = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise RibocastError(f"device {name!r} is not there; there is: {usable}")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise RibocastError(f"device {name!r} is none that PyTorch knows") from None

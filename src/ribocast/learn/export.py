@@ -62,5 +62,11 @@ def to_onnx(network: Network) -> bytes:
     finally:
         noisy.setLevel(level)
     stream = io.BytesIO()
-    onnx.save(cast("torch.onnx.ONNXProgram", program).model_proto, stream)
+    model = cast("torch.onnx.ONNXProgram", program).model_proto
+    # The exporter notes at each node where on this machine its source stands: nobody else's business.
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer,
+                 *model.graph.input, *model.graph.output):  # fmt: skip
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, stream)
     return stream.getvalue()

@@ -116,10 +116,12 @@ def fit(
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
     cards = tuple(_describe_assay(assay, train_rows) for assay in assays.values())
     where = pick_device(device)
-    say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
-
     with seeded(seed, 0, where):
         network = _fresh(design, cards, settings or {}, train_rows)
+    say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
+    length = network.fixed_length
+    if length and (longer := int((rows["seq"].str.len() > length).sum())):
+        say(f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)")
     card = ModelCard(
         name=name or folder.resolve().name,
         architecture=model,
@@ -132,6 +134,7 @@ def fit(
         epoch=0,
         recipe=asdict(recipe),
         data=describe_data(train_rows),
+        tables=describe_data(rows),
         citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
     )
     loop = Loop(network.to(where), card, recipe, train_rows, val_rows, where)
@@ -151,8 +154,9 @@ def fit(
         progress.history.append(
             {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
         )
-        if not np.isfinite(train_loss):
-            raise RibocastError(f"the loss became {train_loss} in epoch {epoch}; try a lower learning rate")
+        for loss in (train_loss, val_loss):
+            if not np.isfinite(loss):
+                raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
         best_so_far = progress.history[progress.best_epoch - 1]["val_loss"] if progress.best_epoch else np.inf
         if val_loss < best_so_far or not len(val_rows):
             progress.best_epoch = epoch
@@ -186,8 +190,15 @@ def _with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFram
 
 
 def _describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
-    mrl = rows.loc[rows["assay"] == assay.name, "mrl"]
-    weights = assay.fraction_weights
+    own = rows[rows["assay"] == assay.name]
+    mrl, weights = own["mrl"], assay.fraction_weights
+    columns = [f"r{number}" for number in range(len(weights or ()))]
+    measured = [column for column in columns if column in own and own[column].notna().any()]
+    if 0 < len(measured) < len(columns):
+        raise RibocastError(
+            f"{assay.name}: its polysome profile has {len(columns)} fractions (r0 to {columns[-1]}), but the table has "
+            f"only {', '.join(measured)}"
+        )
     if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
         raise RibocastError(
             f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "

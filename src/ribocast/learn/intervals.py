@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from ribocast.bundle import Interval
 
 COVERAGE = 0.9
+FEWEST_ROWS = 19
+"""With fewer, not even the largest residual leaves 5 % of further rows beyond it: (n + 1) · 0.95 must not exceed n."""
 _ROWS_A_BIN = 200
 _MOST_BINS = 10
 
@@ -21,7 +23,7 @@ def conformal_interval(measured: NDArray[np.float64], predicted: NDArray[np.floa
     Parameters
     ----------
     measured, predicted : numpy.ndarray of float, shape (n,)
-        Rows that the model did not learn from, at least one.
+        Rows that the model did not learn from, at least ``FEWEST_ROWS``.
     """
     residual = measured - predicted
     bins = int(np.clip(len(residual) // _ROWS_A_BIN, 1, _MOST_BINS))

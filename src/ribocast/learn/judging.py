@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import Figure, ModelCard
-from ribocast.learn.intervals import conformal_interval
+from ribocast.learn.intervals import FEWEST_ROWS, conformal_interval
 from ribocast.learn.scoring import score
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def judge(card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], h
         mine = (rows["assay"] == assay.name).to_numpy()
         if mine.sum() > 1:
             measured = rows["mrl"].to_numpy(np.float64)[mine]
-            assay = assay.model_copy(update={"interval": conformal_interval(measured, predicted[mine])})
+            if mine.sum() >= FEWEST_ROWS:
+                assay = assay.model_copy(update={"interval": conformal_interval(measured, predicted[mine])})
             figures.append(figure(assay.name, "all", how, measured, predicted[mine]))
         assays.append(assay)
     return card.model_copy(update={"assays": tuple(assays), "figures": (*card.figures, *figures)})

@@ -186,11 +186,11 @@ def score_profile(measured: Floats, predicted: NDArray[np.floating[Any]]) -> Pro
 
 
 def learnt_from(model: Predictor, chunk: Chunk) -> bool:
-    """Say whether a table is one that the model was trained on, row by row."""
+    """Say whether a table is one that the model was trained on, with or without the rows held out of it."""
     from ribocast.learn.assays import describe_data, training_rows
 
     (data,) = describe_data(training_rows(chunk, "any"))
-    return data.sha256 in {learnt.sha256 for learnt in model.card.data}
+    return data.sha256 in {learnt.sha256 for learnt in (*model.card.data, *model.card.tables)}
 
 
 def _moments(measured: Floats, predicted: Floats) -> Floats:

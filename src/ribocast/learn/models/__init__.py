@@ -51,8 +51,10 @@ class Architecture:
         Raises
         ------
         RibocastError
-            For a setting that the architecture does not have, a value of the wrong kind, or assays it cannot learn.
+            For a setting that the architecture does not have, a value that it cannot have, or assays it cannot learn.
         """
+        import torch
+
         module = importlib.import_module(f"ribocast.learn.models.{self.module}")
         chosen = {**self.defaults, **settings}
         fields = {field.name: field for field in dataclasses.fields(module.Settings)}
@@ -61,8 +63,20 @@ class Architecture:
                 raise RibocastError(f"{self.name} has no setting {name!r}; it has: {', '.join(fields)}")
             if isinstance(value, list):
                 chosen[name] = tuple(value)
-        network: Network = module.build(module.Settings(**chosen), assays)
-        return network
+        try:
+            network: Network = module.build(module.Settings(**chosen), assays)
+            length = 50 if network.fixed_length is None else network.fixed_length
+            # Some settings fit one by one and not together: that shows when letters go through.
+            with torch.inference_mode():
+                network.eval()(torch.full((1, length), ord("A"), dtype=torch.uint8))
+            if not all(weights.numel() for weights in network.parameters()):
+                raise ValueError("a layer would be empty")
+        except RibocastError:
+            raise
+        except (TypeError, ValueError, RuntimeError) as error:
+            given = ", ".join(f"{name}={value}" for name, value in settings.items()) or "its defaults"
+            raise RibocastError(f"{self.name} cannot be built with {given}: {str(error).splitlines()[0]}") from None
+        return network.train()
 
 
 ARCHITECTURES = {
@@ -136,7 +150,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise RibocastError(f"setting {text!r} is not of the form name=value")
         try:
-            settings[name.strip()] = json.loads(value)
+            settings[name.strip()] = json.loads(value, parse_constant=str)
         except json.JSONDecodeError:
             settings[name.strip()] = value
     return settings
