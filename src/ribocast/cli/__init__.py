@@ -1,0 +1,66 @@
+"""The command line: ``ribocast COMMAND --help``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ribocast.cli import predict, train, data  # noqa: F401  # isort: skip  (each registers its commands: --help's order)
+from ribocast.cli.options import app
+from ribocast.errors import RibocastError
+from ribocast.terminal import drop_output, fail, prepare_streams
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from ribocast import __version__
+
+        print(__version__)  # noqa: T201
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 2 after bad input, 130 after Ctrl-C."""
+    prepare_streams()
+    try:
+        command = typer.main.get_command(app)
+        # Not by its own main(), which would print and exit in its own ways.
+        with command.make_context("ribocast", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
+    except RibocastError as error:
+        return fail(str(error))
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough.
+        drop_output()
+        return 141
+    except OSError as error:
+        if error.filename is None:
+            drop_output()
+        return fail(f"{error.filename or 'output'}: {error.strerror or error}")
+    except MemoryError:
+        return fail("there is not enough memory for this")
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except ModuleNotFoundError as error:
+        needed = (error.name or "").partition(".")[0]
+        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib"}:
+            return fail(f"this needs {needed}: pip install 'ribocast[learn]'")
+        raise
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # noqa: T201
+            return 0
+        # typer's own complaints about options, which it would print over many lines.
+        return fail(str(error.format_message()))

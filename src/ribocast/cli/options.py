@@ -1,0 +1,53 @@
+"""The command line's two groups of commands, and the options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ribocast.terminal import say
+
+if TYPE_CHECKING:
+    from ribocast.sieve import OnError
+    from ribocast.tables import Chunk
+
+app = typer.Typer(
+    name="ribocast",
+    help="Reads a 5′ UTR and says how well its mRNA is translated; learns this from measurements.",
+    epilog="Example: ribocast predict leaders.fasta",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(
+    help="Look at tables of measurements.",
+    epilog="Example: ribocast data describe train.csv",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(data_app, name="data")
+
+ColumnOption = Annotated[
+    str | None, typer.Option(help="Column of the sequences; else seq, sequence or utr is looked for.")
+]
+LabelOption = Annotated[str | None, typer.Option(help="Column of the loads; else label, mrl or rl is looked for.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores without it.")]
+LengthOption = Annotated[int, typer.Option(min=1, max=10_000, help="Shortest and longest, nt.")]
+EngineOption = Annotated[Literal["auto", "openvino", "torch"], typer.Option(help="What runs the network.")]
+OnErrorOption = Annotated[
+    Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")
+]
+
+
+def usable(chunk: Chunk, on_error: OnError, source: str, output: Path | None) -> Chunk:
+    """Return a labelled table without its bad rows, or stop at the first."""
+    from ribocast.sieve import Sieve
+
+    with Sieve(on_error, source, output, say) as sieve:
+        good = sieve.keep(chunk, chunk.faults(need_label=True))
+        sieve.refuse_nothing(len(good.frame))
+    return good

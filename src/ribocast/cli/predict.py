@@ -1,0 +1,76 @@
+"""``ribocast predict`` and ``ribocast models``: using what is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
+from ribocast.errors import RibocastError
+from ribocast.terminal import print_json, print_table, progress, say
+
+
+@app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
+def predict(
+    table: Annotated[str, typer.Argument(help="CSV, TSV, FASTA, Parquet, one sequence a line; .gz; - is stdin.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help=".csv, .tsv (also .gz) or .parquet; else standard output.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
+    assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
+    column: ColumnOption = None,
+    on_error: OnErrorOption = "stop",
+    engine: EngineOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Predict the mean ribosome load of sequences, with a 90 % interval.
+
+    The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added.
+    """
+    from ribocast.predicting import predict_file
+    from ribocast.predictor import load
+
+    loaded = load(model, engine=engine, threads=threads)
+    with progress("predicting", results_to=output) as (advance, tell):
+        predict_file(
+            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=tell,
+            done=lambda rows: advance(rows, None, ""),
+        )  # fmt: skip
+    if assay is None and len(loaded.card.assays) > 1:
+        chosen = loaded.card.assay()
+        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+
+
+@app.command(epilog="Example: ribocast models --json")
+def models(as_json: JsonOption = False) -> None:
+    """List the architectures to train, and the trained models at hand with their figures."""
+    from ribocast.bundle import open_bundle, shipped_models
+    from ribocast.learn.models import ARCHITECTURES
+
+    shipped = shipped_models()
+    here = [str(path.parent) for path in sorted(Path().glob("*/model.json"))]
+    bundles = {}
+    for name in [*shipped, *(f"./{name}" if name in shipped else name for name in here)]:
+        try:
+            bundles[name] = open_bundle(name).card
+        except RibocastError as error:
+            say(f"left out: {error}")
+    if as_json:
+        print_json({
+            "architectures": {name: entry.summary for name, entry in ARCHITECTURES.items()},
+            "models": {name: card.model_dump(mode="json") for name, card in bundles.items()},
+        })  # fmt: skip
+        return
+    print_table(["architecture", "what it is"], [[name, entry.summary] for name, entry in ARCHITECTURES.items()])
+    rows = []
+    for name, card in bundles.items():
+        for figure in card.figures:
+            rows.append([name, card.architecture, figure.assay, figure.subset, f"{figure.pearson_r2:.3f}",
+                         f"{figure.rows:,}", figure.split])  # fmt: skip
+        if not card.figures:
+            assays = ", ".join(assay.name for assay in card.assays)
+            rows.append([name, card.architecture, assays, "", "", "", "nothing: no rows were held out"])
+    print_table(["model", "architecture", "assay", "rows of", "r²", "rows", "measured on"], rows)
