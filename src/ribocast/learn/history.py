@@ -17,6 +17,7 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -27,7 +28,7 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
     axes.axvline(best_epoch, color="0.6", ls=":", label=f"best epoch ({best_epoch})")
     axes.set(xlabel="epoch", ylabel="mean squared error (standard deviations²)", title=title)
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     with whole_file(folder / "history.png") as partial:
