@@ -116,7 +116,8 @@ class Figure(_Card):
 class ModelCard(_Card):
     """The contents of ``model.json``.
 
-    `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by.
+    `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by; both
+    count those of the model that a fine-tuned one was `started_from`.
     """
 
     format_version: Literal[1] = 1
@@ -131,6 +132,7 @@ class ModelCard(_Card):
     seed: int
     epoch: int
     recipe: dict[str, Any]
+    started_from: str | None = None
     data: tuple[TrainingData, ...]
     tables: tuple[TrainingData, ...] = ()
     figures: tuple[Figure, ...] = ()

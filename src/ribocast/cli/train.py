@@ -1,4 +1,4 @@
-"""``ribocast train`` and ``ribocast evaluate``: learning from measurements, and judging by them."""
+"""``ribocast train``: learning from measurements."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import typer
 
 from ribocast.cli.options import (
     ColumnOption,
-    EngineOption,
     JsonOption,
     LabelOption,
     OnErrorOption,
-    ThreadsOption,
     app,
     usable,
 )  # fmt: skip
 from ribocast.errors import RibocastError
-from ribocast.terminal import number, print_json, print_table, progress, say
+from ribocast.terminal import print_json, progress, say
 
 if TYPE_CHECKING:
     from ribocast.learn.loop import Step
@@ -28,7 +26,12 @@ if TYPE_CHECKING:
 def train(
     table: Annotated[str, typer.Argument(help="Sequences and loads, e.g. seq,label.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
-    model: Annotated[str, typer.Option(help="Architecture; see ribocast models.")] = "framed",
+    model: Annotated[
+        str | None, typer.Option(help="Architecture, framed without it; see ribocast models.", show_default=False)
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Fine-tune this trained model, not a fresh one.")
+    ] = None,
     assay: Annotated[
         str | None, typer.Option(help="Name of the library; the file's name without it. Known ones bring more.")
     ] = None,
@@ -53,15 +56,17 @@ def train(
     on_error: OnErrorOption = "stop",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model on a table of measured sequences.
+    """Train a model on a table of measured sequences, or fine-tune a trained one to a new assay or chemistry.
 
     Writes model.json, model.onnx and model.safetensors (the best epoch by validation loss), history.csv, history.png
     and a checkpoint to the folder.
     """
+    from ribocast.bundle import open_bundle
     from ribocast.learn.assays import assay_of, training_rows
     from ribocast.learn.checkpoint import CHECKPOINT_NAME
     from ribocast.learn.fitting import fit
     from ribocast.learn.models import architecture, parse_settings
+    from ribocast.learn.transfer import fine_tuning_recipe
     from ribocast.tables import read_table
 
     if resume and overwrite:
@@ -70,11 +75,15 @@ def train(
         raise RibocastError(f"{output}: holds a run already; --resume continues it, --overwrite replaces it")
     if not 0 <= val_fraction < 1:
         raise RibocastError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
-    design = architecture(model)
-    if design.recipe is None:
-        raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
-    recipe = design.recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
     settings = parse_settings(setting or [])
+    base = open_bundle(start) if start else None
+    if base and (model or settings):
+        raise RibocastError("--from brings its own architecture and settings: neither --model nor --set, please")
+    design = architecture(model or "framed")
+    recipe = fine_tuning_recipe(base) if base else design.recipe
+    if recipe is None:
+        raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
+    recipe = recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
     chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
     library = assay_of(chunk, assay)
     with progress("training") as (advance, tell):
@@ -86,7 +95,7 @@ def train(
 
         trained = fit(
             training_rows(chunk, library.name), output, assays={library.name: library}, model=model,
-            settings=settings, recipe=recipe, held_out=val_fraction, split_kind=split, seed=seed,
+            settings=settings, recipe=recipe, start=base, held_out=val_fraction, split_kind=split, seed=seed,
             resume=resume, device=device, watch=watch, say=tell,
         )  # fmt: skip
     card = trained.bundle.card
@@ -94,50 +103,6 @@ def train(
         print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
                      "figures": [figure.model_dump() for figure in card.figures]})  # fmt: skip
         return
-    say(f"kept epoch {card.epoch}; wrote {output}")
+    say(f"kept {f'epoch {card.epoch}' if card.epoch else 'the model as it was'}; wrote {output}")
     for figure in card.figures:
         say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")
-
-
-@app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
-def evaluate(
-    paths: Annotated[list[str], typer.Argument(metavar="[MODEL] TABLE", help="The shipped model without one.")],
-    assay: Annotated[str | None, typer.Option(help="On whose scale to predict.")] = None,
-    column: ColumnOption = None,
-    label: LabelOption = None,
-    on_error: OnErrorOption = "stop",
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Score a model on a table of measured sequences, with 95 % bootstrap intervals."""
-    from ribocast.learn.scoring import evaluate as evaluate_model
-    from ribocast.learn.scoring import learnt_from
-    from ribocast.predictor import load
-    from ribocast.tables import read_table
-
-    if len(paths) > 2:
-        raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names")
-    loaded = load(paths[0] if len(paths) == 2 else "default", engine=engine, threads=threads)
-    chosen = loaded.card.assay(assay)
-    chunk = usable(read_table(paths[-1], column=column, label=label), on_error, paths[-1], None)
-    if learnt_from(loaded, chunk):
-        say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
-    if chunk.labels().min() < 0:
-        say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
-    scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()
-    if as_json:
-        print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
-        return
-    say(f"{loaded.card.name} ({loaded.card.architecture}) on {chunk.source}, assay {chosen.name}, n = {scores['n']:,}")
-    intervals = scores["ci95"]
-    print_table(
-        ["figure", "value", "95 % interval"],
-        [[name, number(scores[name]), f"{number(low)} to {number(high)}"] for name, (low, high) in intervals.items()],
-    )
-    if scores["profile"]:
-        by_fraction = scores["profile"]["pearson_r2"]
-        say(f"polysome profile, r² by fraction on {scores['profile']['n']:,} rows with a measured one:")
-        cells = [number(value) for value in [*by_fraction, scores["profile"]["mean_pearson_r2"]]]
-        print_table([*(f"r{number}" for number in range(len(by_fraction))), "mean"], [cells])

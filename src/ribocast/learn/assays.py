@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ribocast.bundle import TrainingData
+from ribocast.bundle import AssayCard, TrainingData
 from ribocast.construct import EGFP, Construct
 from ribocast.errors import RibocastError
 from ribocast.tables import Chunk, as_chunk, read_table
@@ -121,6 +121,44 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
             )
         return known
     return Assay(name, f"measurements of {chunk.source}", construct, shortest, longest)
+
+
+def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
+    """Describe an assay for ``model.json``, with the mean and scale of its rows.
+
+    Raises
+    ------
+    RibocastError
+        If the rows do not fit it: half a profile, loads outside its scale, or all alike.
+    """
+    own = rows[rows["assay"] == assay.name]
+    mrl, weights = own["mrl"], assay.fraction_weights
+    columns = [f"r{number}" for number in range(len(weights or ()))]
+    measured = [column for column in columns if column in own and own[column].notna().any()]
+    if 0 < len(measured) < len(columns):
+        raise RibocastError(
+            f"{assay.name}: its polysome profile has {len(columns)} fractions (r0 to {columns[-1]}), but the table has "
+            f"only {', '.join(measured)}"
+        )
+    if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
+        raise RibocastError(
+            f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
+            f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
+        )
+    if len(mrl) < 2 or not mrl.std(ddof=0) > 0:
+        raise RibocastError(f"{assay.name}: {len(mrl)} training rows with loads that do not differ: nothing to learn")
+    return AssayCard(
+        name=assay.name,
+        description=assay.description,
+        before=assay.construct.before,
+        after=assay.construct.after,
+        min_length=assay.min_length,
+        max_length=assay.max_length,
+        label_mean=float(mrl.mean()),
+        label_scale=float(mrl.std(ddof=0)),
+        fraction_weights=assay.fraction_weights,
+        profile_measured=assay.profile_measured,
+    )
 
 
 def labelled_rows(

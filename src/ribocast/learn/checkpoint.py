@@ -30,6 +30,8 @@ class Progress:
         One entry an epoch: ``epoch``, ``train_loss``, ``val_loss``, ``seconds``.
     best_epoch : int
         0 before the first.
+    best_loss : float
+        The validation loss then; infinity before any was measured.
     best_weights : dict of str to Tensor
         The network after that epoch.
     """
@@ -37,6 +39,7 @@ class Progress:
     run: dict[str, Any]
     history: list[dict[str, float]]
     best_epoch: int
+    best_loss: float
     best_weights: dict[str, Tensor]
 
 
@@ -47,7 +50,8 @@ def save_checkpoint(folder: Path, progress: Progress, network: nn.Module, optimi
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    facts = {"run": progress.run, "history": progress.history, "best_epoch": progress.best_epoch}
+    facts = {"run": progress.run, "history": progress.history, "best_epoch": progress.best_epoch,
+             "best_loss": progress.best_loss}  # fmt: skip
     with whole_file(folder / CHECKPOINT_NAME) as partial:
         partial.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(facts)}))
 
@@ -79,7 +83,7 @@ def load_checkpoint(
             index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        return Progress(run, facts["history"], facts["best_epoch"], _under("best/", tensors))
+        return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], _under("best/", tensors))
     except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
         raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
 

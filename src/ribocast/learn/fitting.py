@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from ribocast.bundle import AssayCard, Bundle, ModelCard
+from ribocast.bundle import LEARNING_NAME, AssayCard, Bundle, ModelCard, open_bundle
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import Assay, describe_data, labelled_rows
+from ribocast.learn.assays import Assay, describe_assay, describe_data, labelled_rows
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
@@ -24,6 +24,7 @@ from ribocast.learn.models import Architecture, architecture
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.splits import Split, SplitKind, split
+from ribocast.learn.transfer import begin_from, fine_tuning_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +43,10 @@ def fit(
     *,
     assay: str | None = None,
     assays: Mapping[str, Assay] | None = None,
-    model: str = "framed",
+    model: str | None = None,
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
+    start: Bundle | str | Path | None = None,
     held_out: Split | float = 0.2,
     split_kind: SplitKind = "auto",
     seed: int = 42,
@@ -67,12 +69,14 @@ def fit(
     assays : mapping of str to Assay, optional
         For rows that are checked already (`ribocast.learn.assays.training_rows`): the assays that their column
         ``assay`` names, in the order of the model's outputs.
-    model : str
-        An architecture's name.
+    model : str, optional
+        An architecture's name; ``framed`` without it.
     settings : mapping, optional
         Settings of the architecture other than its defaults.
     recipe : Recipe, optional
-        The architecture's own without it.
+        The architecture's own without it, or the one for fine-tuning.
+    start : Bundle, str or Path, optional
+        A trained model to go on from, instead of fresh weights; see `ribocast.learn.transfer.begin_from`.
     held_out : Split or float
         Rows to validate by, or their share; 0 trains on all rows and keeps the last epoch.
     split_kind : {"auto", "random", "grouped"}
@@ -104,8 +108,11 @@ def fit(
         rows, assays = labelled_rows(table, assay)
     else:
         rows = cast("pd.DataFrame", table)
-    design = architecture(model)
-    recipe = recipe or design.recipe
+    if start is not None and (model or settings):
+        raise RibocastError("a model to start from brings its architecture and settings: do not name others")
+    base = None if start is None else start if isinstance(start, Bundle) else open_bundle(start)
+    design = architecture(base.card.architecture if base else model or "framed")
+    recipe = recipe or (fine_tuning_recipe(base) if base else design.recipe)
     if recipe is None:
         raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
     if recipe.learns == "profile":
@@ -114,17 +121,20 @@ def fit(
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
     train_rows = rows.iloc[parts.train].reset_index(drop=True)
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
-    cards = tuple(_describe_assay(assay, train_rows) for assay in assays.values())
     where = pick_device(device)
     with seeded(seed, 0, where):
-        network = _fresh(design, cards, settings or {}, train_rows)
+        if base:
+            network, cards = begin_from(base, list(assays.values()), train_rows, say)
+        else:
+            cards = tuple(describe_assay(assay, train_rows) for assay in assays.values())
+            network = _fresh(design, cards, settings or {}, train_rows)
     say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
     length = network.fixed_length
     if length and (longer := int((rows["seq"].str.len() > length).sum())):
         say(f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)")
     card = ModelCard(
         name=name or folder.resolve().name,
-        architecture=model,
+        architecture=design.name,
         settings=network.settings_dict(),
         output=cast("Any", network.output),
         fixed_length=network.fixed_length,
@@ -133,8 +143,9 @@ def fit(
         seed=seed,
         epoch=0,
         recipe=asdict(recipe),
-        data=describe_data(train_rows),
-        tables=describe_data(rows),
+        started_from=f"{base.card.name} ({base.card.files[LEARNING_NAME].sha256[:12]})" if base else None,
+        data=(*(base.card.data if base else ()), *describe_data(train_rows)),
+        tables=(*(base.card.tables if base else ()), *describe_data(rows)),
         citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
     )
     loop = Loop(network.to(where), card, recipe, train_rows, val_rows, where)
@@ -144,7 +155,12 @@ def fit(
     progress = load_checkpoint(folder, run, network, loop.optimiser) if resume else None
     if progress:
         say(f"resuming after epoch {len(progress.history)} of {recipe.epochs}")
-    progress = progress or Progress(run, [], 0, {})
+    if progress is None:
+        progress = Progress(run, [], 0, np.inf, {})
+        if base and len(val_rows):
+            # What fine-tuning does not better is left as it was.
+            progress.best_loss, progress.best_weights = loop.validate(), _copy(network)
+            say(f"before fine-tuning: validation loss {progress.best_loss:.4f}")
 
     while len(progress.history) < recipe.epochs and not _is_stale(progress, recipe):
         began = time.perf_counter()
@@ -157,10 +173,8 @@ def fit(
         for loss in (train_loss, val_loss):
             if not np.isfinite(loss):
                 raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
-        best_so_far = progress.history[progress.best_epoch - 1]["val_loss"] if progress.best_epoch else np.inf
-        if val_loss < best_so_far or not len(val_rows):
-            progress.best_epoch = epoch
-            progress.best_weights = {key: value.clone() for key, value in network.state_dict().items()}
+        if val_loss < progress.best_loss or not len(val_rows):
+            progress.best_epoch, progress.best_loss, progress.best_weights = epoch, val_loss, _copy(network)
         save_checkpoint(folder, progress, network, loop.optimiser)
         say(f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {val_loss:.4f}")
 
@@ -168,7 +182,7 @@ def fit(
     card = card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
         card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})")
-    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {model}")
+    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {design.name}")
     return Trained(export(network, card, folder), progress.history)
 
 
@@ -189,37 +203,6 @@ def _with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFram
     return known.reset_index(drop=True)
 
 
-def _describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
-    own = rows[rows["assay"] == assay.name]
-    mrl, weights = own["mrl"], assay.fraction_weights
-    columns = [f"r{number}" for number in range(len(weights or ()))]
-    measured = [column for column in columns if column in own and own[column].notna().any()]
-    if 0 < len(measured) < len(columns):
-        raise RibocastError(
-            f"{assay.name}: its polysome profile has {len(columns)} fractions (r0 to {columns[-1]}), but the table has "
-            f"only {', '.join(measured)}"
-        )
-    if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
-        raise RibocastError(
-            f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
-            f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
-        )
-    if len(mrl) < 2 or not mrl.std(ddof=0) > 0:
-        raise RibocastError(f"{assay.name}: {len(mrl)} training rows with loads that do not differ: nothing to learn")
-    return AssayCard(
-        name=assay.name,
-        description=assay.description,
-        before=assay.construct.before,
-        after=assay.construct.after,
-        min_length=assay.min_length,
-        max_length=assay.max_length,
-        label_mean=float(mrl.mean()),
-        label_scale=float(mrl.std(ddof=0)),
-        fraction_weights=assay.fraction_weights,
-        profile_measured=assay.profile_measured,
-    )
-
-
 def _fresh(
     design: Architecture, cards: tuple[AssayCard, ...], settings: Mapping[str, Any], rows: pd.DataFrame
 ) -> Network:
@@ -237,6 +220,10 @@ def _fresh(
                 profiles[number] = torch.from_numpy(mean.copy())
         network.begin_with_profiles(profiles)
     return network
+
+
+def _copy(network: Network) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
 def _is_stale(progress: Progress, recipe: Recipe) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ribocast.bundle import ModelCard
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
@@ -62,6 +62,10 @@ class Loop:
     def learn(self, epoch: int, history: list[dict[str, float]], watch: Callable[[Step], None] | None) -> float:
         """Do one epoch; return the mean loss, the squared error in standard deviations."""
         self.network.train()
+        if self.recipe.keep_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm1d):
+                    module.eval()
         # Order and dropout depend on seed and epoch alone: a resumed run draws what an unbroken one would have.
         random = np.random.default_rng([self.card.seed, epoch])
         batches = epoch_batches(self.train_set.lengths, self.recipe.batch_size, random)

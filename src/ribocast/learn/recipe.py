@@ -37,6 +37,8 @@ class Recipe:
         Weight of the cross-entropy of measured polysome profiles beside the squared error of the load.
     noise_reads : float
         Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy load. 0 weighs all alike.
+    keep_norms : bool
+        Leave the statistics of batch normalisation as they are: for fine-tuning, where few rows would spoil them.
     """
 
     optimiser: Literal["adam", "adamw"]
@@ -50,6 +52,7 @@ class Recipe:
     patience: int | None = None
     profile_weight: float = 0.0
     noise_reads: float = 0.0
+    keep_norms: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("learning_rate", 0.0), ("epochs", 0), ("batch_size", 0), ("patience", 0)):
@@ -84,3 +87,8 @@ OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
 FRAMED_RECIPE = Recipe(
     "adamw", 2e-3, 0.01, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
 )
+# What a trained network needs to learn a new assay from hundreds or thousands of rows: see benchmarks/transfer.py.
+FINE_TUNING = {
+    "optimiser": "adamw", "learning_rate": 5e-4, "weight_decay": 0.01, "schedule": "one-cycle", "epochs": 20,
+    "batch_size": 32, "patience": None, "keep_norms": True,
+}  # fmt: skip

@@ -185,6 +185,20 @@ def score_profile(measured: Floats, predicted: NDArray[np.floating[Any]]) -> Pro
     )
 
 
+def fit_line(predicted: Floats, measured: Floats) -> tuple[float, float]:
+    """Fit measured ≈ slope · predicted + intercept by least squares.
+
+    Where that falls, or there is nothing to fit, the slope is the ratio of the spreads instead, or 1.
+    """
+    spread = float(predicted.var())
+    slope = (
+        float(((predicted - predicted.mean()) * (measured - measured.mean())).mean() / spread) if spread > 0 else 1.0
+    )
+    if slope <= 0:
+        slope = float(measured.std() / predicted.std()) or 1.0
+    return slope, float(measured.mean() - slope * predicted.mean())
+
+
 def learnt_from(model: Predictor, chunk: Chunk) -> bool:
     """Say whether a table is one that the model was trained on, with or without the rows held out of it."""
     from ribocast.learn.assays import describe_data, training_rows

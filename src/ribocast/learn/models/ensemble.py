@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,14 @@ class EnsembleNetwork(Network):
         super().__init__(settings)
         self.networks = nn.ModuleList(networks)
         self.output, self.fixed_length = networks[0].output, networks[0].fixed_length
+
+    def weights_for(self, number: int, width: int) -> dict[str, Tensor]:
+        """Return the weights of an ensemble for one of the assays alone."""
+        return {
+            f"networks.{member}.{name}": tensor
+            for member, network in enumerate(self.networks)
+            for name, tensor in cast("Network", network).weights_for(number, width).items()
+        }
 
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to the mean of the members' outputs (rows, assays, width)."""

@@ -152,6 +152,14 @@ class FramedNetwork(Network):
                 self.out.bias.copy_(fractions.clamp(min=1e-4).log().flatten())
                 self.out.weight.mul_(0.5)
 
+    def weights_for(self, number: int, width: int) -> dict[str, Tensor]:
+        """Return the weights of a network for one of the assays alone, its outputs cut to `width`."""
+        outputs = {
+            f"out.{name}": tensor.detach().reshape(*self.shape, *tensor.shape[1:])[number, :width]
+            for name, tensor in self.out.named_parameters()
+        }
+        return {**self.state_dict(), **outputs}
+
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to fractions or standardised loads (rows, assays, width)."""
         table = self.letters(letters)  # (rows, 5, length)

@@ -47,6 +47,10 @@ class Network(nn.Module):
     def begin_with_profiles(self, fractions: Tensor) -> None:
         """Set the first guess to the mean profile of each assay, shape (assays, width); only where it is one."""
 
+    def weights_for(self, number: int, width: int) -> dict[str, Tensor]:
+        """Return the weights of a network for one of the assays alone, its outputs cut to `width`."""
+        return self.state_dict()
+
 
 class LetterTable(nn.Module):
     """Letters, uint8 (rows, length), to one-hot bases and a mask, float32 (rows, 5, length).

@@ -1,0 +1,109 @@
+"""``ribocast evaluate``: judging a model by measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ribocast.cli.options import (
+    ColumnOption,
+    EngineOption,
+    JsonOption,
+    LabelOption,
+    OnErrorOption,
+    ThreadsOption,
+    app,
+    usable,
+)  # fmt: skip
+from ribocast.errors import RibocastError
+from ribocast.terminal import number, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ribocast.learn.across import AssayScores
+
+
+@app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
+def evaluate(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="[MODEL] TABLE", help="The shipped model without one; several tables with --by."),
+    ],
+    assay: Annotated[str | None, typer.Option(help="On whose scale to predict.")] = None,
+    by: Annotated[
+        Literal["assay"] | None,
+        typer.Option(help="Each assay by itself (column assay, or one table each), as it is and on a straight line."),
+    ] = None,
+    column: ColumnOption = None,
+    label: LabelOption = None,
+    on_error: OnErrorOption = "stop",
+    engine: EngineOption = "auto",
+    threads: ThreadsOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on measured sequences, with 95 % bootstrap intervals.
+
+    With --by assay also on assays that the model does not know: the squared correlation does not mind another scale,
+    the other figures do, and are given again after a straight line fitted on other rows.
+    """
+    from ribocast.learn.across import evaluate_by_assay, split_by_assay
+    from ribocast.learn.scoring import evaluate as evaluate_model
+    from ribocast.learn.scoring import learnt_from
+    from ribocast.predictor import load
+    from ribocast.tables import read_table
+
+    if by is None and len(paths) > 2:
+        raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")
+    named = len(paths) > 1 and (by is None or not Path(paths[0]).is_file())
+    loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
+    chosen = loaded.card.assay(assay)
+    if by == "assay":
+        chunks = [
+            usable(read_table(path, column=column, label=label), on_error, path, None) for path in paths[int(named) :]
+        ]
+        results = evaluate_by_assay(loaded, split_by_assay(chunks), assay=assay, seed=seed)
+        if as_json:
+            print_json({"model": loaded.card.name, "by": "assay", "assays": [result.as_dict() for result in results]})
+        else:
+            _print_by_assay(loaded.card.name, results)
+        return
+    chunk = usable(read_table(paths[-1], column=column, label=label), on_error, paths[-1], None)
+    if learnt_from(loaded, chunk):
+        say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
+    if chunk.labels().min() < 0:
+        say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
+    scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()
+    if as_json:
+        print_json({**scores, "assay": chosen.name, "model": loaded.card.name, "table": chunk.source})
+        return
+    say(f"{loaded.card.name} ({loaded.card.architecture}) on {chunk.source}, assay {chosen.name}, n = {scores['n']:,}")
+    intervals = scores["ci95"]
+    print_table(
+        ["figure", "value", "95 % interval"],
+        [[name, number(scores[name]), f"{number(low)} to {number(high)}"] for name, (low, high) in intervals.items()],
+    )
+    if scores["profile"]:
+        by_fraction = scores["profile"]["pearson_r2"]
+        say(f"polysome profile, r² by fraction on {scores['profile']['n']:,} rows with a measured one:")
+        cells = [number(value) for value in [*by_fraction, scores["profile"]["mean_pearson_r2"]]]
+        print_table([*(f"r{number}" for number in range(len(by_fraction))), "mean"], [cells])
+
+
+def _print_by_assay(model: str, results: list[AssayScores]) -> None:
+    for result in results:
+        if result.learnt:
+            say(f"{result.assay}: the model learnt from these very rows")
+    say(f"{model}; MAE and R² as predicted, and on a straight line that other rows fitted")
+    rows = []
+    for result in results:
+        low, high = result.scores.ci95["pearson_r2"]
+        rows.append([
+            result.assay, result.predicted_as, f"{result.scores.n:,}", number(result.scores.pearson_r2),
+            f"{number(low)} to {number(high)}", number(result.scores.r2), number(result.scores.mae),
+            f"{number(result.slope)} x {result.intercept:+.4g}", number(result.on_a_line.r2),
+            number(result.on_a_line.mae),
+        ])  # fmt: skip
+    heads = ["assay", "predicted as", "n", "r²", "95 % interval", "R²", "MAE", "line", "R² on it", "MAE on it"]
+    print_table(heads, rows)

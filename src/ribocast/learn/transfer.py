@@ -1,0 +1,101 @@
+"""Going on from a trained model: its network, made ready for another assay or chemistry."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.bundle import AssayCard, Bundle
+from ribocast.errors import RibocastError
+from ribocast.learn.assays import Assay, describe_assay
+from ribocast.learn.models import architecture, load_network
+from ribocast.learn.models.network import Network
+from ribocast.learn.recipe import FINE_TUNING, Recipe
+from ribocast.learn.scoring import fit_line
+from ribocast.predictor import Predictor, to_mrl
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def fine_tuning_recipe(base: Bundle) -> Recipe:
+    """Return the recipe that a model was trained by, with the smaller steps of fine-tuning."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    try:
+        return Recipe(**{**{name: value for name, value in base.card.recipe.items() if name in known}, **FINE_TUNING})
+    except TypeError:
+        raise RibocastError(f"{base.folder}: model.json: recipe: is not complete") from None
+
+
+def begin_from(
+    base: Bundle, assays: Sequence[Assay], rows: pd.DataFrame, say: Callable[[str], None]
+) -> tuple[Network, tuple[AssayCard, ...]]:
+    """Make the network of a trained model ready to learn one further assay.
+
+    It begins with the outputs of the assay that it knows by that name, or else of the one whose predictions go with the
+    new loads best. Where the new assay's scale is not known, a straight line (least squares) brings the old loads to
+    it: the weights of the fractions, or the mean and scale of a single output, are those of the old assay on that line.
+
+    Parameters
+    ----------
+    base : Bundle
+        A trained model, also an ensemble.
+    assays : sequence of Assay
+        The new one; no more than one.
+    rows : pandas.DataFrame
+        ``seq``, ``mrl`` and ``assay`` to learn from.
+    say : callable
+        Told of what was chosen.
+
+    Returns
+    -------
+    tuple of Network, tuple of AssayCard
+        The network and the new assay as ``model.json`` will describe it.
+
+    Raises
+    ------
+    RibocastError
+        For several assays at once, or one with more fractions than the model knows.
+    """
+    if len(assays) != 1:
+        raise RibocastError(f"fine-tuning learns one assay at a time, not {len(assays)}")
+    (assay,) = assays
+    card = describe_assay(assay, rows)
+    measured = rows["mrl"].to_numpy(np.float64)
+    outputs = Predictor(base).outputs(rows["seq"].tolist())  # (rows, assays, width)
+    loads = [to_mrl(outputs[:, number], known) for number, known in enumerate(base.card.assays)]
+    number = _most_alike(base.card.assays, assay.name, loads, measured)
+    old = base.card.assays[number]
+    slope, intercept = fit_line(loads[number], measured)
+    say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · load {intercept:+.3f}")
+    width = 1
+    if base.card.output == "standardised":
+        update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
+        card = card.model_copy(update=update)
+    else:
+        if card.fraction_weights is None:
+            weights = tuple(intercept + slope * weight for weight in old.fraction_weights or ())
+            card = card.model_copy(update={"fraction_weights": weights})
+        width = len(card.fraction_weights or ())
+        if width > base.card.width:
+            raise RibocastError(
+                f"{assay.name} has {width} polysome fractions, but {base.card.name} knows at most {base.card.width}"
+            )
+    network = architecture(base.card.architecture).build((card,), **base.card.settings)
+    network.load_state_dict(load_network(base).weights_for(number, width))
+    return network, (card,)
+
+
+def _most_alike(
+    known: Sequence[AssayCard], name: str, loads: Sequence[NDArray[np.float64]], measured: NDArray[np.float64]
+) -> int:
+    names = [assay.name for assay in known]
+    if name in names:
+        return names.index(name)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alike = [float(np.nan_to_num(np.corrcoef(load, measured)[0, 1], nan=-1.0)) for load in loads]
+    return int(np.argmax(alike))
