@@ -26,6 +26,7 @@ from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
 from ribocast.learn.judging import figure, judge
 from ribocast.learn.models import architecture
+from ribocast.learn.scoring import Floats, score_profile
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
 from ribocast.predictor import Predictor
 
@@ -45,15 +46,20 @@ def main() -> None:
     began = time.perf_counter()
     rows = load_measurements(options.data)
     fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
-    out_of_fold = np.zeros(len(rows))
+    profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
     for number in range(FOLDS):
         unseen = fold == number
         for seed in SEEDS:
             model = ribocast.load(train(rows[~unseen], options.work / f"seed-{seed}" / f"fold-{number}", seed).folder)
-            out_of_fold[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+            profiles[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+    out_of_fold = loads_of(rows, profiles)
     own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]]
     own.assign(fold=fold, predicted=out_of_fold).to_parquet(options.work / "out_of_fold.parquet")
-    figures = [*subset_figures(rows, out_of_fold), variant_figure(options.data, rows, out_of_fold)]
+    figures = [
+        *subset_figures(rows, out_of_fold),
+        variant_figure(options.data, rows, out_of_fold),
+        *profile_figures(rows, profiles),
+    ]
     print_table(figures)
     whole = [train(rows, options.work / f"seed-{seed}" / "all", seed) for seed in SEEDS]
     card = judge(whole[0].card, rows, out_of_fold, HOW).model_copy(
@@ -74,16 +80,41 @@ def train(rows: pd.DataFrame, folder: Path, seed: int) -> Bundle:
     ).bundle  # fmt: skip
 
 
-def predict_own(model: Predictor, rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Predict each row on its own assay's scale."""
-    predicted = np.empty(len(rows))
+def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
+    """Predict the polysome profile of each row on its own assay's scale; fractions that it lacks are 0."""
+    predicted = np.zeros((len(rows), model.card.width))
     for name in rows["assay"].unique():
         mine = (rows["assay"] == name).to_numpy()
-        predicted[mine] = model.mrl(rows.loc[mine, "seq"].tolist(), assay=name)
+        profile = model.profile(rows.loc[mine, "seq"].tolist(), assay=name)
+        predicted[mine, : profile.shape[1]] = profile
     return predicted
 
 
-def subset_figures(rows: pd.DataFrame, predicted: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Figure]:
+def loads_of(rows: pd.DataFrame, profiles: Floats) -> Floats:
+    """Turn profiles into loads, each on its own assay's scale."""
+    loads = np.zeros(len(rows))
+    for name, assay in ASSAYS.items():
+        mine = (rows["assay"] == name).to_numpy()
+        weights = np.array(assay.fraction_weights)
+        loads[mine] = profiles[mine, : len(weights)] @ weights
+    return loads
+
+
+def profile_figures(rows: pd.DataFrame, profiles: Floats) -> list[Figure]:
+    """Score predicted profiles where they were measured: the mean of the squared correlations of the fractions."""
+    figures = []
+    for name, assay in ASSAYS.items():
+        columns = [f"r{number}" for number in range(len(assay.fraction_weights or ()))]
+        mine = ((rows["assay"] == name) & rows["r0"].notna()).to_numpy()
+        if mine.any():
+            scores = score_profile(rows.loc[mine, columns].to_numpy(), profiles[mine, : len(columns)])
+            subset = f"polysome profile, mean of {len(columns)} fractions, rows with a measured one"
+            r2 = round(scores.mean_pearson_r2 or 0.0, 4)
+            figures.append(Figure(assay=name, subset=subset, split=HOW, rows=scores.n, pearson_r2=r2))
+    return figures
+
+
+def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
     """Score each library whole, and the parts of it that publications report."""
     test, human = rows["published_split"] == "test", rows["origin"] == "human"
     parts = {
@@ -100,7 +131,7 @@ def subset_figures(rows: pd.DataFrame, predicted: np.ndarray[tuple[int], np.dtyp
     return figures
 
 
-def variant_figure(data: Path, rows: pd.DataFrame, predicted: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Figure:
+def variant_figure(data: Path, rows: pd.DataFrame, predicted: Floats) -> Figure:
     """Score log2 fold changes of single-nucleotide variants; reference and variant are never in different folds."""
     pairs = pd.read_csv(data / "egfp_human50_snv_pairs.csv.gz").query("alt_reads >= @WELL_MEASURED_READS")
     human = (rows["assay"] == "egfp_human50").to_numpy()
