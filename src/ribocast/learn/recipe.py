@@ -87,8 +87,8 @@ OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
 FRAMED_RECIPE = Recipe(
     "adamw", 2e-3, 0.01, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
 )
-# What a trained network needs to learn a new assay from hundreds or thousands of rows: see benchmarks/transfer.py.
+# Small steps: larger ones made a trained network worse where there were only hundreds of rows (benchmarks/transfer.py).
 FINE_TUNING = {
-    "optimiser": "adamw", "learning_rate": 5e-4, "weight_decay": 0.01, "schedule": "one-cycle", "epochs": 20,
+    "optimiser": "adamw", "learning_rate": 2e-4, "weight_decay": 0.01, "schedule": "one-cycle", "epochs": 10,
     "batch_size": 32, "patience": None, "keep_norms": True,
 }  # fmt: skip
