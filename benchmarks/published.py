@@ -3,8 +3,8 @@
     python benchmarks/published.py [--model MODEL] [--json FILE]
 
 Ours are read from the model's ``model.json``: out-of-fold predictions, made by ``train_shipped.py``. Those of others
-are as published, or measured with the published weights; each says what the model had learnt from, and where it was judged
-by other rows. Of published test rows ours are those that are at hand, about four in five.
+are as published, or measured with the published weights; each says what the model had learnt from, and where it was
+judged by other rows. Of published test rows ours are those that are at hand, about four in five.
 """
 
 from __future__ import annotations
