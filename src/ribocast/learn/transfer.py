@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard, Bundle
@@ -37,8 +38,9 @@ def begin_from(
     """Make the network of a trained model ready to learn one further assay.
 
     It begins with the outputs of the assay that it knows by that name, or else of the one whose predictions go with the
-    new loads best. Where the new assay's scale is not known, a straight line (least squares) brings the old loads to
-    it: the weights of the fractions, or the mean and scale of a single output, are those of the old assay on that line.
+    new loads best. They are brought to the new scale by least squares: where the weights of the new assay's fractions
+    are known, by tilting the fractions towards the heavier or lighter ones (see `tilt_to`); else by a straight line, on
+    which the weights of the fractions, or the mean and scale of a single output, are those of the old assay.
 
     Parameters
     ----------
@@ -72,22 +74,63 @@ def begin_from(
     old = base.card.assays[number]
     slope, intercept = fit_line(loads[number], measured)
     say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · load {intercept:+.3f}")
-    width = 1
     if base.card.output == "standardised":
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
-        card = card.model_copy(update=update)
-    else:
-        if card.fraction_weights is None:
-            weights = tuple(intercept + slope * weight for weight in old.fraction_weights or ())
-            card = card.model_copy(update={"fraction_weights": weights})
-        width = len(card.fraction_weights or ())
-        if width > base.card.width:
-            raise RibocastError(
-                f"{assay.name} has {width} polysome fractions, but {base.card.name} knows at most {base.card.width}"
-            )
+        return _network(base, card.model_copy(update=update), number), (card.model_copy(update=update),)
+    if card.fraction_weights is None:
+        weights = tuple(intercept + slope * weight for weight in old.fraction_weights or ())
+        card = card.model_copy(update={"fraction_weights": weights})
+        return _network(base, card, number), (card,)
+    if len(card.fraction_weights) > base.card.width:
+        raise RibocastError(
+            f"{assay.name} has {len(card.fraction_weights)} polysome fractions, but {base.card.name} knows at most "
+            f"{base.card.width}"
+        )
+    network = _network(base, card, number)
+    weights_of = np.array(card.fraction_weights)
+    scale, lean = tilt_to(outputs[:, number, : len(weights_of)], weights_of, measured)
+    network.tilt(scale, torch.from_numpy(lean * weights_of).float())
+    return network, (card,)
+
+
+def tilt_to(
+    fractions: NDArray[np.floating], weights: NDArray[np.float64], measured: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Find how to tilt profiles so that their mean loads come closest to measured ones.
+
+    Profiles become softmax(scale · log f + lean · w): an exponential tilt of the old ones, which stays a profile.
+
+    Parameters
+    ----------
+    fractions : numpy.ndarray, shape (n, fractions)
+        Predicted profiles.
+    weights : numpy.ndarray, shape (fractions,)
+        Ribosomes per mRNA of each fraction.
+    measured : numpy.ndarray, shape (n,)
+        Loads.
+
+    Returns
+    -------
+    tuple of float
+        ``scale`` and ``lean``.
+    """
+    from scipy.optimize import least_squares
+    from scipy.special import softmax
+
+    logs = np.log(np.maximum(fractions, 1e-8).astype(np.float64))
+
+    def missed(tilt: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(softmax(tilt[0] * logs + tilt[1] * weights, axis=1) @ weights - measured)
+
+    scale, lean = least_squares(missed, x0=(1.0, 0.0), bounds=([0.1, -5.0], [10.0, 5.0])).x
+    return float(scale), float(lean)
+
+
+def _network(base: Bundle, card: AssayCard, number: int) -> Network:
+    width = len(card.fraction_weights or ()) if base.card.output == "fractions" else 1
     network = architecture(base.card.architecture).build((card,), **base.card.settings)
     network.load_state_dict(load_network(base).weights_for(number, width))
-    return network, (card,)
+    return network
 
 
 def _most_alike(

@@ -49,6 +49,11 @@ class EnsembleNetwork(Network):
             for name, tensor in cast("Network", network).weights_for(number, width).items()
         }
 
+    def tilt(self, scale: float, shift: Tensor) -> None:
+        """Tilt the fractions of every member."""
+        for network in self.networks:
+            cast("Network", network).tilt(scale, shift)
+
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to the mean of the members' outputs (rows, assays, width)."""
         return torch.stack([network(letters) for network in self.networks]).mean(dim=0)

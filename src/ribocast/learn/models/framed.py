@@ -160,6 +160,12 @@ class FramedNetwork(Network):
         }
         return {**self.state_dict(), **outputs}
 
+    def tilt(self, scale: float, shift: Tensor) -> None:
+        """Multiply what goes into the softmax of the fractions, and add to it, shape (width,)."""
+        with torch.no_grad():
+            self.out.weight.mul_(scale)
+            self.out.bias.mul_(scale).add_(shift.repeat(self.shape[0]))
+
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to fractions or standardised loads (rows, assays, width)."""
         table = self.letters(letters)  # (rows, 5, length)

@@ -51,6 +51,9 @@ class Network(nn.Module):
         """Return the weights of a network for one of the assays alone, its outputs cut to `width`."""
         return self.state_dict()
 
+    def tilt(self, scale: float, shift: Tensor) -> None:
+        """Multiply what goes into the softmax of fractions, and add to it, shape (width,); only where there is one."""
+
 
 class LetterTable(nn.Module):
     """Letters, uint8 (rows, length), to one-hot bases and a mask, float32 (rows, 5, length).
