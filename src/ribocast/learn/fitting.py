@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard, Bundle, ModelCard
 from ribocast.errors import RibocastError
@@ -19,7 +20,7 @@ from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
 from ribocast.learn.history import write_history
 from ribocast.learn.judging import judge
-from ribocast.learn.loop import Loop, Step, seeded
+from ribocast.learn.loop import Loop, Step, check_loss, seeded
 from ribocast.learn.models import Architecture, architecture
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import Recipe
@@ -104,40 +105,21 @@ def fit(
         rows, assays = labelled_rows(table, assay)
     else:
         rows = cast("pd.DataFrame", table)
-    design = architecture(model)
-    recipe = recipe or design.recipe
-    if recipe is None:
-        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
+    recipe = recipe or own_recipe(model)
     if recipe.learns == "profile":
-        rows = _with_profile(rows, say)
+        rows = with_profile(rows, say)
     parts = _divide(rows, held_out, split_kind, seed)
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
-    train_rows = rows.iloc[parts.train].reset_index(drop=True)
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
-    cards = tuple(_describe_assay(assay, train_rows) for assay in assays.values())
     where = pick_device(device)
-    with seeded(seed, 0, where):
-        network = _fresh(design, cards, settings or {}, train_rows)
+    loop = prepare(
+        rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
+        device=where, name=name or folder.resolve().name,
+    )  # fmt: skip
+    network, card = loop.network, loop.card
     say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
-    length = network.fixed_length
-    if length and (longer := int((rows["seq"].str.len() > length).sum())):
-        say(f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)")
-    card = ModelCard(
-        name=name or folder.resolve().name,
-        architecture=model,
-        settings=network.settings_dict(),
-        output=cast("Any", network.output),
-        fixed_length=network.fixed_length,
-        assays=cards,
-        default_assay=cards[0].name,
-        seed=seed,
-        epoch=0,
-        recipe=asdict(recipe),
-        data=describe_data(train_rows),
-        tables=describe_data(rows),
-        citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
-    )
-    loop = Loop(network.to(where), card, recipe, train_rows, val_rows, where)
+    if remark := longer_than_read(rows, network):
+        say(remark)
     # As JSON would give it back, so that a resumed run compares equal.
     run = {"model": card.model_dump(mode="json"), "split": parts.how, "validation rows": len(val_rows)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,9 +136,7 @@ def fit(
         progress.history.append(
             {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
         )
-        for loss in (train_loss, val_loss):
-            if not np.isfinite(loss):
-                raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
+        check_loss(val_loss, epoch)
         best_so_far = progress.history[progress.best_epoch - 1]["val_loss"] if progress.best_epoch else np.inf
         if val_loss < best_so_far or not len(val_rows):
             progress.best_epoch = epoch
@@ -172,6 +152,84 @@ def fit(
     return Trained(export(network, card, folder), progress.history)
 
 
+def prepare(
+    rows: pd.DataFrame, train: NDArray[np.int64], val_rows: pd.DataFrame, *, assays: Mapping[str, Assay], model: str,
+    settings: Mapping[str, Any], recipe: Recipe, seed: int, device: torch.device, name: str,
+) -> Loop:  # fmt: skip
+    """Make a fresh network, its card, and the loop that will train it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The whole table; see `ribocast.learn.assays.training_rows`.
+    train : numpy.ndarray of int64
+        The numbers of the rows to learn from. Labels are standardised on these alone.
+    val_rows : pandas.DataFrame
+        Rows to validate by, or none.
+    assays, model, settings, recipe, seed, name
+        See `fit`.
+    device : torch.device
+        Where the network goes.
+
+    Raises
+    ------
+    RibocastError
+        For settings that do not fit, or rows with nothing to learn.
+    """
+    train_rows = rows.iloc[train].reset_index(drop=True)
+    cards = tuple(_describe_assay(assay, train_rows) for assay in assays.values())
+    with seeded(seed, 0, device):
+        network = _fresh(architecture(model), cards, settings, train_rows)
+    card = ModelCard(
+        name=name,
+        architecture=model,
+        settings=network.settings_dict(),
+        output=cast("Any", network.output),
+        fixed_length=network.fixed_length,
+        assays=cards,
+        default_assay=cards[0].name,
+        seed=seed,
+        epoch=0,
+        recipe=asdict(recipe),
+        data=describe_data(train_rows),
+        tables=describe_data(rows),
+        citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
+    )
+    return Loop(network.to(device), card, recipe, train_rows, val_rows, device)
+
+
+def own_recipe(model: str) -> Recipe:
+    """Return how an architecture is trained unless told otherwise.
+
+    Raises
+    ------
+    RibocastError
+        If there is no such architecture, or it is made of trained models.
+    """
+    recipe = architecture(model).recipe
+    if recipe is None:
+        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
+    return recipe
+
+
+def longer_than_read(rows: pd.DataFrame, network: Network) -> str:
+    """Say how many sequences are longer than what the network reads; nothing if none is."""
+    length = network.fixed_length
+    longer = int((rows["seq"].str.len() > length).sum()) if length else 0
+    if not longer:
+        return ""
+    return f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)"
+
+
+def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
+    """Keep the rows with a measured polysome profile."""
+    known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
+    if not len(known):
+        raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
+    say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
+    return known.reset_index(drop=True)
+
+
 def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: int) -> Split:
     if isinstance(held_out, Split):
         return held_out
@@ -179,14 +237,6 @@ def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: 
         everything, nothing = np.arange(len(rows)), np.arange(0)
         return Split(everything, nothing, "none, all rows are learnt from")
     return split(rows["seq"].tolist(), held_out, seed=seed, kind=kind)
-
-
-def _with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
-    known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
-    if not len(known):
-        raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
-    say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
-    return known.reset_index(drop=True)
 
 
 def _describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
