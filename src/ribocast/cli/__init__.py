@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, train, evaluate, data  # noqa: F401  # isort: skip  (their order is that of --help)
+from ribocast.cli import predict, train, search, evaluate, data  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted", 130)
     except ModuleNotFoundError as error:
         needed = (error.name or "").partition(".")[0]
-        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib"}:
+        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib", "optuna"}:
             return fail(f"this needs {needed}: pip install 'ribocast[learn]'")
         raise
     except Exception as error:

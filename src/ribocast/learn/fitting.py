@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
 
-from ribocast.bundle import LEARNING_NAME, AssayCard, Bundle, ModelCard, open_bundle
+from ribocast.bundle import Bundle, open_bundle
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import Assay, describe_assay, describe_data, labelled_rows
+from ribocast.learn.assays import Assay, labelled_rows
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
 from ribocast.learn.history import write_history
 from ribocast.learn.judging import judge
-from ribocast.learn.loop import Loop, Step, seeded
-from ribocast.learn.models import Architecture, architecture
+from ribocast.learn.loop import Step, check_loss
 from ribocast.learn.models.network import Network
+from ribocast.learn.preparing import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.splits import Split, SplitKind, split
-from ribocast.learn.transfer import begin_from, fine_tuning_recipe
+from ribocast.learn.transfer import fine_tuning_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,44 +110,22 @@ def fit(
     if start is not None and (model or settings):
         raise RibocastError("a model to start from brings its architecture and settings: do not name others")
     base = None if start is None else start if isinstance(start, Bundle) else open_bundle(start)
-    design = architecture(base.card.architecture if base else model or "framed")
-    recipe = recipe or (fine_tuning_recipe(base) if base else design.recipe)
-    if recipe is None:
-        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
+    model = base.card.architecture if base else model or "framed"
+    recipe = recipe or (fine_tuning_recipe(base) if base else own_recipe(model))
     if recipe.learns == "profile":
-        rows = _with_profile(rows, say)
+        rows = with_profile(rows, say)
     parts = _divide(rows, held_out, split_kind, seed)
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
-    train_rows = rows.iloc[parts.train].reset_index(drop=True)
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
     where = pick_device(device)
-    with seeded(seed, 0, where):
-        if base:
-            network, cards = begin_from(base, list(assays.values()), train_rows, say)
-        else:
-            cards = tuple(describe_assay(assay, train_rows) for assay in assays.values())
-            network = _fresh(design, cards, settings or {}, train_rows)
+    loop = prepare(
+        rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
+        device=where, name=name or folder.resolve().name, base=base, say=say,
+    )  # fmt: skip
+    network, card = loop.network, loop.card
     say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
-    length = network.fixed_length
-    if length and (longer := int((rows["seq"].str.len() > length).sum())):
-        say(f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)")
-    card = ModelCard(
-        name=name or folder.resolve().name,
-        architecture=design.name,
-        settings=network.settings_dict(),
-        output=cast("Any", network.output),
-        fixed_length=network.fixed_length,
-        assays=cards,
-        default_assay=cards[0].name,
-        seed=seed,
-        epoch=0,
-        recipe=asdict(recipe),
-        started_from=f"{base.card.name} ({base.card.files[LEARNING_NAME].sha256[:12]})" if base else None,
-        data=(*(base.card.data if base else ()), *describe_data(train_rows)),
-        tables=(*(base.card.tables if base else ()), *describe_data(rows)),
-        citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
-    )
-    loop = Loop(network.to(where), card, recipe, train_rows, val_rows, where)
+    if remark := longer_than_read(rows, network):
+        say(remark)
     # As JSON would give it back, so that a resumed run compares equal.
     run = {"model": card.model_dump(mode="json"), "split": parts.how, "validation rows": len(val_rows)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,9 +147,7 @@ def fit(
         progress.history.append(
             {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
         )
-        for loss in (train_loss, val_loss):
-            if not np.isfinite(loss):
-                raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
+        check_loss(val_loss, epoch)
         if val_loss < progress.best_loss or not len(val_rows):
             progress.best_epoch, progress.best_loss, progress.best_weights = epoch, val_loss, _copy(network)
         save_checkpoint(folder, progress, network, loop.optimiser)
@@ -182,7 +157,7 @@ def fit(
     card = card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
         card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})")
-    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {design.name}")
+    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {model}")
     return Trained(export(network, card, folder), progress.history)
 
 
@@ -193,33 +168,6 @@ def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: 
         everything, nothing = np.arange(len(rows)), np.arange(0)
         return Split(everything, nothing, "none, all rows are learnt from")
     return split(rows["seq"].tolist(), held_out, seed=seed, kind=kind)
-
-
-def _with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
-    known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
-    if not len(known):
-        raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
-    say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
-    return known.reset_index(drop=True)
-
-
-def _fresh(
-    design: Architecture, cards: tuple[AssayCard, ...], settings: Mapping[str, Any], rows: pd.DataFrame
-) -> Network:
-    network = design.build(cards, **settings)
-    if network.output == "fractions":
-        width = max(len(card.fraction_weights or ()) for card in cards)
-        columns = [f"r{index}" for index in range(width)]
-        known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
-        profiles = torch.full((len(cards), width), 1 / width)
-        if len(known):
-            for number, card in enumerate(cards):
-                own = known[known["assay"] == card.name]
-                # An assay without measured profiles starts from those of the others.
-                mean = (own if len(own) else known)[columns].fillna(0.0).mean().to_numpy(np.float32)
-                profiles[number] = torch.from_numpy(mean.copy())
-        network.begin_with_profiles(profiles)
-    return network
 
 
 def _copy(network: Network) -> dict[str, torch.Tensor]:

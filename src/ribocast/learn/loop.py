@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ribocast.bundle import ModelCard
+from ribocast.errors import RibocastError
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import Recipe
@@ -83,6 +84,7 @@ class Loop:
                 seen += len(batch)
                 if watch:
                     watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
+        check_loss(total / seen, epoch)
         return total / seen
 
     @torch.inference_mode()
@@ -161,6 +163,12 @@ def _fraction_weights(card: ModelCard) -> Tensor:
 def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     order = np.argsort(lengths, kind="stable")
     return [order[at : at + _EVALUATION_ROWS] for at in range(0, len(order), _EVALUATION_ROWS)]
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Raise if a loss is no number any more."""
+    if not np.isfinite(loss):
+        raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from ribocast.errors import RibocastError
 
+_KINDS = {"optimiser": ("adam", "adamw"), "schedule": ("constant", "one-cycle"), "learns": ("load", "profile")}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -59,6 +61,9 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not low < value < math.inf:
                 raise RibocastError(f"{name.replace('_', ' ')} is {value}; it must be above {low:g}")
+        for name, kinds in _KINDS.items():
+            if getattr(self, name) not in kinds:
+                raise RibocastError(f"{name} is {getattr(self, name)!r}; it must be one of: {', '.join(kinds)}")
         for name in ("weight_decay", "profile_weight", "noise_reads"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RibocastError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must not be below 0")

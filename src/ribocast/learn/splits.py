@@ -30,6 +30,13 @@ class Split(NamedTuple):
     how: str
 
 
+class Folds(NamedTuple):
+    """The fold of every row, from 0, and how they were chosen, in words."""
+
+    of_row: Rows
+    how: str
+
+
 def split(utrs: Sequence[str], fraction: float = 0.2, *, seed: int = 42, kind: SplitKind = "auto") -> Split:
     """Hold out a share of the rows.
 
@@ -48,10 +55,19 @@ def split(utrs: Sequence[str], fraction: float = 0.2, *, seed: int = 42, kind: S
     if kind == "random":
         return random_split(len(utrs), fraction, seed=seed)
     groups = shared_kmer_groups(utrs)
-    sharing = 1 - np.count_nonzero(np.bincount(groups) == 1) / len(utrs)
-    if kind == "auto" and sharing <= _SHARED_BY_ACCIDENT:
+    if kind == "auto" and not _rows_share(groups):
         return random_split(len(utrs), fraction, seed=seed)
     return grouped_split(groups, fraction, seed=seed)
+
+
+def divide_into_folds(utrs: Sequence[str], folds: int, *, seed: int = 42, kind: SplitKind = "auto") -> Folds:
+    """Give every row a fold; `kind` as in `split`."""
+    if kind != "random":
+        groups = shared_kmer_groups(utrs)
+        if kind == "grouped" or _rows_share(groups):
+            of_row = grouped_k_fold(groups, folds, seed=seed)
+            return Folds(of_row, f"{folds} folds grouped by shared {KMER}-mers, seed {seed}")
+    return Folds(k_fold(len(utrs), folds, seed=seed), f"{folds} random folds, seed {seed}")
 
 
 def random_split(rows: int, fraction: float = 0.2, *, seed: int = 42) -> Split:
@@ -162,6 +178,10 @@ def _held_out_rows(rows: int, fraction: float) -> int:
     if not 0 < held_out < rows:
         raise RibocastError(f"{rows} row{'s' * (rows != 1)}: too few to hold out {fraction:g} of them")
     return held_out
+
+
+def _rows_share(groups: Rows) -> bool:
+    return bool(1 - np.count_nonzero(np.bincount(groups) == 1) / len(groups) > _SHARED_BY_ACCIDENT)
 
 
 def _shuffled_groups(groups: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,103 @@
+"""``ribocast search``: trying settings by cross-validation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, app, usable
+from ribocast.errors import RibocastError
+from ribocast.terminal import print_json, print_table, progress, say
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@app.command(
+    epilog="Example: ribocast search train.csv --model optimus --folds 10 --grid examples/optimus-grid.toml -o search1"
+)
+def search(
+    table: Annotated[str, typer.Argument(help="Sequences and loads, e.g. seq,label.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the trials and the best model.")],
+    grid: Annotated[Path, typer.Option(help="TOML: lists of values (or ranges) by setting; see the example.")],
+    model: Annotated[str, typer.Option(help="Architecture; see ribocast models.")] = "optimus",
+    folds: Annotated[int, typer.Option(min=2, help="Rows that share a 24-mer stay in one, where rows do.")] = 10,
+    sampler: Annotated[
+        Literal["auto", "grid", "tpe"], typer.Option(help="auto: the whole grid where there is one, else TPE.")
+    ] = "auto",
+    trials: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Stop after, e.g., 90s, 30m or 2h; --resume goes on.")] = None,
+    no_prune: Annotated[bool, typer.Option("--no-prune", help="Give no trial up, however hopeless.")] = False,
+    assay: Annotated[str | None, typer.Option(help="Name of the library; the file's name without it.")] = None,
+    split: Annotated[
+        Literal["auto", "random", "grouped"], typer.Option(help="How rows are divided; as for ribocast train.")
+    ] = "auto",
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting that all trials share, e.g. --set length=60.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of folds, proposals, weights, dropout.")] = 42,
+    workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; one a core without it.")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each process.")] = 1,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is without it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a search, or share one under way.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a search that is in the folder.")] = False,
+    column: ColumnOption = None,
+    label: LabelOption = None,
+    on_error: OnErrorOption = "stop",
+    as_json: JsonOption = False,
+) -> None:
+    """Search settings by cross-validation, and refit the best on all rows.
+
+    Each trial is scored by the mean squared Pearson correlation on folds it has not learnt from. Writes trials.csv,
+    search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
+    """
+    from ribocast.learn.assays import assay_of, training_rows
+    from ribocast.learn.models import architecture, parse_settings
+    from ribocast.learn.preparing import own_recipe
+    from ribocast.learn.search.report import as_dict, rows_for_people
+    from ribocast.learn.search.rules import importance
+    from ribocast.learn.search.run import describe, outcome
+    from ribocast.learn.search.searching import search as search_settings
+    from ribocast.learn.search.space import RECIPE, read_space
+    from ribocast.tables import read_table
+
+    changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr}
+    recipe = own_recipe(model).with_changes(**changes)
+    settings = parse_settings(setting or [])
+    searched = read_space(grid, architecture(model), recipe).settings
+    for name in [*settings, *(RECIPE + name for name, value in changes.items() if value is not None)]:
+        if name in searched:
+            raise RibocastError(f"{grid}: {name} is searched, but the command line fixes it")
+    chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
+    library = assay_of(chunk, assay)
+    with progress("searching") as (advance, tell):
+        found = search_settings(
+            training_rows(chunk, library.name), output, grid=grid, assays={library.name: library}, model=model,
+            settings=settings, recipe=recipe, folds=folds, split_kind=split, sampler=sampler, trials=trials,
+            timeout=_seconds(timeout), prune=not no_prune, seed=seed, workers=workers, threads=threads, device=device,
+            resume=resume, overwrite=overwrite, watch=advance, say=tell,
+        )  # fmt: skip
+    if as_json:
+        print_json(as_dict(found))
+        return
+    print_table(*rows_for_people(found.verdicts))
+    shares = sorted(importance(found.verdicts).items(), key=lambda entry: -entry[1])
+    print_table(["setting", "share of the variance between trials"], [[name, f"{share:.0%}"] for name, share in shares])
+    if best := found.winner:
+        say(f"best: trial {best.trial.number + 1}, {describe(best.trial.values)}: {outcome(best)}")
+    if found.bundle:
+        say(f"refitted on all {found.rows:,} rows; wrote {found.bundle.folder}")
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
+    if not match or float(match[1]) == 0:
+        raise RibocastError(f"--timeout {text}: seconds, or a number with s, m, h or d, such as 2h")
+    return float(match[1]) * _UNITS[match[2]]
