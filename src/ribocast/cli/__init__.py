@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, train, data  # noqa: F401  # isort: skip  (each registers its commands: --help's order)
+from ribocast.cli import predict, train, data, geo  # noqa: F401  # isort: skip  (each registers its commands: --help's order)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
