@@ -38,7 +38,8 @@ def fetch(
     folder = output or _cache()
     base = (url or BASE_URL).rstrip("/")
     say(f"folder: {folder}")
-    there = {file.name: cached(folder / file.name, say) for file in wanted}
+    # What is damaged is said when it is fetched again.
+    there = {file.name: cached(folder / file.name, lambda line: None) for file in wanted}
     sizes = []
     for file in wanted:
         if found := there[file.name]:

@@ -23,6 +23,8 @@ from ribocast.learn.server import Answer, LostError, Remote, ask, refuse_large
 from ribocast.writing import whole_file
 
 _BLOCK = 1 << 20
+_LOOK = 1024
+"""So many bytes tell whether a file is what was asked for, and give the words of a page that is not."""
 
 
 class Fetched(NamedTuple):
@@ -59,7 +61,7 @@ def cache_folder() -> Path:
 
 
 def cached(path: str | Path, say: Callable[[str], None]) -> Fetched | None:
-    """Return a file that is there and still what it was when it came; a damaged one is said and removed.
+    """Return a file that is there and still what it was when it came; say so and return None if it is damaged.
 
     Without a recorded SHA-256 (a file copied from elsewhere) it must be whole gzip data, and is recorded then.
     """
@@ -73,9 +75,7 @@ def cached(path: str | Path, say: Callable[[str], None]) -> Fetched | None:
     elif record.read_text(encoding="utf-8", errors="replace").split()[:1] != [sha256]:
         fault = "not what was downloaded (its SHA-256 has changed)"
     if fault:
-        say(f"{path.name}: {fault}; it is removed and fetched again")
-        path.unlink()
-        record.unlink(missing_ok=True)
+        say(f"{path.name}: {fault}; it is fetched again")
         return None
     if not record.is_file():
         _write(record, f"{sha256}  {path.name}\n")
@@ -219,15 +219,17 @@ class _Part:
         if done and self.known.version:
             headers["If-Range"] = self.known.version
         with ask(self.url, "GET", headers, timeout) as answer:
-            if answer.status != 206:
-                if answer.status == 416 and answer.total == done == (self.known.size or done):
-                    return
-                self.drop()
-                done = 0
-            self._agree(answer, done)
-            block = answer.read()
-            if not done:
+            if answer.status == 416 and answer.total == done == (self.known.size or done):
+                return
+            if answer.status == 200:
+                # Not the rest: nothing was there, the file has changed, or the server cannot send parts.
+                block = answer.read(at_least=_LOOK)
                 answer.refuse_unless_gzip(block)
+                self._begin(answer)
+                done = 0
+            else:
+                self._refuse_other_part(answer, done)
+                block = answer.read()
             total = self.known.size
             with self.path.open("ab" if done else "wb") as sink:
                 while block:
@@ -241,21 +243,19 @@ class _Part:
         if total is not None and done < total:
             raise LostError(f"the connection was lost after {done:,} of {total:,} bytes")
 
-    def _agree(self, answer: Answer, done: int) -> None:
-        """Make sure that what comes is what was asked for, and note how long the file is."""
-        if answer.status == 206:
-            changed = [None not in pair and pair[0] != pair[1] for pair in
-                       ((answer.total, self.known.size), (answer.version, self.known.version))]  # fmt: skip
-            if not done or answer.start != done or any(changed):
-                self.drop()
-                raise LostError("the server sent another part of the file, or the file has changed there")
-        elif answer.status != 200:
-            raise LostError(f"the server answers {answer.status} to a request for {done:,} bytes and more")
-        else:
-            # Not a part, but the whole file: nothing was there, it has changed, or the server cannot send parts.
-            refuse_large(self.url, answer.size)
-            self.known = Remote(answer.size, answer.version)
-            _write(self.record, json.dumps({"url": self.url, **self.known._asdict()}))
+    def _begin(self, answer: Answer) -> None:
+        refuse_large(self.url, answer.size)
+        if self.size():
+            self.drop()
+        self.known = Remote(answer.size, answer.version)
+        _write(self.record, json.dumps({"url": self.url, **self.known._asdict()}))
+
+    def _refuse_other_part(self, answer: Answer, done: int) -> None:
+        of_file = ((answer.total, self.known.size), (answer.version, self.known.version))
+        changed = any(None not in (theirs, ours) and theirs != ours for theirs, ours in of_file)
+        if answer.status != 206 or not done or answer.start != done or changed:
+            self.drop()
+            raise LostError(f"the server has no such part (status {answer.status}), or the file has changed there")
 
     def fault(self) -> str | None:
         """Say what is wrong with what has come, if anything is."""

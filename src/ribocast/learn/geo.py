@@ -7,9 +7,10 @@ What is stated here, and from where:
 - Columns: the header of the authors' published table of variants (``snv_phenotype_log_diff.csv`` of their repository
   ``pjsample/human_5utr_modeling``), their notebooks there, and public code that reads the files. The reads are
   ``total_reads`` in the first eGFP replicate and in the library of varying length, where a column ``total`` stands
-  beside it that is no number of reads; elsewhere they are ``total``. Fractions are named ``0`` … or ``00`` …, their shares
-  ``r0`` … or ``r_00`` …; the random library's first replicate and the designed library have 14, that of varying length
-  13, others are said to have fewer. So columns are found by a set of names (`ribocast.learn.published`).
+  beside it that is no number of reads; elsewhere they are ``total``. Fractions are named ``0`` … or ``00`` …, their
+  shares ``r0`` … or ``r_00`` …; the random library's first replicate and the designed library have 14, that of
+  varying length 13, others are said to have fewer. So columns are found by a set of names
+  (`ribocast.learn.published`).
 - Ends of the UTRs: some files hold 59 letters, the UTR of 50 and the first nine of the coding sequence. The authors'
   notebooks use the first 50 letters of every file of a 50-nt library.
 - Split: the authors' notebooks ``training_poly_CNN`` and ``training_MRL_CNN`` (280,000 by reads, the first 20,000 are

@@ -150,7 +150,7 @@ def _measured(library: Library, published: Published, assay: Assay, tally: _Tall
         rows = tally.keep(rows, rows["origin"].isin(("random", "human")), "neither random nor human")
     else:
         rows["origin"] = "random"
-    rows = tally.keep(rows, rows["utr"].notna(), "without a sequence")
+    rows = tally.keep(rows, rows["utr"].str.strip() != "", "without a sequence")
     rows["seq"] = rows["utr"].str.strip().str.upper().str.replace("U", "T")
     rows = tally.keep(rows, rows["seq"].str.fullmatch("[ACGTN]+"), "with letters other than A, C, G, T, U and N")
     if assay.min_length == assay.max_length:

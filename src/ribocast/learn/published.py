@@ -5,9 +5,7 @@ What is known of the columns, and from where, is said in `ribocast.learn.geo`.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import RibocastError
+from ribocast.tables import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,23 +92,29 @@ def read_published(path: str | Path, *, extra: tuple[str, ...] = ()) -> Publishe
     import pandas as pd
 
     path = Path(path)
-    columns = find_columns(list(_read(path, nrows=0).columns), path.name)
-    further = {name: columns.others[name] for name in extra if name in columns.others}
-    wanted = [columns.utr, *([columns.load] if columns.load else []), *columns.reads, *columns.shares, *columns.counts]
-    table = _read(
-        path, usecols=[*wanted, *further.values()], dtype=dict.fromkeys((columns.utr, *further.values()), str)
-    )
-    if not len(table):
-        raise RibocastError(f"{path.name}: there are no rows")
+    columns: Columns | None = None
+    parts = []
+    for frame in read_rows(path):
+        if columns is None:
+            columns = find_columns(list(frame.columns), path.name)
+            further = {name: columns.others[name] for name in extra if name in columns.others}
+            measured = (*filter(None, [columns.load]), *columns.reads, *columns.shares, *columns.counts)
+        # Numbers at once, so that the text of a whole file is never in memory.
+        texts = frame[list(dict.fromkeys([columns.utr, *further.values()]))]
+        parts.append(texts.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in measured}))
+    table = pd.concat(parts, ignore_index=True)
+    assert columns is not None
     remarks: list[str] = []
 
     def numbers(name: str) -> Floats:
-        return pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        values = table[name].to_numpy(np.float64, na_value=np.nan)
+        return np.where(np.isfinite(values), values, np.nan)
 
     counts = np.column_stack([numbers(name) for name in columns.counts]) if columns.counts else None
-    rows = {"utr": table[columns.utr].to_numpy(object)}
-    rows["mrl"] = numbers(columns.load) if columns.load else np.full(len(table), np.nan)
-    rows["reads"] = _reads(path.name, {name: numbers(name) for name in columns.reads}, counts, remarks)
+    rows = {"utr": table[columns.utr]}
+    rows |= {name: table[column] for name, column in further.items()}
+    rows["mrl"] = pd.Series(numbers(columns.load) if columns.load else np.full(len(table), np.nan))
+    rows["reads"] = pd.Series(_reads(path.name, {name: numbers(name) for name in columns.reads}, counts, remarks))
     shares = None
     if columns.shares:
         shares = np.column_stack([numbers(name) for name in columns.shares])
@@ -121,8 +126,7 @@ def read_published(path: str | Path, *, extra: tuple[str, ...] = ()) -> Publishe
         if bad.any():
             remarks.append(f"{bad.sum():,} rows have no shares that sum to 1: these are left empty")
             shares[bad] = np.nan
-        rows |= {f"r{number}": shares[:, number] for number in range(shares.shape[1])}
-    rows |= {name: table[column].to_numpy(object) for name, column in further.items()}
+        rows |= {f"r{number}": pd.Series(shares[:, number]) for number in range(shares.shape[1])}
     return Published(pd.DataFrame(rows), 0 if shares is None else shares.shape[1], tuple(remarks))
 
 
@@ -201,28 +205,3 @@ def _reads(source: str, candidates: dict[str, Floats], counts: Floats | None, re
 def _is_whole(values: Floats) -> bool:
     known = values[np.isfinite(values)]
     return bool(known.size) and bool((known == np.rint(known)).all())
-
-
-def _read(path: Path, **options: object) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        # An empty UTR is missing, but "NA" would be a UTR of two letters.
-        return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=_MISSING, **options)  # type: ignore[call-overload, no-any-return]
-    except FileNotFoundError:
-        raise RibocastError(f"{path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RibocastError(f"{path.name}: the gzip data is damaged or cut short") from None
-    except UnicodeDecodeError as error:
-        raise RibocastError(
-            f"{path.name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})"
-        ) from None
-    except pd.errors.EmptyDataError:
-        raise RibocastError(f"{path.name}: the file is empty") from None
-    except (pd.errors.ParserError, ValueError) as error:
-        raise RibocastError(f"{path.name}: not a readable table: {error}") from None
-    except OSError as error:
-        raise RibocastError(f"{path}: {error.strerror or error}") from error
-
-
-_MISSING = ["", "nan", "NaN", "inf", "-inf"]

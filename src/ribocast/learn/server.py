@@ -19,6 +19,7 @@ from ribocast.errors import RibocastError
 MAX_BYTES = 5 << 30
 """No published table is as large: a server that announces more is not trusted."""
 _BLOCK = 1 << 18
+_LOOK = 1024
 _GZIP = b"\x1f\x8b"
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Refusals that mean: try again later."""
@@ -65,7 +66,7 @@ class Answer:
         headers = response.headers
         self.status: int = response.status
         length, tag = headers.get("Content-Length") or "", headers.get("ETag")
-        self.size = int(length) if length.isascii() and length.isdigit() else None
+        self.size = self._left = int(length) if length.isascii() and length.isdigit() else None
         # A weak tag says that the file means the same, not that its bytes are the same.
         self.version: str | None = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
         place = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", (headers.get("Content-Range") or "").strip(), re.ASCII)
@@ -80,14 +81,26 @@ class Answer:
     ) -> None:
         self._response.close()
 
-    def read(self) -> bytes:
-        """Read a block, nothing at the end; an answer that breaks off raises LostError."""
-        try:
-            block: bytes = self._response.read(_BLOCK)
-        except http.client.IncompleteRead as error:
-            return error.partial
-        except _BROKEN as error:
-            raise LostError(_reason(error)) from None
+    def read(self, at_least: int = 1) -> bytes:
+        """Read what has come, nothing at the end; an answer that breaks off raises LostError.
+
+        Parameters
+        ----------
+        at_least : int
+            Wait for so many bytes, or the end.
+        """
+        block = b""
+        while len(block) < at_least and self._left != 0:
+            try:
+                # What is there, not as much as was asked for: over a slow line, that is long in coming.
+                more: bytes = self._response.read1(_BLOCK if self._left is None else min(_BLOCK, self._left))
+            except _BROKEN as error:
+                raise LostError(_reason(error)) from None
+            if not more:
+                break
+            if self._left is not None:
+                self._left -= len(more)
+            block += more
         return block
 
     def refuse_unless_gzip(self, first: bytes) -> None:
@@ -160,7 +173,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _refusal(answer: Answer) -> str:
     try:
         with answer:
-            return _quote(answer.read())
+            return _quote(answer.read(at_least=_LOOK))
     except LostError:
         return ""
 
