@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import ribocast
 from published_files import FORMS, write
 from ribocast.cli import main
 from ribocast.errors import RibocastError
@@ -20,6 +22,7 @@ from ribocast.learn.assays import ASSAYS, KNOWN_ASSAYS, labelled_rows
 from ribocast.learn.geo import BASE_URL, LIBRARIES, PAIRS, choose_libraries, files_of
 from web_server import serving
 
+SOURCE = Path(ribocast.__file__).resolve().parents[1]
 ACCESSIONS = [f"GSM{number}" for number in (*range(3130435, 3130444), 4084997)]
 
 
@@ -208,7 +211,9 @@ def test_neither_command_needs_pytorch(site, tmp_path):
         f"assert main(['data', 'fetch', 'GSE114002', '--url', '{site.url}', *options]) == 0\n"
         "assert main(['data', 'prepare', *options]) == 0\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=os.environ)
+    # This process has moved to another folder, from which a relative path to the package leads nowhere.
+    here = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, env=here)
     assert done.returncode == 0, done.stderr
     with gzip.open(tmp_path / "measurements" / f"{PAIRS}.csv.gz", "rt") as pairs:
         assert pairs.readline().startswith("id,gene_symbol,")

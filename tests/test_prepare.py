@@ -139,7 +139,7 @@ def test_sequences_that_run_on_are_cut_at_the_start_codon_and_it_is_said_how_man
     assert set(source["utr"].str.len()) == {59}
     report, table = prepared(source, "egfp_random50_pseudo", tmp_path)
     assert set(table["seq"]) <= set(source["utr"].str[:50])
-    assert "600 sequences run on: their last 50 nt before the start codon are kept" in report.remarks
+    assert "600 of 600 sequences run on: their last 50 nt before the start codon are kept" in report.remarks
 
 
 @pytest.mark.parametrize("construct", [EGFP, MCHERRY])
@@ -200,7 +200,7 @@ def test_bad_rows_are_left_out_and_counted_by_reason(frames, tmp_path):
     }
     assert len(table) == 594
     assert frames["egfp_random50"]["utr"][2] in set(table["seq"])
-    assert "1 rows have no shares that sum to 1: these are left empty" in report.remarks
+    assert "shares do not sum to 1 in 1 of 600 rows: there they are left empty" in report.remarks
     assert table[[f"r{number}" for number in range(14)]].isna().sum(axis=None) == 14
 
 

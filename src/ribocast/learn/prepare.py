@@ -233,7 +233,7 @@ def _with_loads(rows: pd.DataFrame, fractions: int, assay: Assay, tally: _Tally)
     elif weights:
         tally.remarks.append(f"its {fractions} fractions are not the {len(weights)} of the assay: they are left out")
     if len(loads) > fractions:
-        found = np.linalg.lstsq(shares[:_FIT_ROWS], loads[:_FIT_ROWS])[0].round(3)
+        found = np.linalg.lstsq(shares[:_FIT_ROWS], loads[:_FIT_ROWS])[0].round(3) + 0.0
         apart = np.abs(shares @ found - loads).max()
         fits = f"the weights {', '.join(f'{weight:g}' for weight in found)} give the loads (at most {apart:.2g} apart)"
         tally.remarks.append(fits if apart <= _AGREE else "no weights of the fractions give the loads")
@@ -251,7 +251,9 @@ def _cut(seqs: pd.Series[str], construct: Construct, length: int, tally: _Tally)
             f"follows the UTR, as in {first}"
         )
     if changed:
-        tally.remarks.append(f"{changed:,} sequences run on: their last {length} nt before the start codon are kept")
+        tally.remarks.append(
+            f"{changed:,} of {len(seqs):,} sequences run on: their last {length} nt before the start codon are kept"
+        )
     return cut
 
 

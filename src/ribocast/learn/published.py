@@ -124,7 +124,7 @@ def read_published(path: str | Path, *, extra: tuple[str, ...] = ()) -> Publishe
     if shares is not None:
         bad = ~(np.abs(shares.sum(axis=1) - 1) < _TOLERANCE) | ~(shares >= 0).all(axis=1)
         if bad.any():
-            remarks.append(f"{bad.sum():,} rows have no shares that sum to 1: these are left empty")
+            remarks.append(f"shares do not sum to 1 in {bad.sum():,} of {len(bad):,} rows: there they are left empty")
             shares[bad] = np.nan
         rows |= {f"r{number}": pd.Series(shares[:, number]) for number in range(shares.shape[1])}
     return Published(pd.DataFrame(rows), 0 if shares is None else shares.shape[1], tuple(remarks))
