@@ -62,5 +62,7 @@ def frame(index: int, length: int) -> int:
     return (index - length) % 3
 
 
-# Sample et al., Nature Biotechnology 37, 803–809 (2019): 25-nt adapter, then eGFP. mCherry follows the same adapter.
+# Sample et al., Nature Biotechnology 37, 803–809 (2019): 25-nt adapter, then eGFP. mCherry follows the same adapter;
+# the beginning of its coding sequence is that in the public code of two groups that use the library, who agree.
 EGFP = Construct(before="GGGACATCGTAGAGAGTCGTACTTA", after="ATGGGCGAATTAAGTAAGGGCGAGGAGCTG")
+MCHERRY = Construct(before=EGFP.before, after="ATGCCTCCCGAGAAGAAGATCAAGAGCGTG")

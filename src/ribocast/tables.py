@@ -128,11 +128,19 @@ def read_chunks(
     RibocastError
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
-    name, first_row = Path(path).name if str(path) != "-" else "standard input", 1
+    name, first_row = _name(path), 1
+    for frame in read_rows(path, chunk_rows=chunk_rows):
+        yield _chunk(frame, name, first_row, column, label)
+        first_row += len(frame)
+
+
+def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+    """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
+    name, rows = _name(path), 0
     try:
         for frame in read_frames(path, name, chunk_rows):
-            yield _chunk(frame, name, first_row, column, label)
-            first_row += len(frame)
+            rows += len(frame)
+            yield frame
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -141,7 +149,7 @@ def read_chunks(
         raise RibocastError(f"{name}: not a readable table: {error}") from None
     except OSError as error:
         raise RibocastError(f"{name}: {error.strerror or error}") from None
-    if first_row == 1:
+    if not rows:
         raise RibocastError(f"{name}: there are no rows")
 
 
@@ -160,6 +168,10 @@ def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | Non
     if not len(frame):
         raise RibocastError("the frame has no rows")
     return _chunk(frame.reset_index(drop=True), "the frame", 1, column, label)
+
+
+def _name(path: str | Path) -> str:
+    return Path(path).name if str(path) != "-" else "standard input"
 
 
 def _chunk(frame: pd.DataFrame, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:

@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(
-    help="Look at tables of measurements.",
+    help="Fetch, prepare and look at tables of measurements.",
     epilog="Example: ribocast data describe train.csv",
     no_args_is_help=True,
     rich_markup_mode=None,

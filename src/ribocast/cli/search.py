@@ -57,8 +57,8 @@ def search(
     search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
     """
     from ribocast.learn.assays import assay_of, training_rows
+    from ribocast.learn.beginning import own_recipe
     from ribocast.learn.models import architecture, parse_settings
-    from ribocast.learn.preparing import own_recipe
     from ribocast.learn.search.report import as_dict, rows_for_people
     from ribocast.learn.search.rules import importance
     from ribocast.learn.search.run import describe, outcome

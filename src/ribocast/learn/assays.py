@@ -1,7 +1,7 @@
 """The libraries whose measurements ribocast knows, and tables of a user's own.
 
 A library is an entry here, not a fork of the code: its construct, its lengths, the weights of its polysome
-fractions. Source of all four: Sample et al., Nature Biotechnology 37, 803–809 (2019), GEO series GSE114002.
+fractions. Source of all of them: Sample et al., Nature Biotechnology 37, 803–809 (2019), GEO series GSE114002.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ribocast.bundle import AssayCard, TrainingData
-from ribocast.construct import EGFP, Construct
+from ribocast.construct import EGFP, MCHERRY, Construct
 from ribocast.errors import RibocastError
 from ribocast.tables import Chunk, as_chunk, read_table
 
@@ -90,6 +90,17 @@ ASSAYS = {
         ),
     )
 }
+"""The libraries that are at hand, and that the shipped model has learnt."""
+
+# Their fraction weights are not known.
+KNOWN_ASSAYS = ASSAYS | {
+    assay.name: assay
+    for assay in (
+        Assay("egfp_random50_pseudo", "random 50-nt UTRs, eGFP, pseudouridine RNA", EGFP, 50, 50),
+        Assay("mcherry_random50", "random 50-nt UTRs, mCherry, unmodified RNA", MCHERRY, 50, 50),
+    )
+}
+"""These, and those that `ribocast data fetch` can bring."""
 
 
 def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EGFP) -> Assay:
@@ -100,7 +111,7 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
     chunk : Chunk
         The table.
     name : str, optional
-        A library of ``ASSAYS``, or any other name for an assay of one's own; the file's name without it.
+        A library of ``KNOWN_ASSAYS``, or any other name for an assay of one's own; the file's name without it.
     construct : Construct
         What stands around the UTRs of an assay of one's own.
 
@@ -112,8 +123,8 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
     lengths = chunk.frame[chunk.seq_column].str.len()
     shortest, longest = int(lengths.min()), int(lengths.max())
     name = name or chunk.source.split(".")[0].replace("the frame", "own")
-    if name in ASSAYS:
-        known = ASSAYS[name]
+    if name in KNOWN_ASSAYS:
+        known = KNOWN_ASSAYS[name]
         if shortest < known.min_length or longest > known.max_length:
             raise RibocastError(
                 f"{chunk.source}: {name} holds {known.min_length} to {known.max_length} nt, "

@@ -13,6 +13,7 @@ import torch
 from ribocast.bundle import Bundle, open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay, labelled_rows
+from ribocast.learn.beginning import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
@@ -20,7 +21,6 @@ from ribocast.learn.history import write_history
 from ribocast.learn.judging import judge
 from ribocast.learn.loop import Step, check_loss
 from ribocast.learn.models.network import Network
-from ribocast.learn.preparing import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.splits import Split, SplitKind, split
 from ribocast.learn.transfer import fine_tuning_recipe

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay
+from ribocast.learn.beginning import prepare
 from ribocast.learn.device import pick_device
-from ribocast.learn.preparing import prepare
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.scoring import score
 from ribocast.writing import whole_file

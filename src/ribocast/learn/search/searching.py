@@ -20,12 +20,12 @@ import torch
 from ribocast.bundle import CARD_NAME, LEARNING_NAME, RUNNING_NAME, Bundle, open_bundle, write_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay, labelled_rows
+from ribocast.learn.beginning import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.device import pick_device
 from ribocast.learn.fitting import fit
 from ribocast.learn.judging import judge
 from ribocast.learn.loop import seeded
 from ribocast.learn.models import architecture
-from ribocast.learn.preparing import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.search.fold_worker import FOLD_COLUMN, Job
 from ribocast.learn.search.report import write_report
