@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ribocast.errors import RibocastError
-from ribocast.learn import server
+from ribocast.learn.geo import server
 from ribocast.learn.geo.server import Answer, LostError, Remote, ask, refuse_large
 from ribocast.writing import whole_file
 
