@@ -8,7 +8,7 @@ are, and after a straight line has brought them to the measured scale.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,11 +112,11 @@ def split_by_assay(chunks: Sequence[Chunk]) -> dict[str, Chunk]:
     parts: dict[str, Chunk] = {}
     for chunk in chunks:
         if "assay" in chunk.frame.columns:
-            names = chunk.frame["assay"]
-            if names.isna().any():
-                row = chunk.first_row + int(np.flatnonzero(names.isna())[0])
+            names = chunk.frame["assay"].fillna("").astype(str).str.strip()
+            if (names == "").any():
+                row = chunk.first_row + int(np.flatnonzero(names == "")[0])
                 raise RibocastError(f"{chunk.source} row {row}: no assay is named (column 'assay')")
-            own = {str(name): chunk.keep((names == name).to_numpy()) for name in names.unique()}
+            own = {name: chunk.keep((names == name).to_numpy()) for name in names.unique()}
         else:
             own = {assay_of(chunk).name: chunk}
         for name, part in own.items():
@@ -124,6 +124,30 @@ def split_by_assay(chunks: Sequence[Chunk]) -> dict[str, Chunk]:
                 raise RibocastError(f"{chunk.source}: {name} was in {parts[name].source} already")
             parts[name] = part
     return parts
+
+
+def under_one_roof(chunks: Sequence[Chunk]) -> Chunk:
+    """Put tables one under the other, with a column ``assay``: their own, or else the name of the file.
+
+    A single table stays as it is.
+
+    Raises
+    ------
+    RibocastError
+        As `split_by_assay`.
+    """
+    import pandas as pd
+
+    from ribocast.tables import as_chunk
+
+    if len(chunks) == 1:
+        return chunks[0]
+    frames = []
+    for name, chunk in split_by_assay(chunks).items():
+        plain = chunk.frame.rename(columns={chunk.seq_column: "seq", chunk.label_column or "": "mrl"})
+        frames.append(plain.assign(assay=name))
+    whole = as_chunk(pd.concat(frames, ignore_index=True))
+    return replace(whole, source=", ".join(dict.fromkeys(chunk.source for chunk in chunks)))
 
 
 def on_a_line(predicted: Floats, measured: Floats, *, seed: int = 0) -> Floats:

@@ -99,31 +99,46 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
     RibocastError
         With fewer than two rows, or different numbers of them.
     """
+    return score_with_samples(measured, predicted, seed=seed, resamples=resamples)[0]
+
+
+def score_with_samples(
+    measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[Scores, dict[str, Floats]]:
+    """Score as `score` does, and give every figure on each bootstrap sample too, shape (resamples,).
+
+    With one seed, any predictions for the same rows are resampled alike: figures of two models can be subtracted
+    sample by sample (a paired bootstrap).
+    """
     measured, predicted = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
     if measured.shape != predicted.shape or measured.ndim != 1:
         raise RibocastError(f"{measured.shape} measurements cannot be compared with {predicted.shape} predictions")
     if len(measured) < 2:
         raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
     moments = _moments(measured, predicted)
-    point = _statistics(moments.mean(axis=0)[None])
+    point = {name: float(value[0]) for name, value in _statistics(moments.mean(axis=0)[None]).items()}
     samples = _statistics(_resample(moments, resamples, seed))
-    ci95 = {}
-    for name, values in samples.items():
-        finite = values[np.isfinite(values)]
-        low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
-        ci95[name] = (float(low), float(high))
-    figures = {name: float(value[0]) for name, value in point.items()}
-    return Scores(
+    scores = Scores(
         n=len(measured),
-        mse=figures["mse"],
-        mae=figures["mae"],
-        rmse=figures["rmse"],
-        pearson_r=figures["pearson_r"],
-        pearson_r2=figures["pearson_r2"],
-        r2=figures["r2"],
-        spearman_r=figures["spearman_r"],
-        ci95=ci95,
+        mse=point["mse"],
+        mae=point["mae"],
+        rmse=point["rmse"],
+        pearson_r=point["pearson_r"],
+        pearson_r2=point["pearson_r2"],
+        r2=point["r2"],
+        spearman_r=point["spearman_r"],
+        ci95={name: middle95(values) for name, values in samples.items()},
     )
+    return scores, samples
+
+
+def middle95(values: Floats) -> tuple[float, float]:
+    """Return the middle 95 % of samples, those that are undefined left out."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def evaluate(

@@ -1,0 +1,150 @@
+"""A comparison as one HTML file: tables, scatter plots, differences; nothing in it is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ribocast.learn.comparing import FIGURES, Comparison, Group
+from ribocast.terminal import number
+from ribocast.writing import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, which colour-blind readers tell apart.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_MOST_ACROSS = 3
+
+
+def write_report(
+    path: str | Path, comparison: Comparison, *, source: str, by: str | None, remarks: Sequence[str], command: str,
+    resamples: int,
+) -> None:  # fmt: skip
+    """Write a comparison as one HTML file. The same comparison gives the same bytes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to.
+    comparison : Comparison
+        What is shown.
+    source : str
+        The name of the measured table.
+    by : str, optional
+        What the groups are.
+    remarks : sequence of str
+        What the reader should know of the models.
+    command : str
+        What made it, for whoever wants it again.
+    resamples : int
+        Of the bootstrap.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from ribocast import __version__
+
+    environment = Environment(
+        loader=PackageLoader("ribocast.learn"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    models = list(comparison.predicted)
+    text = environment.get_template("comparison.html").render(
+        title=f"{' and '.join(models) if len(models) < 3 else f'{len(models)} models'} on {source}",
+        rows=f"{len(comparison.measured):,}",
+        source=source,
+        by=by,
+        resamples=f"{resamples:,}",
+        remarks=remarks,
+        labels=list(FIGURES.values()),
+        groups=[_describe(group) for group in comparison.groups],
+        scatter=_png(_draw_scatter(comparison)),
+        scatter_alt="Measured against predicted loads, one panel a model: " + "; ".join(
+            f"{name} r² {number(comparison.groups[0].scores[name].as_dict()['pearson_r2'])}" for name in models
+        ),
+        bars=_png(_draw_groups(comparison)) if len(comparison.groups) > 1 else "",
+        bars_alt="r² of each model in each group, with its 95 % interval; the figures stand in the tables below",
+        left_out=", ".join(f"{name} ({count})" for name, count in comparison.left_out.items()),
+        version=f"ribocast {__version__}",
+        command=command,
+    )  # fmt: skip
+    with whole_file(Path(path)) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _describe(group: Group) -> dict[str, object]:
+    figures = []
+    for name, scores in group.scores.items():
+        values = scores.as_dict()
+        cells = [f"{number(values[figure])} [{', '.join(map(number, values['ci95'][figure]))}]" for figure in FIGURES]
+        figures.append({"name": name, "cells": cells})
+    return {
+        "name": group.name,
+        "n": f"{group.n:,}",
+        "figures": figures,
+        "differences": [difference.in_words() for difference in group.differences],
+    }
+
+
+def _draw_scatter(comparison: Comparison) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(comparison.predicted)
+    across = min(len(names), _MOST_ACROSS)
+    down = -(-len(names) // across)
+    figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = np.atleast_1d(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
+    everything = np.concatenate([comparison.measured, *comparison.predicted.values()])
+    low, high = np.quantile(everything, [0.001, 0.999])
+    edge = 0.03 * (high - low) or 1.0
+    box = (low - edge, high + edge)
+    for panel, name in zip(panels, names, strict=False):
+        panel.hexbin(
+            comparison.predicted[name], comparison.measured, gridsize=55, bins="log", cmap="viridis", lw=0, mincnt=1,
+            extent=(*box, *box),
+        )  # fmt: skip
+        panel.axline((box[0], box[0]), slope=1, color="0.5", lw=0.8, ls=":")
+        r2 = comparison.groups[0].scores[name].as_dict()["pearson_r2"]
+        panel.set_title(f"{name}\nr² {number(r2)}", fontsize=10, parse_math=False)
+        panel.set(xlim=box, ylim=box, xlabel="predicted (ribosomes per mRNA)")
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
+    panels[0].set_ylabel("measured (ribosomes per mRNA)")
+    return figure
+
+
+def _draw_groups(comparison: Comparison) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups, names = comparison.groups, list(comparison.predicted)
+    figure = Figure(figsize=(7.2, 0.8 + 0.28 * len(groups) * (1 + len(names))), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, name in enumerate(names):
+        values = [group.scores[name].pearson_r2 for group in groups]
+        intervals = np.array([group.scores[name].ci95["pearson_r2"] for group in groups])
+        height = np.arange(len(groups)) + (place - (len(names) - 1) / 2) * 0.7 / len(names)
+        reach = np.abs(intervals.T - np.array(values))
+        axes.errorbar(values, height, xerr=reach, fmt="o", ms=5, color=_COLOURS[place % len(_COLOURS)], label=name)
+    axes.set_yticks(range(len(groups)), [f"{group.name} (n = {group.n:,})" for group in groups], parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlabel("r², with its 95 % interval")
+    axes.spines[["top", "right"]].set_visible(False)
+    for text in axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3).get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _png(figure: Figure) -> str:
+    stream = io.BytesIO()
+    # No version and no date: the same figures give the same bytes.
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return base64.b64encode(stream.getvalue()).decode("ascii")

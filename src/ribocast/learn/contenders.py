@@ -1,0 +1,176 @@
+"""What is compared: trained models, and tables of somebody else's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.bundle import shipped_models
+from ribocast.engine import EngineName
+from ribocast.errors import RibocastError
+from ribocast.learn.scoring import Floats, learnt_from
+from ribocast.predictor import Predictor, load
+from ribocast.sequence import to_dna
+from ribocast.tables import Chunk, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTION_NAMES = ("predicted", "prediction", "pred", "mrl")
+
+
+class Contender(NamedTuple):
+    """A model's predictions for the rows of a comparison.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    predicted : numpy.ndarray of float, shape (n,)
+        NaN where a table of predictions has no such sequence.
+    remarks : list of str
+        What the reader of a comparison should know of it.
+    """
+
+    name: str
+    predicted: Floats
+    remarks: list[str]
+
+
+def contender(
+    text: str, data: Chunk, *, assay: str | None = None, engine: EngineName = "auto", threads: int | None = None
+) -> Contender:
+    """Let a model, or a table of predictions, predict the rows of a table.
+
+    Parameters
+    ----------
+    text : str
+        The name of a shipped model, a folder, or a table of predictions: ``[NAME=]FILE[:COLUMN]``.
+    data : Chunk
+        Checked, labelled rows. With a column ``assay``, each row is predicted on its own assay's scale where the model
+        knows it.
+    assay : str, optional
+        On whose scale a model predicts the rows of assays that it does not know; its default assay without it.
+    engine, threads
+        See `ribocast.load`.
+
+    Raises
+    ------
+    RibocastError
+        If there is no such model or table, or it cannot be matched with the rows.
+    """
+    name, path, column = _parse(text)
+    if path is None:
+        model = load(text, engine=engine, threads=threads)
+        return _by_model(model, data, assay)
+    return _by_table(name, path, column, data)
+
+
+def predicted_by_all(
+    data: Chunk, contenders: Sequence[Contender], on_missing: str, say: Callable[[str], None]
+) -> NDArray[np.bool_]:
+    """Say which rows every contender predicts; shape (n,).
+
+    Raises
+    ------
+    RibocastError
+        If a row lacks a prediction and `on_missing` is not ``drop``, or none is left.
+    """
+    common = np.ones(len(data.frame), dtype=bool)
+    for one in contenders:
+        missing = ~np.isfinite(one.predicted)
+        if missing.any():
+            first = int(np.flatnonzero(missing)[0])
+            lacks = f"{one.name} has no prediction for {missing.sum():,} of {len(missing):,} rows"
+            if on_missing != "drop":
+                raise RibocastError(
+                    f"{lacks}; the first: {data.source} row {data.first_row + first}; --on-missing drop leaves such out"
+                )
+            say(f"{lacks}: they are left out for all")
+            common &= ~missing
+    if not common.any():
+        raise RibocastError("no row is predicted by all")
+    return common
+
+
+def _parse(text: str) -> tuple[str, Path | None, str | None]:
+    """Tell models from tables: name, file and column of a table; no file if it is a model."""
+    if text in shipped_models() or Path(text).is_dir():
+        return text, None, None
+    name, equals, rest = text.partition("=")
+    if not equals or Path(text).is_file():
+        name, rest = "", text
+    path, colon, column = rest, "", ""
+    if not Path(rest).is_file():
+        path, colon, column = rest.rpartition(":")
+    if not Path(path).is_file() or (colon and not column):
+        if equals or colon:
+            raise RibocastError(f"{text}: no such file of predictions ([NAME=]FILE[:COLUMN])")
+        return text, None, None
+    return name or Path(path).name.split(".")[0], Path(path), column or None
+
+
+def _by_model(model: Predictor, data: Chunk, assay: str | None) -> Contender:
+    card, remarks = model.card, []
+    known = {entry.name for entry in card.assays}
+    other = card.assay(assay).name
+    if assay is not None and "assay" not in data.frame.columns:
+        own = np.full(len(data.frame), other, dtype=object)
+    elif "assay" in data.frame.columns:
+        own = data.frame["assay"].fillna("").astype(str).to_numpy(dtype=object)
+    else:
+        own = np.full(len(data.frame), data.source.split(".")[0], dtype=object)
+    predicted = np.empty(len(own))
+    utrs = np.array(data.utrs, dtype=object)
+    for name in dict.fromkeys(own.tolist()):
+        mine = own == name
+        scale = name if name in known else other
+        if name not in known:
+            remarks.append(f"{card.name} does not know the assay {name or '(none)'}: predicted as {scale}")
+        predicted[mine] = model.mrl(utrs[mine].tolist(), assay=scale)
+        if learnt_from(model, data.keep(mine)):
+            remarks.append(f"{card.name} learnt from these very rows of {name or data.source}: no fair comparison")
+    return Contender(card.name, predicted, remarks)
+
+
+def _by_table(name: str, path: Path, column: str | None, data: Chunk) -> Contender:
+    table = read_table(path, label=column or _find_column(path))
+    if faults := table.faults(need_label=True):
+        raise RibocastError(table.say(faults[0]))
+    by_assay = "assay" in table.frame.columns and "assay" in data.frame.columns
+    loads: dict[tuple[str, str], tuple[float, int]] = {}
+    for row, (key, value) in enumerate(zip(_keys(table, by_assay), table.labels(), strict=True)):
+        seen, first = loads.setdefault(key, (float(value), row))
+        if seen != value:
+            raise RibocastError(
+                f"{table.source} rows {table.first_row + first} and {table.first_row + row}: different predictions "
+                f"({seen:g} and {value:g}) for one sequence"
+            )
+    nothing = (float("nan"), 0)
+    predicted = np.array([loads.get(key, nothing)[0] for key in _keys(data, by_assay)])
+    if np.array_equal(predicted, data.labels()):
+        raise RibocastError(f"{path}: column {table.label_column!r} holds the measurements themselves")
+    return Contender(name, predicted, [])
+
+
+def _keys(chunk: Chunk, by_assay: bool) -> list[tuple[str, str]]:
+    assays: pd.Series[str] | list[str] = [""] * len(chunk.frame)
+    if by_assay:
+        assays = chunk.frame["assay"].fillna("").astype(str)
+    return [(str(assay), to_dna(utr)) for assay, utr in zip(assays, chunk.utrs, strict=True)]
+
+
+def _find_column(path: Path) -> str:
+    columns = [str(column) for column in read_table(path).frame.columns]
+    by_lower = {column.lower(): column for column in reversed(columns)}
+    found = next((by_lower[name] for name in PREDICTION_NAMES if name in by_lower), None)
+    if found is None:
+        raise RibocastError(
+            f"{path}: no column of predictions ({', '.join(PREDICTION_NAMES)}) among: {', '.join(columns)}; name it "
+            f"after the file: {path}:COLUMN"
+        )
+    return found
