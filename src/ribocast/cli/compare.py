@@ -33,7 +33,10 @@ def compare(
     by: Annotated[
         Literal["assay", "origin", "length", "uatg"] | None, typer.Option(help="Also compare within groups of rows.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="An HTML report, in one file.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The HTML report, in one file; comparison.html, or none with --json."),
+    ] = None,
     assay: Annotated[str | None, typer.Option(help="On whose scale rows of an unknown assay are predicted.")] = None,
     on_missing: Annotated[
         Literal["stop", "drop"], typer.Option(help="Where a table lacks a row: stop, or leave the row out for all.")
@@ -57,6 +60,8 @@ def compare(
     from ribocast.learn.contenders import contender, predicted_by_all
     from ribocast.tables import read_table
 
+    if output is None and not as_json:
+        output = Path("comparison.html")
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise RibocastError(f"{output}: the report is HTML: give a name that ends in .html")
     chunks = [usable(read_table(path, column=column, label=label), on_error, path, None) for path in data]

@@ -20,8 +20,10 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 )
 def search(
     table: Annotated[str, typer.Argument(help="Sequences and loads, e.g. seq,label.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the trials and the best model.")],
     grid: Annotated[Path, typer.Option(help="TOML: lists of values (or ranges) by setting; see the example.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the trials and the best model.")] = Path(
+        "search"
+    ),
     model: Annotated[str, typer.Option(help="Architecture; see ribocast models.")] = "optimus",
     folds: Annotated[int, typer.Option(min=2, help="Rows that share a 24-mer stay in one, where rows do.")] = 10,
     sampler: Annotated[
