@@ -18,7 +18,7 @@ import ribocast.bundle
 from ribocast.bundle import PRETRAINED
 from ribocast.errors import RibocastError
 from ribocast.learn import evaluate, fit
-from ribocast.learn.assays import ASSAYS, Assay, describe_data
+from ribocast.learn.assays import ASSAYS, Assay, describe_data, labelled_rows
 from ribocast.learn.batches import epoch_batches, label, trim
 from ribocast.learn.models import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
@@ -319,3 +319,15 @@ def test_an_exported_graph_says_nothing_of_the_machine_it_was_made_on(tmp_path):
         graph = (folder / "model.onnx").read_bytes()
         assert b".py" not in graph
         assert b"stack_trace" not in graph
+
+
+@pytest.mark.parametrize(("column", "value"), [("reads", "many"), ("reads", -3), ("r5", "x")])
+def test_reads_and_fractions_that_are_no_numbers_are_named(tmp_path, column, value):
+    rows = simulate(40, seed=1).astype({column: object})
+    rows.loc[6, column] = value
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(RibocastError, match=rf"t.csv row 7: '{value}' is not a number from 0 on \(column '{column}'\)"):
+        fit(tmp_path / "t.csv", tmp_path / "m", model="attention-2conv")
+    rows.loc[6, column] = None
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    assert labelled_rows(tmp_path / "t.csv")[0][column].isna().sum() == 1

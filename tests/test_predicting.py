@@ -97,6 +97,9 @@ def test_bad_rows_are_named_by_their_number_in_the_whole_file(model, tmp_path, p
     assert rejected["row"].tolist() == ["6", "12"]
     assert rejected["reason"][0] == "'X' at position 3 is not a nucleotide (A, C, G, T, U or N)"
     assert rejected["reason"][1] == "the sequence is empty"
+    (tmp_path / "good.csv").write_text("seq\nACGT\n")
+    predict_file(model, tmp_path / "good.csv", tmp_path / "out.csv", on_error="skip")
+    assert not (tmp_path / "out.rejected.csv").exists()
 
 
 def test_where_no_row_is_usable_the_first_is_named_and_nothing_is_written(model, tmp_path, piece):

@@ -65,6 +65,9 @@ class Sieve:
         if self.count and error is None:
             listed = f", listed in {self.path}" if self.path else ""
             self._say(f"left out {self.count:,} bad row{'s' * (self.count != 1)}{listed}")
+        elif error is None and self._on_error == "skip" and self.path and not _same(self.path, self._source):
+            # An earlier run's list would pass for this one's.
+            self.path.unlink(missing_ok=True)
 
     def keep(self, chunk: Chunk, faults: list[Fault]) -> Chunk:
         """Return a chunk without its bad rows.
@@ -99,7 +102,7 @@ class Sieve:
 
     def _open(self, path: Path) -> TableSink:
         if self._sink is None:
-            if path.resolve() == Path(self._source).resolve():
+            if _same(path, self._source):
                 raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
             self._sink = self._stack.enter_context(open_table(path))
         return self._sink
@@ -132,3 +135,7 @@ def _rejected_path(output: str | Path) -> Path:
     endings = sorted(TABLE_ENDINGS, key=len, reverse=True)
     ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
     return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.rejected.csv")
+
+
+def _same(path: Path, source: str | Path) -> bool:
+    return path.resolve() == Path(source).resolve()

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ribocast.bundle import AssayCard, TrainingData
 from ribocast.construct import EGFP, MCHERRY, Construct
 from ribocast.errors import RibocastError
+from ribocast.sequence import Fault
 from ribocast.tables import Chunk, as_chunk, read_table
 
 if TYPE_CHECKING:
@@ -215,6 +219,11 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``seq``, ``mrl``, ``assay``; and ``reads``, ``origin``, ``published_split``, ``r0`` … where the table has them.
+
+    Raises
+    ------
+    RibocastError
+        Where reads or a fraction are neither missing nor a number from 0 on.
     """
     import pandas as pd
 
@@ -222,11 +231,25 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     fractions = [f"r{number}" for number in range(20) if f"r{number}" in chunk.frame.columns]
     for column in ("reads", *fractions):
         if column in chunk.frame.columns:
-            frame[column] = pd.to_numeric(chunk.frame[column], errors="coerce").to_numpy()
+            frame[column] = _optional_numbers(chunk, column)
     for column in ("origin", "published_split"):
         if column in chunk.frame.columns:
             frame[column] = chunk.frame[column].to_numpy()
     return frame
+
+
+def _optional_numbers(chunk: Chunk, column: str) -> NDArray[np.float64]:
+    import pandas as pd
+
+    given = chunk.frame[column]
+    numbers = pd.to_numeric(given, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    missing = (given.isna() | (given.astype(str).str.strip() == "")).to_numpy()
+    bad = ~missing & ~((numbers >= 0) & (numbers < np.inf))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        reason = f"{str(given.iloc[row])[:60]!r} is not a number from 0 on (column {column!r})"
+        raise RibocastError(chunk.say(Fault(row, reason)))
+    return numbers
 
 
 def load_measurements(folder: str | Path, names: Iterable[str] = tuple(ASSAYS)) -> pd.DataFrame:

@@ -133,6 +133,8 @@ def fit(
     if progress:
         say(f"resuming after epoch {len(progress.history)} of {recipe.epochs}")
     if progress is None:
+        if resume:
+            say(f"{folder}: no run to resume; beginning one")
         progress = Progress(run, [], 0, np.inf, {})
         if base and len(val_rows):
             # What fine-tuning does not better is left as it was.

@@ -127,6 +127,8 @@ class Loop:
     def _losses(self, data: Labelled, batch: NDArray[np.int64], *, weighted: bool) -> tuple[Tensor, Tensor]:
         outputs = self._run(data, batch)
         squared = self._error(outputs, data, batch)
+        if self.recipe.huber:
+            squared = huber(squared, self.recipe.huber)
         if weighted and self.recipe.noise_reads:
             squared = squared * torch.from_numpy(data.weight[batch]).to(self.device)
         error = squared.mean()
@@ -149,6 +151,13 @@ class Loop:
         else:
             standardised = own[:, 0]
         return (standardised - torch.from_numpy(data.target[batch]).to(self.device)) ** 2
+
+
+def huber(squared: Tensor, bound: float) -> Tensor:
+    """Let errors beyond `bound` count by their size: squared errors e² to e², or 2·bound·|e| − bound² (Huber 1964)."""
+    # The root of 0 has no slope.
+    size = squared.clamp(min=bound**2).sqrt()
+    return torch.where(squared > bound**2, 2 * bound * size - bound**2, squared)
 
 
 def _fraction_weights(card: ModelCard) -> Tensor:

@@ -39,6 +39,9 @@ class Recipe:
         Weight of the cross-entropy of measured polysome profiles beside the squared error of the load.
     noise_reads : float
         Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy load. 0 weighs all alike.
+    huber : float
+        From so many standard deviations on, an error counts by its size and no longer by its square (Huber 1964): some
+        rows are broken constructs rather than slow ones, and should not pull. 0 squares all.
     keep_norms : bool
         Leave the statistics of batch normalisation as they are: for fine-tuning, where few rows would spoil them.
     """
@@ -54,6 +57,7 @@ class Recipe:
     patience: int | None = None
     profile_weight: float = 0.0
     noise_reads: float = 0.0
+    huber: float = 0.0
     keep_norms: bool = False
 
     def __post_init__(self) -> None:
@@ -64,7 +68,7 @@ class Recipe:
         for name, kinds in _KINDS.items():
             if getattr(self, name) not in kinds:
                 raise RibocastError(f"{name} is {getattr(self, name)!r}; it must be one of: {', '.join(kinds)}")
-        for name in ("weight_decay", "profile_weight", "noise_reads"):
+        for name in ("weight_decay", "profile_weight", "noise_reads", "huber"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RibocastError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must not be below 0")
 

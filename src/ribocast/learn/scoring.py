@@ -216,9 +216,11 @@ def fit_line(predicted: Floats, measured: Floats) -> tuple[float, float]:
 
 def learnt_from(model: Predictor, chunk: Chunk) -> bool:
     """Say whether a table is one that the model was trained on, with or without the rows held out of it."""
-    from ribocast.learn.assays import describe_data, training_rows
+    import pandas as pd
 
-    (data,) = describe_data(training_rows(chunk, "any"))
+    from ribocast.learn.assays import describe_data
+
+    (data,) = describe_data(pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels(), "assay": "any"}))
     return data.sha256 in {learnt.sha256 for learnt in (*model.card.data, *model.card.tables)}
 
 
