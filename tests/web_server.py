@@ -95,7 +95,7 @@ def serving():
             self.wfile.write(part[: len(part) // 2] if how in ("half", "interrupt") else part[:announced])
             if how == "interrupt":
                 time.sleep(0.2)
-                # Not a signal of the system: for one, pytest's faulthandler leaves too small a stack where there is AMX.
+                # Not a signal of the system: pytest's faulthandler leaves it too small a stack where there is AMX.
                 _thread.interrupt_main()
                 time.sleep(0.2)
             self.close_connection = how in ("interrupt", "half", "long", "endless")
