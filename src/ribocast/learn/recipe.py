@@ -41,7 +41,7 @@ class Recipe:
         Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy load. 0 weighs all alike.
     huber : float
         From so many standard deviations on, an error counts by its size and no longer by its square (Huber 1964): some
-        rows are broken constructs rather than slow ones, and should not pull. 0 squares all.
+        rows are far off for reasons that no sequence shows, and should not pull. 0 squares all.
     keep_norms : bool
         Leave the statistics of batch normalisation as they are: for fine-tuning, where few rows would spoil them.
     """
