@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted", 130)
     except ModuleNotFoundError as error:
         needed = (error.name or "").partition(".")[0]
-        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib", "optuna"}:
+        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib", "optuna", "jinja2"}:
             return fail(f"this needs {needed}: pip install 'ribocast[learn]'")
         raise
     except Exception as error:
