@@ -1,7 +1,10 @@
 """Models side by side: paired differences, groups of rows, somebody else's predictions, the report."""
 
+import html
 import json
 import re
+import shlex
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -178,7 +181,7 @@ def test_the_report_is_one_file_that_loads_nothing_and_runs_nothing(framed, rows
     reader.feed(text)
     assert "script" not in reader.tags
     assert any(nasty in part for part in reader.text)
-    assert len(reader.links) == 2
+    assert len(reader.links) == 3
     assert all(link.startswith("data:image/png;base64,") for link in reader.links)
     assert "is better than" in text
     assert "wrote " in capsys.readouterr().err
@@ -190,6 +193,64 @@ def test_a_model_that_learnt_the_rows_is_named(framed, tmp_path, capsys):
     warning = "framed learnt from these very rows of egfp_random50: no fair comparison"
     assert warning in capsys.readouterr().err
     assert warning in (tmp_path / "r.html").read_text()
+
+
+def test_a_model_that_learnt_the_assay_may_have_learnt_a_sample_of_it(framed, tmp_path, capsys):
+    simulate(800, seed=1)[100:200].to_csv(tmp_path / "egfp_random50.csv", index=False)
+    assert run("compare", framed, "--data", tmp_path / "egfp_random50.csv", "--json") == 0
+    (remark,) = json.loads(capsys.readouterr().out)["remarks"]
+    assert re.fullmatch(
+        r"framed learnt from \d+ rows of egfp_random50: it cannot be told whether these are among them", remark
+    )
+
+
+def test_predictions_for_several_assays_are_matched_with_the_right_one(rows, tmp_path, capsys):
+    both = [rows.assign(pred=rows["mrl"] * factor, assay=name) for factor, name in ((-1, "one"), (2, "two"))]
+    pd.concat(both).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
+    rows.to_csv(tmp_path / "two.csv", index=False)
+    rows.to_csv(tmp_path / "x.csv", index=False)
+    for data in (["two.csv"], ["x.csv", "--assay", "two"]):
+        assert run("compare", tmp_path / "p.csv", "--data", tmp_path / data[0], *data[1:], "--json") == 0
+        (group,) = json.loads(capsys.readouterr().out)["groups"]
+        assert group["scores"]["p"]["mae"] == pytest.approx(rows["mrl"].abs().mean())
+    assert run("compare", tmp_path / "p.csv", "--data", tmp_path / "x.csv", "--json") == 2
+    assert "Say it with --assay" in capsys.readouterr().err
+
+
+def test_the_column_of_sequences_is_that_of_the_predictions_too(rows, tmp_path, capsys):
+    odd = rows.rename(columns={"seq": "leader"})
+    odd.to_csv(tmp_path / "data.csv", index=False)
+    odd.assign(pred=odd["mrl"] + 1).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
+    rows.assign(pred=rows["mrl"] + 1).drop(columns="mrl").to_csv(tmp_path / "q.csv", index=False)
+    assert run("compare", tmp_path / "p.csv", tmp_path / "q.csv", "--data", tmp_path / "data.csv", "--column", "leader",
+               "--json") == 0  # fmt: skip
+    (group,) = json.loads(capsys.readouterr().out)["groups"]
+    assert [scores["mae"] for scores in group["scores"].values()] == pytest.approx([1, 1])
+
+
+def test_a_single_row_may_be_of_a_group_called_all():
+    measured, predicted, _ = loads(10)
+    found = compare(measured, {"m": predicted}, np.array(["all"] + ["x"] * 9), resamples=5)
+    assert [(group.name, group.n) for group in found.groups] == [("all", 10), ("x", 9)]
+    assert found.left_out == {"all": 1}
+
+
+def test_the_report_without_its_templates_says_what_to_install(rows, table, tmp_path, capsys, monkeypatch):
+    rows.assign(pred=rows["mrl"] * 2).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert run("compare", tmp_path / "p.csv", "--data", table, "-o", tmp_path / "r.html") == 2
+    assert "error: this needs jinja2: pip install 'ribocast[learn]'" in capsys.readouterr().err
+
+
+def test_the_report_holds_the_command_that_makes_it_again(rows, table, tmp_path):
+    rows.assign(pred=rows["mrl"] * 2 + rows.index % 7).drop(columns="mrl").to_csv(tmp_path / "p q.csv", index=False)
+    out, again = tmp_path / "r.html", tmp_path / "again.html"
+    assert run("compare", tmp_path / "p q.csv", "--data", table, "--by", "length", "--seed", 7, "--resamples", 150,
+               "-o", out) == 0  # fmt: skip
+    command = html.unescape(re.search(r"Made by ribocast \S+: (.*?)</small>", out.read_text())[1])
+    assert "--seed=7" in command
+    assert run(*shlex.split(command)[1:], "-o", again) == 0
+    assert again.read_bytes() == out.read_bytes()
 
 
 def test_rows_without_a_prediction_stop_or_are_dropped_for_all(framed, rows, table, tmp_path, capsys):
@@ -208,12 +269,18 @@ def test_wrong_inputs_end_in_one_line(framed, rows, table, tmp_path, capsys):
     rows.drop(columns="mrl").to_csv(tmp_path / "none.csv", index=False)
     rows.assign(pred=["x"] + ["1"] * 299).to_csv(tmp_path / "word.csv", index=False)
     pd.concat([rows.assign(pred=1.0), rows[:1].assign(pred=2.0)]).to_csv(tmp_path / "twice.csv", index=False)
+    rows.round(3).to_csv(tmp_path / "rounded.csv", index=False)
+    rows[50:].to_csv(tmp_path / "some.csv", index=False)
     cases = {
         ("nothing",): "nothing: no such model; give a folder, or the name of a shipped one (default)",
         ("a=nothing.csv",): "a=nothing.csv: no such file of predictions ([NAME=]FILE[:COLUMN])",
         (tmp_path / "none.csv",): "no column of predictions (predicted, prediction, pred, mrl) among: seq, origin",
         (tmp_path / "word.csv",): "word.csv row 1: label 'x' is not a finite number (column 'pred')",
         (tmp_path / "twice.csv",): "twice.csv rows 1 and 301: different predictions (1 and 2) for one sequence",
+        (tmp_path / "rounded.csv",): "column 'mrl' holds the measurements themselves",
+        (tmp_path / "some.csv", "--on-missing", "drop"): "column 'mrl' holds the measurements themselves",
+        (f"{table}:nope",): "test.csv: no column 'nope' among: seq, mrl, origin",
+        (tmp_path / "mistyped.csv",): "mistyped.csv: no such file of predictions",
         (table,): "column 'mrl' holds the measurements themselves",
         (framed, "-o", tmp_path / "r.txt"): "the report is HTML: give a name that ends in .html",
         (framed, "--by", "assay"): "test.csv: no column 'assay' among: seq, mrl, origin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,7 +68,7 @@ def compare(
     chunks = [usable(read_table(path, column=column, label=label), on_error, path, None) for path in data]
     rows = under_one_roof(chunks)
     groups = group_rows(rows.frame, rows.utrs, by, rows.source) if by else None
-    contenders = [contender(text, rows, assay=assay, engine=engine, threads=threads) for text in models]
+    contenders = [contender(text, rows, assay=assay, column=column, engine=engine, threads=threads) for text in models]
     kept = predicted_by_all(rows, contenders, on_missing, say)
     remarks = list(dict.fromkeys(remark for one in contenders for remark in one.remarks))
     for remark in remarks:
@@ -83,7 +84,10 @@ def compare(
     if output is not None:
         from ribocast.learn.comparison_report import write_report
 
-        command = " ".join(["ribocast compare", *models, *(f"--data {path}" for path in data), f"--by {by}" * bool(by)])
+        given = {"by": by, "assay": assay, "on-missing": on_missing, "column": column, "label": label,
+                 "on-error": on_error, "engine": engine, "resamples": resamples, "seed": seed}  # fmt: skip
+        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        command = shlex.join(["ribocast", "compare", *models, *(f"--data={path}" for path in data), *options])
         write_report(output, found, source=rows.source, by=by, remarks=remarks, command=command, resamples=resamples)
         say(f"wrote {output}")
     if as_json:

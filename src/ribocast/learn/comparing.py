@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ribocast.construct import EGFP, Construct, frame
 from ribocast.errors import RibocastError
-from ribocast.learn.scoring import RESAMPLES, Floats, Scores, middle95, score_with_samples
+from ribocast.learn.scoring import RESAMPLES, Floats, Scores, middle95, score_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,16 +142,14 @@ def compare(
     """
     measured = np.asarray(measured, np.float64)
     loads = {name: np.asarray(values, np.float64) for name, values in predicted.items()}
-    parts = [("all", np.ones(len(measured), dtype=bool))]
-    if groups is not None:
-        parts += [(str(name), groups == name) for name in sorted(set(groups.tolist()), key=_natural)]
-    compared, left_out = [], {}
-    for name, mine in parts:
-        if name != "all" and mine.sum() < _FEWEST_ROWS:
-            left_out[name] = int(mine.sum())
+    compared, left_out = [_compare_group("all", measured, loads, seed, resamples)], {}
+    for name in [] if groups is None else sorted(set(groups.tolist()), key=_natural):
+        mine = groups == name
+        if mine.sum() < _FEWEST_ROWS:
+            left_out[str(name)] = int(mine.sum())
             continue
         own = {model: values[mine] for model, values in loads.items()}
-        compared.append(_compare_group(name, measured[mine], own, seed, resamples))
+        compared.append(_compare_group(str(name), measured[mine], own, seed, resamples))
     return Comparison(measured, loads, compared, left_out)
 
 
@@ -204,9 +202,9 @@ def upstream_atg(utr: str, construct: Construct = EGFP) -> str:
 
 
 def _compare_group(name: str, measured: Floats, predicted: dict[str, Floats], seed: int, resamples: int) -> Group:
-    scores, samples = {}, {}
-    for model, values in predicted.items():
-        scores[model], samples[model] = score_with_samples(measured, values, seed=seed, resamples=resamples)
+    found = score_together(measured, predicted, seed=seed, resamples=resamples)
+    scores = {model: own for model, (own, _) in found.items()}
+    samples = {model: drawn for model, (_, drawn) in found.items()}
     models = list(predicted)
     differences = [
         _difference(first, second, figure, scores, samples)

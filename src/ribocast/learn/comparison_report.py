@@ -68,6 +68,8 @@ def write_report(
         ),
         bars=_png(_draw_groups(comparison)) if len(comparison.groups) > 1 else "",
         bars_alt="r² of each model in each group, with its 95 % interval; the figures stand in the tables below",
+        forest=_png(_draw_differences(comparison)) if len(models) > 1 else "",
+        forest_alt="Differences of r² in each group, with their 95 % intervals; they stand in the lists below",
         left_out=", ".join(f"{name} ({count})" for name, count in comparison.left_out.items()),
         version=f"ribocast {__version__}",
         command=command,
@@ -140,6 +142,37 @@ def _draw_groups(comparison: Comparison) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     for text in axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3).get_texts():
         text.set_parse_math(False)
+    return figure
+
+
+def _draw_differences(comparison: Comparison) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(comparison.predicted)
+    pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
+    rows = [
+        (f"{first} − {second}", pairs.index((first, second)), group.name, difference)
+        for first, second in pairs
+        for group in comparison.groups
+        for difference in group.differences
+        if (difference.first, difference.second, difference.figure) == (first, second, "pearson_r2")
+    ]
+    figure = Figure(figsize=(7.2, 0.9 + 0.3 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, (_, pair, _, difference) in enumerate(rows):
+        low, high = difference.ci95
+        if difference.value is not None and low is not None and high is not None:
+            colour = _COLOURS[pair % len(_COLOURS)]
+            # Not an error bar: a percentile interval need not hold the value of all rows.
+            axes.plot([low, high], [place, place], color=colour, lw=1.5)
+            axes.plot([difference.value], [place], "o", ms=5, color=colour)
+    axes.axvline(0, color="0.5", lw=0.8, ls=":")
+    axes.set_yticks(range(len(rows)), [f"{pair}: {group}" for pair, _, group, _ in rows], parse_math=False)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("difference of r², with its 95 % interval")
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

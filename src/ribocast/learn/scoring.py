@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
+_BLOCK_COUNTS = 1 << 22
+"""How many row counts of bootstrap samples are held at once: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -99,37 +102,45 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
     RibocastError
         With fewer than two rows, or different numbers of them.
     """
-    return score_with_samples(measured, predicted, seed=seed, resamples=resamples)[0]
+    return score_together(measured, {"": predicted}, seed=seed, resamples=resamples)[""][0]
 
 
-def score_with_samples(
-    measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[Scores, dict[str, Floats]]:
-    """Score as `score` does, and give every figure on each bootstrap sample too, shape (resamples,).
+def score_together(
+    measured: Floats, predicted: Mapping[str, Floats], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, tuple[Scores, dict[str, Floats]]]:
+    """Score predictions for the same rows as `score` does; give each figure on each sample too, shape (resamples,).
 
-    With one seed, any predictions for the same rows are resampled alike: figures of two models can be subtracted
-    sample by sample (a paired bootstrap).
+    All are resampled alike, so figures of two models can be subtracted sample by sample (a paired bootstrap).
     """
-    measured, predicted = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
-    if measured.shape != predicted.shape or measured.ndim != 1:
-        raise RibocastError(f"{measured.shape} measurements cannot be compared with {predicted.shape} predictions")
-    if len(measured) < 2:
-        raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
-    moments = _moments(measured, predicted)
-    point = {name: float(value[0]) for name, value in _statistics(moments.mean(axis=0)[None]).items()}
-    samples = _statistics(_resample(moments, resamples, seed))
-    scores = Scores(
-        n=len(measured),
-        mse=point["mse"],
-        mae=point["mae"],
-        rmse=point["rmse"],
-        pearson_r=point["pearson_r"],
-        pearson_r2=point["pearson_r2"],
-        r2=point["r2"],
-        spearman_r=point["spearman_r"],
-        ci95={name: middle95(values) for name, values in samples.items()},
-    )
-    return scores, samples
+    measured = np.asarray(measured, np.float64)
+    blocks = []
+    for values in predicted.values():
+        values = np.asarray(values, np.float64)
+        if measured.shape != values.shape or measured.ndim != 1:
+            raise RibocastError(f"{measured.shape} measurements cannot be compared with {values.shape} predictions")
+        if len(measured) < 2:
+            raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
+        blocks.append(_moments(measured, values))
+    width = blocks[0].shape[1]
+    drawn = _resample(np.concatenate(blocks, axis=1), resamples, seed)
+    found = {}
+    for place, (name, moments) in enumerate(zip(predicted, blocks, strict=True)):
+        samples = _statistics(drawn[:, place * width : (place + 1) * width])
+        point = {figure: float(value[0]) for figure, value in _statistics(moments.mean(axis=0)[None]).items()}
+        ci95 = {figure: middle95(values) for figure, values in samples.items()}
+        scores = Scores(
+            n=len(measured),
+            mse=point["mse"],
+            mae=point["mae"],
+            rmse=point["rmse"],
+            pearson_r=point["pearson_r"],
+            pearson_r2=point["pearson_r2"],
+            r2=point["r2"],
+            spearman_r=point["spearman_r"],
+            ci95=ci95,
+        )
+        found[name] = scores, samples
+    return found
 
 
 def middle95(values: Floats) -> tuple[float, float]:
@@ -238,9 +249,14 @@ def _moments(measured: Floats, predicted: Floats) -> Floats:
 def _resample(moments: Floats, resamples: int, seed: int) -> Floats:
     random, rows = np.random.default_rng(seed), len(moments)
     means = np.empty((resamples, moments.shape[1]))
-    for sample in range(resamples):
-        counts = np.bincount(random.integers(0, rows, rows), minlength=rows)
-        means[sample] = counts @ moments / rows
+    # Some samples at a time: one matrix product for all of them.
+    together = max(1, min(resamples, _BLOCK_COUNTS // rows))
+    counts = np.empty((together, rows))
+    for first in range(0, resamples, together):
+        block = counts[: resamples - first]
+        for sample in block:
+            sample[:] = np.bincount(random.integers(0, rows, rows), minlength=rows)
+        means[first : first + together] = block @ moments / rows
     return means
 
 
