@@ -134,8 +134,10 @@ def _draw_groups(comparison: Comparison) -> Figure:
         values = [group.scores[name].pearson_r2 for group in groups]
         intervals = np.array([group.scores[name].ci95["pearson_r2"] for group in groups])
         height = np.arange(len(groups)) + (place - (len(names) - 1) / 2) * 0.7 / len(names)
-        reach = np.abs(intervals.T - np.array(values))
-        axes.errorbar(values, height, xerr=reach, fmt="o", ms=5, color=_COLOURS[place % len(_COLOURS)], label=name)
+        colour = _COLOURS[place % len(_COLOURS)]
+        # Not error bars: a percentile interval need not hold the value of all rows.
+        axes.hlines(height, *intervals.T, color=colour, lw=1.5)
+        axes.plot(values, height, "o", ms=5, color=colour, label=name)
     axes.set_yticks(range(len(groups)), [f"{group.name} (n = {group.n:,})" for group in groups], parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("r², with its 95 % interval")
