@@ -5,23 +5,29 @@
 For each of five folds (whole groups of sequences that share a 24-mer), networks that differ by seed are trained
 without the fold, and the mean of their predictions for it is kept: the figures and prediction intervals of
 ``model.json`` come from these out-of-fold predictions alone, which stand row by row in ``out_of_fold.parquet`` of the
-work folder. The shipped model is the mean of as many networks trained on every row by the same recipe. Every training
-keeps a checkpoint after each epoch; run the command again and it continues.
+work folder. The shipped model is the mean of as many networks trained on every row by the same recipe. One process of
+one thread trains a network, as many at a time as there are cores: small steps leave a second thread little to do. Every
+training keeps a checkpoint after each epoch; run the command again and it continues.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import ribocast
-from ribocast.bundle import PRETRAINED, Bundle, Figure
+from ribocast.bundle import PRETRAINED, Figure, open_bundle
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
 from ribocast.learn.judging import figure, judge
@@ -42,16 +48,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("shipped-run"), help="checkpoints and fold models")
     parser.add_argument("--output", type=Path, default=PRETRAINED / "default", help="where the bundle goes")
     parser.add_argument("--json", type=Path, help="write the table here too")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="networks trained at a time")
     options = parser.parse_args()
     began = time.perf_counter()
     rows = load_measurements(options.data)
     fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
-    profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
-    for number in range(FOLDS):
-        unseen = fold == number
-        for seed in SEEDS:
-            model = ribocast.load(train(rows[~unseen], options.work / f"seed-{seed}" / f"fold-{number}", seed).folder)
-            profiles[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+    train_all(rows, fold, options.work, options.workers)
+    profiles = profiles_unseen(options.work, fold, rows)
     out_of_fold = loads_of(rows, profiles)
     own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]]
     own.assign(fold=fold, predicted=out_of_fold).to_parquet(options.work / "out_of_fold.parquet")
@@ -61,8 +64,9 @@ def main() -> None:
         *profile_figures(rows, profiles),
     ]
     print_table(figures)
-    whole = [train(rows, options.work / f"seed-{seed}" / "all", seed) for seed in SEEDS]
-    card = judge(whole[0].card, rows, out_of_fold, HOW).model_copy(
+    whole = [open_bundle(options.work / f"seed-{seed}" / "all") for seed in SEEDS]
+    hidden = partial(predict_unseen, options.work, fold)
+    card = judge(whole[0].card, rows, out_of_fold, HOW, hidden).model_copy(
         update={"name": "default", "figures": tuple(figures)}
     )
     average(whole, options.output, card=card)
@@ -71,13 +75,45 @@ def main() -> None:
         options.json.write_text(json.dumps([entry.model_dump() for entry in figures], indent=2) + "\n")
 
 
-def train(rows: pd.DataFrame, folder: Path, seed: int) -> Bundle:
+def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: int) -> None:
+    """Train every network, or go on: each seed without each fold, and on all rows."""
+    # Read by the new processes when they load PyTorch.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        unseen = {"all": -1} | {f"fold-{number}": number for number in range(FOLDS)}
+        tasks = [
+            pool.submit(train, rows[fold != number], work / f"seed-{seed}" / name, seed)
+            for seed in SEEDS
+            for name, number in unseen.items()
+        ]
+        for task in tasks:
+            task.result()
+
+
+def train(rows: pd.DataFrame, folder: Path, seed: int) -> None:
     """Train on all rows given, or continue; the last epoch is kept, so nothing was chosen on other rows."""
-    print(f"{folder}: {len(rows):,} rows", file=sys.stderr, flush=True)
-    return fit(
+    label = "/".join(folder.parts[-2:])
+    print(f"{label}: {len(rows):,} rows", file=sys.stderr, flush=True)
+    fit(
         rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=architecture(MODEL).recipe,
-        held_out=0.0, seed=seed, resume=True, say=lambda line: print(line, file=sys.stderr, flush=True),
-    ).bundle  # fmt: skip
+        held_out=0.0, seed=seed, resume=True, say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
+    )  # fmt: skip
+
+
+def profiles_unseen(work: Path, fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+    """Predict the profile of each row by the networks trained without its fold; the index says which row it is."""
+    profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
+    for number in range(FOLDS):
+        unseen = fold[rows.index] == number
+        for seed in SEEDS if unseen.any() else ():
+            model = ribocast.load(work / f"seed-{seed}" / f"fold-{number}")
+            profiles[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+    return profiles
+
+
+def predict_unseen(work: Path, fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+    """Predict the load of each row by the networks trained without its fold."""
+    return loads_of(rows, profiles_unseen(work, fold, rows))
 
 
 def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
