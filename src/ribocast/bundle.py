@@ -31,7 +31,7 @@ class _Card(BaseModel):
 
 
 class Interval(_Card):
-    """What was missed on rows the model had not seen, by predicted load.
+    """What was missed on rows the model had not seen, by predicted load (or change of load).
 
     With `b` the number of `edges` at or below a prediction, 90 % of the unseen rows lay between
     ``prediction - below[b]`` and ``prediction + above[b]`` (split-conformal, one bin an interval of predictions).
@@ -57,6 +57,7 @@ class AssayCard(_Card):
 
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
     ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
+    `interval` is around predicted loads, `change_interval` around predicted log2 fold changes of variants.
     """
 
     name: str = Field(min_length=1)
@@ -71,6 +72,7 @@ class AssayCard(_Card):
     profile_measured: bool = False
     unit: str = "ribosomes per mRNA"
     interval: Interval | None = None
+    change_interval: Interval | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> AssayCard:
@@ -161,6 +163,11 @@ class ModelCard(_Card):
         if self.output == "standardised":
             return 1
         return max(len(assay.fraction_weights or ()) for assay in self.assays)
+
+    @property
+    def variant_assay(self) -> AssayCard:
+        """The assay for variants: the first whose changes have an interval, else the default one."""
+        return next((assay for assay in self.assays if assay.change_interval is not None), self.assay())
 
     def assay(self, name: str | None = None) -> AssayCard:
         """Return the assay of that name (the default one without a name).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
+from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
 from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
@@ -193,13 +193,17 @@ def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.flo
 
     It always holds the prediction, also where nearly all of the calibrating rows lay on one side.
     """
-    card = assay.interval
+    return around(assay.interval, mrl)
+
+
+def around(card: Interval | None, predicted: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of a calibrated interval; see `interval`."""
     if card is None:
-        unknown = np.full(mrl.shape, np.nan)
+        unknown = np.full(predicted.shape, np.nan)
         return unknown, unknown.copy()
-    bins = np.searchsorted(card.edges, mrl, side="right")
+    bins = np.searchsorted(card.edges, predicted, side="right")
     below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
-    return mrl - below[bins], mrl + above[bins]
+    return predicted - below[bins], predicted + above[bins]
 
 
 def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
+from ribocast.cli import predict, variants, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
