@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 
 from ribocast.construct import EGFP
+from ribocast.learnt import fit_context
 from ribocast.uorf import KOZAK_POSITIONS, KOZAK_WEIGHTS, find_uorfs
 
 LIBRARIES = ("egfp_random50", "egfp_random50_m1psi", "egfp_varying25to100")
-NEAR = -15
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     tables = []
     for name in LIBRARIES:
-        table = fit_context(pd.read_csv(options.data / f"{name}.csv.gz"))
+        table = fit(pd.read_csv(options.data / f"{name}.csv.gz"))
         tables.append({"library": name, **table})
         print(
             f"\n{name}: {table['rows']:,} rows, r² {table['pearson_r2']:.3f}; the mean of the rows {table['mean']:.2f}"
@@ -48,7 +48,7 @@ def main() -> None:
         options.json.write_text(json.dumps(tables, indent=2, ensure_ascii=False) + "\n")
 
 
-def fit_context(rows: pd.DataFrame) -> dict[str, Any]:
+def fit(rows: pd.DataFrame) -> dict[str, Any]:
     """Fit what each letter of the context costs, in ribosomes per mRNA."""
     rows = rows[rows["origin"] == "random"]
     if (rows["published_split"] == "test").any():
@@ -56,20 +56,12 @@ def fit_context(rows: pd.DataFrame) -> dict[str, Any]:
         rows = rows[rows["published_split"] == "test"]
     found = [(uorfs[0], load) for utr, load in zip(rows["seq"], rows["mrl"], strict=True)
              if len(uorfs := find_uorfs(utr, EGFP)) == 1 and uorfs[0].kind == "overlapping uORF"]  # fmt: skip
-    loads = np.array([load for _, load in found])
-    letters = np.array([list(uorf.context[:6] + uorf.context[9:]) for uorf, _ in found])
-    one_hot = np.concatenate([letters == letter for letter in "ACGT"], axis=1)
-    place = [[1, uorf.frame == 1, uorf.position > NEAR] for uorf, _ in found]
-    terms = np.concatenate([one_hot, place], axis=1).astype(float)
-    # Letters of a position sum to 1, so only their differences are determined; the solution is centred below.
-    solution = np.linalg.lstsq(terms, loads, rcond=None)[0]
-    weights = -solution[: one_hot.shape[1]].reshape(4, -1)
-    weights -= weights.mean(axis=0)
-    r = np.corrcoef(terms @ solution, loads)[0, 1]
+    loads = [load for _, load in found]
+    weights, r2 = fit_context([uorf for uorf, _ in found], loads)
     return {
         "rows": len(loads),
-        "mean": float(loads.mean()),
-        "pearson_r2": float(r * r),
+        "mean": float(np.mean(loads)),
+        "pearson_r2": r2,
         "weights": {
             letter: [round(float(weight), 2) for weight in row] for letter, row in zip("ACGT", weights, strict=True)
         },

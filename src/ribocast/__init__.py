@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ribocast.errors import RibocastError
-    from ribocast.explain import explain
+    from ribocast.explaining import explain
     from ribocast.predictor import Predictor, load
     from ribocast.variants import score_variants
 
@@ -16,7 +16,7 @@ __all__ = ["Predictor", "RibocastError", "__version__", "explain", "load", "scor
 _HOMES = {
     "Predictor": "ribocast.predictor",
     "RibocastError": "ribocast.errors",
-    "explain": "ribocast.explain",
+    "explain": "ribocast.explaining",
     "load": "ribocast.predictor",
     "score_variants": "ribocast.variants",
 }

@@ -71,10 +71,26 @@ class Uorf:
     stop: int | None
     kind: Kind
 
-    def in_words(self) -> str:
-        """Describe it: Kozak, frame, stop in the leader, kind."""
-        ends_inside = self.kind == "uORF"
-        return _in_words(self.strength, self.frame, self.stop if ends_inside else None)
+    def in_words(self, *, place: bool = False) -> str:
+        """Describe it: Kozak, frame, stop in the leader, kind; with `place`, first its codon, position and score."""
+        words = _in_words(self.strength, self.frame, self.stop if self.kind == "uORF" else None)
+        return f"{self.codon} at {self.position}, score {self.score:+.2f}, {words}" if place else words
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The context of the start codon itself; `context`, `strength` and `score` as those of a `Uorf`."""
+
+    context: str
+    strength: Strength
+    score: float
+
+
+def start_of(utr: str, construct: Construct = EGFP) -> Start:
+    """Grade the context of the start codon behind a UTR."""
+    whole, start = construct.around(utr), construct.start(utr)
+    context = _letters(whole, start - 6, start + 5)
+    return Start(context, kozak_strength(context[3], context[9]), kozak_score(context))
 
 
 def find_uorfs(utr: str, construct: Construct = EGFP, *, near_cognates: bool = False) -> list[Uorf]:

@@ -79,7 +79,8 @@ def pair_unseen(pairs: pd.DataFrame, out_of_fold: pd.DataFrame, assay: str) -> p
     change = np.log2(alt["predicted"].to_numpy() / ref["predicted"].to_numpy())
     fold = ref["fold"].to_numpy()
     known = np.isfinite(change) & (fold == alt["fold"].to_numpy())
-    return pairs.assign(predicted=change, fold=fold).loc[known].reset_index(drop=True)
+    found: pd.DataFrame = pairs.assign(predicted=change, fold=fold)[known]
+    return found.reset_index(drop=True)
 
 
 def with_change_interval(card: ModelCard, assay: str, measured: Floats, predicted: Floats) -> ModelCard:
