@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrow, PathPatch, Rectangle
 from matplotlib.textpath import TextPath
-from matplotlib.transforms import Affine2D
+from matplotlib.transforms import Affine2D, Bbox
 from numpy.typing import NDArray
 
 from ribocast.uorf import Uorf
@@ -98,6 +98,12 @@ def save_figure(figure: Figure, path: Path, ending: str) -> None:
     told = {".png": ("Software",), ".svg": ("Date",), ".pdf": ("CreationDate", "Producer")}[ending]
     import matplotlib as mpl
 
+    if ending != ".png":
+        # The layout differs from run to run far below a pixel, which names in a vector file are made from.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            axes.set_position(Bbox(axes.get_position().get_points().round(6)))
     with mpl.rc_context({"svg.hashsalt": "ribocast"}):
         figure.savefig(path, dpi=150, format=ending[1:], metadata=dict.fromkeys(told))
 
