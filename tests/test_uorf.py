@@ -178,6 +178,18 @@ def test_an_indel_before_an_upstream_atg_changes_nothing_of_it():
     assert consequence(ref, ref[3:]) == NO_CONSEQUENCE
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_an_indel_in_windows_of_one_length_moves_what_is_before_it(size):
+    whole = "GATTACAGGCACCATGGTTACAGCCGTTAGACCAGTTGACCTTGCAAACCGTTCAGCACC"
+    ref, alt = whole[10:], (whole[:40] + whole[40 + size :])[-50:]
+    assert len(ref) == len(alt) == 50
+    told = consequence(ref, alt)
+    assert "gained" not in told.replace("stop gained", "")
+    assert "uATG lost" not in told
+    assert told == consequence(whole, whole[:40] + whole[40 + size :])
+    assert consequence(alt, ref) == consequence(whole[:40] + whole[40 + size :], whole)
+
+
 @given(ref=ANY, alt=ANY)
 def test_gained_one_way_is_lost_the_other_way(ref, alt):
     there, back = consequence(ref, alt), consequence(alt, ref)

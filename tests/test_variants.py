@@ -194,3 +194,32 @@ def test_measured_variants_that_gain_an_upstream_start_out_of_frame_fall():
         assay="egfp_human50",
     )  # fmt: skip
     assert (scored["log2_fold_change"] < -0.3).all()
+
+
+DISEASE = pd.read_csv(Path(__file__).parents[1] / "examples" / "disease_variants.csv")
+EXPECTED = {
+    "CDKN2A": "uATG gained, strong Kozak, frame 1, no stop: overlapping uORF",
+    "HBB": "uATG gained, moderate Kozak, frame 1, no stop: overlapping uORF",
+    "HAMP": "uATG gained, strong Kozak, frame 2, no stop: overlapping uORF",
+    "SRY": "uATG gained, moderate Kozak, frame 0, stop at -63: uORF",
+    "TMEM127": "uATG gained, strong Kozak, frame 2, no stop: overlapping uORF",
+    "SMPD1": "uATG gained, strong Kozak, frame 2, no stop: overlapping uORF",
+}
+
+
+def test_disease_variants_with_a_source_gain_an_upstream_atg_and_lose_load():
+    assert DISEASE["gene"].tolist() == list(EXPECTED)
+    scored = score_variants(
+        ribocast.load(threads=1), DISEASE["ref_seq"].tolist(), DISEASE["alt_seq"].tolist(), assay="egfp_human50"
+    )
+    assert dict(zip(DISEASE["gene"], scored["consequence"], strict=True)) == EXPECTED
+    assert (scored["log2_fold_change"] < -0.3).all()
+
+
+@pytest.mark.parametrize("row", DISEASE.dropna().to_dict("records"), ids=lambda row: row["gene"])
+def test_disease_variants_are_the_change_that_their_name_says(row):
+    (at,) = [place for place, (a, b) in enumerate(zip(row["ref_seq"], row["alt_seq"], strict=True)) if a != b]
+    if row["variant"].startswith("c."):
+        change = f"c.{at - len(row['ref_seq'])}{row['ref_seq'][at]}>{row['alt_seq'][at]}"
+        assert change == row["variant"]
+    assert row["source"].startswith("variant")

@@ -20,6 +20,8 @@ STOPS = frozenset({"TAA", "TAG", "TGA"})
 NEAR_COGNATES = frozenset({"CTG", "GTG", "TTG", "ACG", "AAG", "AGG", "ATA", "ATC", "ATT"})
 """The nine codons that differ from ATG in one letter."""
 NO_CONSEQUENCE = "none"
+# When windows of one length are read as an indel: fewer letters agree, or differ, by accident.
+_FEWEST_MISMATCHES, _FEWEST_MOVED, _LONGEST_INDEL = 4, 6, 10
 
 # Ribosomes per mRNA that an upstream ATG takes in this context beyond what it takes in an average one: the letters of
 # A, C, G, T at −6 … −1, +4 and +5 of it, in the measurements of Sample et al., Nature Biotechnology 37, 803–809 (2019),
@@ -150,7 +152,8 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
     ref, alt : str
         The UTR without and with the variant, both ending right before the start codon. Where an insertion or deletion
         makes the lengths differ, starts upstream of it are followed by their distance from the 5′ end and the others
-        by their distance from the start codon.
+        by their distance from the start codon. In windows of one length, as libraries have them, an insertion or
+        deletion of up to 10 nt is recognised by the letters before it, which it moves.
     construct : Construct
         What stands around them.
 
@@ -167,8 +170,13 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
     told: list[str] = []
     atgs_ref, atgs_alt = _upstream_atgs(whole_ref, start_ref), _upstream_atgs(whole_alt, start_alt)
     if atgs_ref or atgs_alt:
-        same = _common_prefix(whole_ref, whole_alt)
-        before = {at if at < same else at - start_ref: at for at in atgs_ref}
+        same, moved = _common_prefix(whole_ref, whole_alt), 0
+        if len(whole_ref) == len(whole_alt) and (
+            moved := _moved_in_window(whole_ref, whole_alt, len(construct.before))
+        ):
+            same = start_ref - _common_suffix(whole_ref[:start_ref], whole_alt[:start_alt])
+        # Keys are indices in the variant before the change, and distances from the start codon behind it.
+        before = {at + moved * (at >= len(construct.before)) if at < same else at - start_ref: at for at in atgs_ref}
         after = {at if at < same else at - start_alt: at for at in atgs_alt}
         told += [
             "uATG gained, " + _words_of(whole_alt, start_alt, at) for key, at in after.items() if key not in before
@@ -275,6 +283,28 @@ def _letters(whole: str, first: int, last: int) -> str:
 
 def _kozak_letters(whole: str, at: int) -> tuple[str, str]:
     return whole[at - 3] if at >= 3 else "N", whole[at + 3] if at + 3 < len(whole) else "N"
+
+
+def _moved_in_window(ref: str, alt: str, first: int) -> int:
+    """Return how far an indel has moved the letters before it, between strings of equal length; 0 if there is none.
+
+    What is before `first` does not move.
+    """
+    if sum(a != b for a, b in zip(ref, alt, strict=True)) < _FEWEST_MISMATCHES:
+        return 0
+    last = len(ref) - _common_suffix(ref, alt)
+    for size in range(1, _LONGEST_INDEL + 1):
+        if last - first - size < _FEWEST_MOVED:
+            return 0
+        if alt[first + size : last] == ref[first : last - size]:
+            return size
+        if ref[first + size : last] == alt[first : last - size]:
+            return -size
+    return 0
+
+
+def _common_suffix(first: str, second: str) -> int:
+    return _common_prefix(first[::-1], second[::-1])
 
 
 def _common_prefix(first: str, second: str) -> int:
