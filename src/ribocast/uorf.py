@@ -21,7 +21,7 @@ NEAR_COGNATES = frozenset({"CTG", "GTG", "TTG", "ACG", "AAG", "AGG", "ATA", "ATC
 """The nine codons that differ from ATG in one letter."""
 NO_CONSEQUENCE = "none"
 # When windows of one length are read as an indel: fewer letters agree, or differ, by accident.
-_FEWEST_MISMATCHES, _FEWEST_MOVED, _LONGEST_INDEL = 4, 6, 10
+_FEWEST_MISMATCHES, _FEWEST_MOVED, _LONGEST_INDEL = 4, 4, 10
 
 # Ribosomes per mRNA that an upstream ATG takes in this context beyond what it takes in an average one: the letters of
 # A, C, G, T at −6 … −1, +4 and +5 of it, in the measurements of Sample et al., Nature Biotechnology 37, 803–809 (2019),
@@ -171,9 +171,9 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
     atgs_ref, atgs_alt = _upstream_atgs(whole_ref, start_ref), _upstream_atgs(whole_alt, start_alt)
     if atgs_ref or atgs_alt:
         same, moved = _common_prefix(whole_ref, whole_alt), 0
-        if len(whole_ref) == len(whole_alt) and (
-            moved := _moved_in_window(whole_ref, whole_alt, len(construct.before))
-        ):
+        if len(whole_ref) == len(whole_alt):
+            moved = _moved_in_window(whole_ref, whole_alt, len(construct.before), same)
+        if moved:
             same = start_ref - _common_suffix(whole_ref[:start_ref], whole_alt[:start_alt])
         # Keys are indices in the variant before the change, and distances from the start codon behind it.
         before = {at + moved * (at >= len(construct.before)) if at < same else at - start_ref: at for at in atgs_ref}
@@ -285,14 +285,17 @@ def _kozak_letters(whole: str, at: int) -> tuple[str, str]:
     return whole[at - 3] if at >= 3 else "N", whole[at + 3] if at + 3 < len(whole) else "N"
 
 
-def _moved_in_window(ref: str, alt: str, first: int) -> int:
+def _moved_in_window(ref: str, alt: str, first: int, same: int) -> int:
     """Return how far an indel has moved the letters before it, between strings of equal length; 0 if there is none.
 
-    What is before `first` does not move.
+    What is before `first` does not move; the first `same` letters are equal.
     """
-    if sum(a != b for a, b in zip(ref, alt, strict=True)) < _FEWEST_MISMATCHES:
-        return 0
     last = len(ref) - _common_suffix(ref, alt)
+    # Nearly always a substitution: seen at once.
+    if last - same < _FEWEST_MISMATCHES:
+        return 0
+    if sum(a != b for a, b in zip(ref[same:last], alt[same:last], strict=True)) < _FEWEST_MISMATCHES:
+        return 0
     for size in range(1, _LONGEST_INDEL + 1):
         if last - first - size < _FEWEST_MOVED:
             return 0
