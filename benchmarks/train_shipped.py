@@ -30,6 +30,7 @@ import ribocast
 from ribocast.bundle import PRETRAINED, Figure, open_bundle
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
+from ribocast.learn.changes import pair_unseen, with_change_interval
 from ribocast.learn.judging import figure, judge
 from ribocast.learn.models import architecture
 from ribocast.learn.scoring import Floats, score_profile
@@ -56,8 +57,8 @@ def main() -> None:
     train_all(rows, fold, options.work, options.workers)
     profiles = profiles_unseen(options.work, fold, rows)
     out_of_fold = loads_of(rows, profiles)
-    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]]
-    own.assign(fold=fold, predicted=out_of_fold).to_parquet(options.work / "out_of_fold.parquet")
+    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
+    own.to_parquet(options.work / "out_of_fold.parquet")
     figures = [
         *subset_figures(rows, out_of_fold),
         variant_figure(options.data, rows, out_of_fold),
@@ -68,6 +69,10 @@ def main() -> None:
     hidden = partial(predict_unseen, options.work, fold)
     card = judge(whole[0].card, rows, out_of_fold, HOW, hidden).model_copy(
         update={"name": "default", "figures": tuple(figures)}
+    )
+    pairs = pair_unseen(pd.read_csv(options.data / "egfp_human50_snv_pairs.csv.gz"), own, "egfp_human50")
+    card = with_change_interval(
+        card, "egfp_human50", pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy()
     )
     average(whole, options.output, card=card)
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")

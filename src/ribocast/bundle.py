@@ -64,7 +64,7 @@ class Widening(_Card):
 
 
 class Interval(_Card):
-    """What was missed on rows the model had not seen, by predicted load.
+    """What was missed on rows the model had not seen, by predicted load (or change of load).
 
     With `b` the number of `edges` at or below a prediction and `w` the widening, 90 % of the unseen rows lay between
     ``prediction - w · below[b]`` and ``prediction + w · above[b]`` (split-conformal, one bin an interval of
@@ -92,6 +92,7 @@ class AssayCard(_Card):
 
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
     ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
+    `interval` is around predicted loads, `change_interval` around predicted log2 fold changes of variants.
     """
 
     name: str = Field(min_length=1)
@@ -107,6 +108,7 @@ class AssayCard(_Card):
     unit: str = "ribosomes per mRNA"
     composition: Composition | None = None
     interval: Interval | None = None
+    change_interval: Interval | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> AssayCard:
@@ -197,6 +199,11 @@ class ModelCard(_Card):
         if self.output == "standardised":
             return 1
         return max(len(assay.fraction_weights or ()) for assay in self.assays)
+
+    @property
+    def variant_assay(self) -> AssayCard:
+        """The assay for variants: the first whose changes have an interval, else the default one."""
+        return next((assay for assay in self.assays if assay.change_interval is not None), self.assay())
 
     def assay(self, name: str | None = None) -> AssayCard:
         """Return the assay of that name (the default one without a name).

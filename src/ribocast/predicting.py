@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ribocast.construct import Construct
 from ribocast.predictor import Predictor
 from ribocast.sieve import OnError, Sieve, make_room
 from ribocast.tables import Chunk, read_chunks
+from ribocast.uorf import find_uorfs, start_of
 from ribocast.writing import open_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PREDICT_ROWS = 16_384
+START_COLUMNS = (
+    "uatgs", "uorfs", "overlapping_uorfs", "n_terminal_extensions", "upstream_starts", "kozak", "kozak_score",
+)  # fmt: skip
 
 
 class Predicted(NamedTuple):
@@ -33,6 +39,8 @@ def predict_file(
     assay: str | None = None,
     column: str | None = None,
     profile: bool = False,
+    uorf: bool = False,
+    near_cognates: bool = False,
     on_error: OnError = "stop",
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -53,6 +61,10 @@ def predict_file(
         The column of the sequences.
     profile : bool
         Add the polysome profile, ``r0`` …
+    uorf : bool
+        Add what `describe_starts` says.
+    near_cognates : bool
+        Add that, with near-cognate upstream starts in its list.
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
@@ -71,12 +83,13 @@ def predict_file(
     model.card.assay(assay)
     if profile:
         model.check_profile()
-    rows = 0
+    rows, starts = 0, "all" if near_cognates else "ATG" if uorf else None
     with open_table(output) as sink, Sieve(on_error, path, output, say) as sieve:
         for chunk in read_chunks(path, column=column, chunk_rows=_PREDICT_ROWS):
             good = sieve.keep(chunk, model.faults(chunk.utrs))
             if len(good.frame):
-                sink.write(_with_predictions(model, good, assay, profile, say if not rows else None))
+                tell = say if not rows else None
+                sink.write(_with_predictions(model, good, assay, profile, starts=starts, say=tell))
             rows += len(good.frame)
             if done:
                 done(rows)
@@ -84,12 +97,43 @@ def predict_file(
     return Predicted(rows, sieve.count, sieve.path if sieve.count else None)
 
 
+def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bool = False) -> pd.DataFrame:
+    """Describe the upstream starts of leaders, and the context of their start codon.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``uatgs``, how many upstream ATGs; ``uorfs``, ``overlapping_uorfs`` and ``n_terminal_extensions``, how many of
+        them are of each kind (see `ribocast.uorf.Uorf`); ``upstream_starts``, each in words, and with `near_cognates`
+        those too; ``kozak`` and ``kozak_score`` of the start codon.
+    """
+    import pandas as pd
+
+    rows = []
+    for utr in utrs:
+        found = find_uorfs(utr, construct, near_cognates=near_cognates)
+        kinds = Counter(uorf.kind for uorf in found if uorf.codon == "ATG")
+        start = start_of(utr, construct)
+        rows.append((kinds.total(), kinds["uORF"], kinds["overlapping uORF"], kinds["N-terminal extension"],
+                     "; ".join(uorf.in_words(place=True) for uorf in found), start.strength, start.score))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(START_COLUMNS))
+
+
 def _with_predictions(
-    model: Predictor, chunk: Chunk, assay: str | None, profile: bool, say: Callable[[str], None] | None
+    model: Predictor,
+    chunk: Chunk,
+    assay: str | None,
+    profile: bool,
+    *,
+    starts: str | None,
+    say: Callable[[str], None] | None,
 ) -> pd.DataFrame:
     added = model.predict(chunk.utrs, assay=assay, profile=profile).drop(columns="seq")
     # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
     added = added.round({name: 8 if name.startswith("r") else 5 for name in added.columns})
+    if starts:
+        described = describe_starts(chunk.utrs, model.card.assay(assay).surroundings, starts == "all")
+        added = added.assign(**{str(name): described[name] for name in described})
     frame, renamed = make_room(chunk.frame, added.columns)
     if renamed and say:
         changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
+from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
 from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
@@ -102,7 +102,7 @@ class Predictor:
         mrl = to_mrl(outputs, card)
         unusual = how_unusual(sequences, card)
         low, high = interval(card, mrl, widening(unusual, card))
-        notes = self._notes(sequences, card, unusual)
+        notes = self.notes(sequences, card, unusual)
         columns = {"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(card.fraction_weights or ()))}
@@ -156,7 +156,9 @@ class Predictor:
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
         return self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
 
-    def _notes(self, utrs: Sequence[str], assay: AssayCard, unusual: Unusual) -> list[str]:
+    def notes(self, utrs: Sequence[str], assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
+        """Say what is unusual about each sequence for an assay; empty where nothing is."""
+        unusual = unusual or how_unusual(utrs, assay)
         notes = [""] * len(utrs)
         lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
         most = self.card.fixed_length
@@ -196,13 +198,19 @@ def interval(
     `widening` is how many times wider than usual each is; see `ribocast.unusual`. The interval always holds the
     prediction, also where nearly all of the calibrating rows lay on one side.
     """
-    card = assay.interval
+    return around(assay.interval, mrl, widening)
+
+
+def around(
+    card: Interval | None, predicted: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of a calibrated interval; see `interval`."""
     if card is None:
-        unknown = np.full(mrl.shape, np.nan)
+        unknown = np.full(predicted.shape, np.nan)
         return unknown, unknown.copy()
-    bins = np.searchsorted(card.edges, mrl, side="right")
+    bins = np.searchsorted(card.edges, predicted, side="right")
     below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
-    return mrl - widening * below[bins], mrl + widening * above[bins]
+    return predicted - widening * below[bins], predicted + widening * above[bins]
 
 
 def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:

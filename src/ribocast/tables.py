@@ -128,7 +128,7 @@ def read_chunks(
     RibocastError
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
-    name, first_row = _name(path), 1
+    name, first_row = table_name(path), 1
     for frame in read_rows(path, chunk_rows=chunk_rows):
         yield _chunk(frame, name, first_row, column, label)
         first_row += len(frame)
@@ -136,7 +136,7 @@ def read_chunks(
 
 def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
-    name, rows = _name(path), 0
+    name, rows = table_name(path), 0
     try:
         for frame in read_frames(path, name, chunk_rows):
             rows += len(frame)
@@ -170,21 +170,29 @@ def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | Non
     return _chunk(frame.reset_index(drop=True), "the frame", 1, column, label)
 
 
-def _name(path: str | Path) -> str:
+def table_name(path: str | Path) -> str:
+    """Return what messages call a table."""
     return Path(path).name if str(path) != "-" else "standard input"
 
 
 def _chunk(frame: pd.DataFrame, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
-    seq_column = _find_column(frame, name, column, SEQUENCE_NAMES, "sequence", "--column")
+    seq_column = find_column(frame, name, column, SEQUENCE_NAMES, "sequence", "--column")
     if seq_column is None:
         columns, names = ", ".join(map(str, frame.columns)), ", ".join(SEQUENCE_NAMES)
         raise RibocastError(f"{name}: no sequence column ({names}) among: {columns}; name it with --column")
-    return Chunk(frame, name, first_row, seq_column, _find_column(frame, name, label, LABEL_NAMES, "label", "--label"))
+    return Chunk(frame, name, first_row, seq_column, find_column(frame, name, label, LABEL_NAMES, "label", "--label"))
 
 
-def _find_column(
+def find_column(
     frame: pd.DataFrame, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
 ) -> str | None:
+    """Find a column by its usual names (any case; None if it has none of them), or the one that is wanted.
+
+    Raises
+    ------
+    RibocastError
+        If the wanted one is not there; it names the table, the `kind` of column, and the `option` it was given by.
+    """
     if wanted is not None:
         if wanted not in frame.columns:
             columns = ", ".join(map(str, frame.columns))

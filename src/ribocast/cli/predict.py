@@ -21,6 +21,10 @@ def predict(
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
+    uorf: Annotated[bool, typer.Option("--uorf", help="Add upstream starts, their ORFs and Kozak contexts.")] = False,
+    near_cognates: Annotated[
+        bool, typer.Option("--near-cognates", help="With --uorf: list CTG, GTG, TTG and the like too.")
+    ] = False,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
     engine: EngineOption = "auto",
@@ -36,8 +40,8 @@ def predict(
     loaded = load(model, engine=engine, threads=threads)
     with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
-            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=tell,
-            done=lambda rows: advance(rows, None, ""),
+            loaded, table, output, assay=assay, column=column, profile=profile, uorf=uorf,
+            near_cognates=near_cognates, on_error=on_error, say=tell, done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.assay()

@@ -104,9 +104,9 @@ class Hairpins(nn.Module):
         # From the loop outwards, and from outside to the loop, side by side.
         added = torch.cat([pair * self.loops[None, :, :, None], pair.index_select(1, self.inwards)], dim=2)
         grown = torch.cat([stack, stack.index_select(1, self.outer)], dim=2)
-        state, *rest = added.split(1, dim=1)
+        state, *rest = added.chunk(count, dim=1)
         states = [state]
-        for step, (more, factor) in enumerate(zip(rest, grown.split(1, dim=1)[1:], strict=True), start=1):
+        for step, (more, factor) in enumerate(zip(rest, grown.chunk(count, dim=1)[1:], strict=True), start=1):
             state = more + factor * state
             if step % _STEPS_TO_CAP == 0:
                 state = state.clamp(max=_MOST)
