@@ -27,15 +27,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import ribocast
-from ribocast.bundle import PRETRAINED, Figure, open_bundle
+from ribocast.bundle import PRETRAINED, Figure, ModelCard, open_bundle
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
 from ribocast.learn.changes import pair_unseen, with_change_interval
+from ribocast.learn.intervals import calibrate
 from ribocast.learn.judging import figure, judge
 from ribocast.learn.models import architecture
 from ribocast.learn.scoring import Floats, score_profile
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.predictor import Predictor
+from ribocast.predictor import Predictor, interval
+from ribocast.unusual import how_unusual, widening
 
 MODEL, FOLDS, FOLD_SEED, SEEDS = "framed", 5, 1, (1, 2)
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
@@ -65,6 +67,7 @@ def main() -> None:
         *profile_figures(rows, profiles),
     ]
     print_table(figures)
+    coverage = coverage_by_fold(open_bundle(options.work / f"seed-{SEEDS[0]}" / "all").card, rows, out_of_fold, fold)
     whole = [open_bundle(options.work / f"seed-{seed}" / "all") for seed in SEEDS]
     hidden = partial(predict_unseen, options.work, fold)
     card = judge(whole[0].card, rows, out_of_fold, HOW, hidden).model_copy(
@@ -77,7 +80,8 @@ def main() -> None:
     average(whole, options.output, card=card)
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
     if options.json:
-        options.json.write_text(json.dumps([entry.model_dump() for entry in figures], indent=2) + "\n")
+        report = {"figures": [entry.model_dump() for entry in figures], "coverage": coverage}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: int) -> None:
@@ -139,6 +143,29 @@ def loads_of(rows: pd.DataFrame, profiles: Floats) -> Floats:
         weights = np.array(assay.fraction_weights)
         loads[mine] = profiles[mine, : len(weights)] @ weights
     return loads
+
+
+def coverage_by_fold(
+    card: ModelCard, rows: pd.DataFrame, predicted: Floats, fold: NDArray[np.int64]
+) -> dict[str, list[float]]:
+    """Calibrate intervals on four folds and count how many rows of the fifth they hold, each fold in turn."""
+    coverage: dict[str, list[float]] = {}
+    print(f"{'share of rows in 90 % intervals calibrated on the other folds':<72}by fold")
+    for assay in card.assays:
+        mine = (rows["assay"] == assay.name).to_numpy()
+        utrs, measured = rows["seq"].to_numpy()[mine], rows["mrl"].to_numpy()[mine]
+        loads, part = predicted[mine], fold[mine]
+        coverage[assay.name] = []
+        for number in range(FOLDS):
+            unseen = part == number
+            calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], loads[~unseen])
+            wider = widening(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
+            low, high = interval(calibrated, loads[unseen], wider)
+            coverage[assay.name].append(
+                round(float(((low <= measured[unseen]) & (measured[unseen] <= high)).mean()), 4)
+            )
+        print(f"{assay.name:<72}{'  '.join(f'{share:.3f}' for share in coverage[assay.name])}")
+    return coverage
 
 
 def profile_figures(rows: pd.DataFrame, profiles: Floats) -> list[Figure]:
