@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ from ribocast.unusual import how_unusual, widening
 
 MODEL, FOLDS, FOLD_SEED, SEEDS = "framed", 5, 1, (1, 2)
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
-WELL_MEASURED_READS = 620
+HUMAN, WELL_MEASURED_READS = "egfp_human50", 620
 
 
 def main() -> None:
@@ -57,26 +58,20 @@ def main() -> None:
     rows = load_measurements(options.data)
     fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
     train_all(rows, fold, options.work, options.workers)
-    profiles = profiles_unseen(options.work, fold, rows)
+    models = [[ribocast.load(options.work / f"seed-{seed}" / f"fold-{number}") for seed in SEEDS]
+              for number in range(FOLDS)]  # fmt: skip
+    profiles = profiles_unseen(models, fold, rows)
     out_of_fold = loads_of(rows, profiles)
     own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
     own.to_parquet(options.work / "out_of_fold.parquet")
-    figures = [
-        *subset_figures(rows, out_of_fold),
-        variant_figure(options.data, rows, out_of_fold),
-        *profile_figures(rows, profiles),
-    ]
+    pairs = pair_unseen(pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz"), own, HUMAN)
+    figures = [*subset_figures(rows, out_of_fold), variant_figure(pairs), *profile_figures(rows, profiles)]
     print_table(figures)
-    coverage = coverage_by_fold(open_bundle(options.work / f"seed-{SEEDS[0]}" / "all").card, rows, out_of_fold, fold)
     whole = [open_bundle(options.work / f"seed-{seed}" / "all") for seed in SEEDS]
-    hidden = partial(predict_unseen, options.work, fold)
-    card = judge(whole[0].card, rows, out_of_fold, HOW, hidden).model_copy(
-        update={"name": "default", "figures": tuple(figures)}
-    )
-    pairs = pair_unseen(pd.read_csv(options.data / "egfp_human50_snv_pairs.csv.gz"), own, "egfp_human50")
-    card = with_change_interval(
-        card, "egfp_human50", pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy()
-    )
+    coverage = coverage_by_fold(whole[0].card, rows, out_of_fold, fold)
+    card = judge(whole[0].card, rows, out_of_fold, HOW, partial(predict_unseen, models, fold))
+    card = with_change_interval(card, HUMAN, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    card = card.model_copy(update={"name": "default", "figures": tuple(figures)})
     average(whole, options.output, card=card)
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
     if options.json:
@@ -109,20 +104,18 @@ def train(rows: pd.DataFrame, folder: Path, seed: int) -> None:
     )  # fmt: skip
 
 
-def profiles_unseen(work: Path, fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+def profiles_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
     """Predict the profile of each row by the networks trained without its fold; the index says which row it is."""
     profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
-    for number in range(FOLDS):
+    for number, own in enumerate(models):
         unseen = fold[rows.index] == number
-        for seed in SEEDS if unseen.any() else ():
-            model = ribocast.load(work / f"seed-{seed}" / f"fold-{number}")
-            profiles[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+        profiles[unseen] = sum(predict_own(model, rows[unseen]) for model in own) / len(own)
     return profiles
 
 
-def predict_unseen(work: Path, fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+def predict_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
     """Predict the load of each row by the networks trained without its fold."""
-    return loads_of(rows, profiles_unseen(work, fold, rows))
+    return loads_of(rows, profiles_unseen(models, fold, rows))
 
 
 def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
@@ -199,14 +192,11 @@ def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
     return figures
 
 
-def variant_figure(data: Path, rows: pd.DataFrame, predicted: Floats) -> Figure:
-    """Score log2 fold changes of single-nucleotide variants; reference and variant are never in different folds."""
-    pairs = pd.read_csv(data / "egfp_human50_snv_pairs.csv.gz").query("alt_reads >= @WELL_MEASURED_READS")
-    human = (rows["assay"] == "egfp_human50").to_numpy()
-    load = dict(zip(rows.loc[human, "seq"], predicted[human], strict=True))
-    change = np.log2(pairs["alt_seq"].map(load) / pairs["ref_seq"].map(load)).to_numpy()
+def variant_figure(pairs: pd.DataFrame) -> Figure:
+    """Score log2 fold changes of single-nucleotide variants."""
+    pairs = pairs[pairs["alt_reads"] >= WELL_MEASURED_READS]
     subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
-    return figure("egfp_human50", subset, HOW, pairs["log2_fold_change"].to_numpy(), change)
+    return figure(HUMAN, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
 
 
 def print_table(figures: list[Figure]) -> None:

@@ -94,3 +94,11 @@ def test_beyond_the_measured_lengths_intervals_grow_with_the_distance():
     factors = widening(longer, assay)
     assert (np.diff(factors) > 0).all()
     assert assay.interval.widening.beyond == BEYOND_LENGTHS
+
+
+def test_a_model_that_misses_nothing_calibrates_too():
+    utrs, _, predicted = gc_makes_noise(600, seed=4)
+    assay = calibrate(
+        card(None).model_copy(update={"max_length": 50}), utrs, predicted, predicted, lambda rows, _: predicted[rows]
+    )
+    assert widening(how_unusual(utrs, assay), assay).tolist() == [1.0] * 600

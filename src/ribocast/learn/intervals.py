@@ -23,7 +23,7 @@ _COMPOSITION_PARTS = (0.5, 0.75, 0.9, 0.96, 0.99)
 _HIDDEN = (0.02, 0.06, 0.12, 0.25, 0.5)
 _ROWS_TO_HIDE_IN = 1000
 BEYOND_LENGTHS = Knots(at=(0.0, 30.0), factor=(1.0, 1.3))
-"""A network that had learnt from no varying-length leader over 70 nt missed those of 96 to 100 nt by 1.27 times as much
+"""A network that had learnt from no varying-length leader over 70 nt missed those of 96 to 100 nt by 1.24 times as much
 as those of 61 to 70 nt (90 % quantile; benchmarks/extrapolation.py)."""
 
 _CHANGES = (0.05, 0.1, 0.2, 0.4)
@@ -54,14 +54,14 @@ def calibrate(
     """
     if len(utrs) >= 2 * _ROWS_A_BIN:
         assay = assay.model_copy(update={"composition": _describe_composition(utrs)})
+    unusual = how_unusual(utrs, assay)
     plain = conformal_interval(measured, predicted)
-    composition = _widen_by_composition(how_unusual(utrs, assay).composition, _missed(plain, measured, predicted))
+    composition = _widen_by_composition(unusual.composition, _missed(plain, measured, predicted))
     found = Widening(beyond=BEYOND_LENGTHS, composition=composition)
     if predict:
         found = found.model_copy(update={"unknown": _widen_by_unknown(plain, utrs, measured, predicted, predict)})
     described = assay.model_copy(update={"interval": plain.model_copy(update={"widening": found})})
-    factor = widening(how_unusual(utrs, described), described)
-    exact = conformal_interval(measured, predicted, factor).model_copy(update={"widening": found})
+    exact = conformal_interval(measured, predicted, widening(unusual, described)).model_copy(update={"widening": found})
     return described.model_copy(update={"interval": exact})
 
 
@@ -84,15 +84,13 @@ def _missed(plain: Interval, measured: Floats, predicted: Floats) -> Floats:
 
 def _widen_by_composition(distance: Floats, missed: Floats) -> Knots:
     edges = np.quantile(distance, (0, *_COMPOSITION_PARTS, 1))
-    at, spread = [0.0], [1.0]
-    usual = np.quantile(missed[distance <= edges[1]], COVERAGE)
+    middles, parts = [], []
     for low, high in pairwise(edges[1:]):
         part = (distance > low) & (distance <= high)
-        middle = float(np.median(distance[part])) if part.any() else 0.0
-        if part.sum() >= _ROWS_A_BIN // 2 and middle > at[-1]:
-            at.append(middle)
-            spread.append(float(np.quantile(missed[part], COVERAGE) / usual))
-    return Knots(at=tuple(at), factor=tuple(np.maximum.accumulate(np.maximum(spread, 1.0)).tolist()))
+        if part.sum() >= _ROWS_A_BIN // 2:
+            middles.append(float(np.median(distance[part])))
+            parts.append(missed[part])
+    return _knots(middles, parts, usual=missed[distance <= edges[1]])
 
 
 def _widen_by_unknown(
@@ -101,14 +99,21 @@ def _widen_by_unknown(
 ) -> Knots:  # fmt: skip
     random = np.random.default_rng(len(utrs))
     rows = np.sort(random.choice(len(utrs), min(_ROWS_TO_HIDE_IN, len(utrs)), replace=False))
-    usual = np.quantile(_missed(plain, measured[rows], predicted[rows]), COVERAGE)
-    at, spread = [0.0], [1.0]
+    parts = []
     for share in _HIDDEN:
         hidden = [_hide(utrs[row], share, random) for row in rows]
-        missed = _missed(plain, measured[rows], predict(rows.tolist(), hidden))
-        at.append(share)
-        spread.append(float(np.quantile(missed, COVERAGE) / usual))
-    return Knots(at=tuple(at), factor=tuple(np.maximum.accumulate(np.maximum(spread, 1.0)).tolist()))
+        parts.append(_missed(plain, measured[rows], predict(rows.tolist(), hidden)))
+    return _knots(_HIDDEN, parts, usual=_missed(plain, measured[rows], predicted[rows]))
+
+
+def _knots(at: Sequence[float], missed: Sequence[Floats], *, usual: Floats) -> Knots:
+    """Say how many times more is missed at each of `at`: what one row in ten exceeds, beside that of usual rows."""
+    reference = np.quantile(usual, COVERAGE)
+    if not reference > 0:
+        # Where nothing is missed, nothing can be told of missing more.
+        return Knots()
+    times = [1.0, *(float(np.quantile(part, COVERAGE) / reference) for part in missed)]
+    return Knots(at=(0.0, *at), factor=tuple(np.maximum.accumulate(np.maximum(times, 1.0)).tolist()))
 
 
 def _hide(utr: str, share: float, random: np.random.Generator) -> str:
@@ -145,7 +150,7 @@ def conformal_interval(measured: Floats, predicted: Floats, factor: Floats | flo
     )
 
 
-def conformal_change_interval(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> Interval:
+def conformal_change_interval(measured: Floats, predicted: Floats) -> Interval:
     """Find how far measured changes of variants lie from predicted ones, by the size of the predicted change.
 
     Split-conformal as in `conformal_interval`. That reference and variant could be exchanged is made use of: a rise and

@@ -93,14 +93,13 @@ class Hairpins(nn.Module):
         width, count = base.shape[1], self.reach - 1
         # Pairs (m − h, m + h) and (m − h, m + 1 + h), of each middle m and half h from 2 on: a stem keeps its middle.
         padded = F.pad(base, (self.reach + 2, self.reach + 2), value=_NONE)
-        five = (padded[:, :-1] * 5 + padded[:, 1:])[:, None].expand(-1, count, -1) * 25  # the base, and the next
-        three = (padded[:, :-1] * 5 + padded[:, 1:])[:, None].expand(-1, count, -1)  # the one before; it is one on
-        starts = _slant(five, 1)[:, :, self.reach :][:, :, :width]
-        ends = _slant(three, -1)[:, :, self.reach + 3 :]
+        # Of each base and the next: outer and inner one at the 5′ end of a stem, inner and outer one at its 3′ end.
+        neighbours = (padded[:, :-1] * 5 + padded[:, 1:])[:, None].expand(-1, count, -1)
+        starts = _slant(neighbours * 25, 1)[:, :, self.reach :][:, :, :width]
+        ends = _slant(neighbours, -1)[:, :, self.reach + 3 :]
         index = torch.stack([starts + ends[:, :, :width], starts + ends[:, :, 1 : width + 1]], dim=2)
-        pair, stack = (
-            F.embedding(index, table)[..., 0] for table in (self.pair, self.stack)
-        )  # (rows, halves, 2, width)
+        # (rows, halves, 2, width) each
+        pair, stack = (F.embedding(index, table)[..., 0] for table in (self.pair, self.stack))
         # From the loop outwards, and from outside to the loop, side by side.
         added = torch.cat([pair * self.loops[None, :, :, None], pair.index_select(1, self.inwards)], dim=2)
         grown = torch.cat([stack, stack.index_select(1, self.outer)], dim=2)
