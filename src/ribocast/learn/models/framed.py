@@ -181,15 +181,23 @@ class FramedNetwork(Network):
             self.out.weight.mul_(scale)
             self.out.bias.mul_(scale).add_(shift.repeat(self.shape[0]))
 
-    def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to fractions or standardised loads (rows, assays, width)."""
+    def look(self, letters: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute hairpins; see `Hairpins`."""
+        pairing, hairpins = self.hairpins(letters, self.letters(letters)[:, 4:])
+        return pairing, hairpins
+
+    def forward(self, letters: Tensor, seen: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Letters (rows, length) to fractions or standardised loads (rows, assays, width).
+
+        `seen` is what `look` gave of these letters, if it is known.
+        """
         table = self.letters(letters)  # (rows, 5, length)
         bases, mask = table[:, :4], table[:, 4:]
         # Where nothing is padded, training is spared the multiplications.
         needed = None if self.training and bool(letters.all()) else mask
         frame_number = (-torch.arange(letters.shape[1], 0, -1, device=mask.device)) % 3
         frame = F.one_hot(frame_number, 3).to(mask.dtype).T[None] * mask  # (rows, 3, length)
-        pairing, hairpins = self.hairpins(letters, mask)
+        pairing, hairpins = seen or self.look(letters)
         shown = table
         if self.training and self.settings.letter_dropout:
             hidden = torch.rand(mask.shape, device=mask.device) < self.settings.letter_dropout
