@@ -49,7 +49,7 @@ class Sieve:
         self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None]
     ) -> None:
         self.count = 0
-        self.path = _rejected_path(output) if output is not None and str(output) != "-" else None
+        self.path = beside(output, "rejected") if output is not None and str(output) != "-" else None
         self._on_error, self._source, self._say = on_error, source, say
         self._first = ""
         self._sink: TableSink | None = None
@@ -130,11 +130,12 @@ def make_room(frame: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame, 
     return frame.rename(columns=renamed), renamed
 
 
-def _rejected_path(output: str | Path) -> Path:
+def beside(output: str | Path, kind: str) -> Path:
+    """Name the list that goes beside an output: ``NAME.KIND.csv``."""
     path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()
-    endings = sorted(TABLE_ENDINGS, key=len, reverse=True)
+    endings = sorted((*TABLE_ENDINGS, ".vcf", ".vcf.gz"), key=len, reverse=True)
     ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
-    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.rejected.csv")
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{kind}.csv")
 
 
 def _same(path: Path, source: str | Path) -> bool:

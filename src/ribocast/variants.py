@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard
+from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.predicting import Predicted
 from ribocast.predictor import Predictor, around
@@ -31,7 +32,12 @@ _SHORTEST_UTR = 10
 
 
 def score_variants(
-    model: Predictor, refs: Sequence[str], alts: Sequence[str], *, assay: str | None = None
+    model: Predictor,
+    refs: Sequence[str],
+    alts: Sequence[str],
+    *,
+    assay: str | None = None,
+    constructs: Sequence[Construct] | None = None,
 ) -> pd.DataFrame:
     """Score variants of 5′ UTRs.
 
@@ -44,6 +50,10 @@ def score_variants(
         a deletion makes the letters before it stand further from the start codon, or nearer.
     assay : str, optional
         On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
+
+    constructs : sequence of Construct of length n, optional
+        The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
+        loads are always predicted.
 
     Returns
     -------
@@ -77,7 +87,7 @@ def score_variants(
     ref_mrl, alt_mrl = (loads[[place[utr] for utr in utrs]] if utrs else np.empty(0) for utrs in (refs, alts))
     same = np.array([ref == alt for ref, alt in zip(refs, alts, strict=True)], dtype=bool)
     change, low, high = _changes(card, ref_mrl, alt_mrl, same)
-    construct = card.surroundings
+    constructs = [card.surroundings] * len(refs) if constructs is None else constructs
     return pd.DataFrame(
         {
             "ref_mrl": ref_mrl,
@@ -85,7 +95,7 @@ def score_variants(
             "log2_fold_change": change,
             "log2_low": low,
             "log2_high": high,
-            "consequence": [consequence(ref, alt, construct) for ref, alt in zip(refs, alts, strict=True)],
+            "consequence": list(map(consequence, refs, alts, constructs)),
             "note": [model.note(alt, card) for alt in alts],
         }
     )

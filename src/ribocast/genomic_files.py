@@ -1,0 +1,224 @@
+"""Scoring the variants of a file: a VCF, or every substitution in every 5′ UTR of an annotation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ribocast.errors import RibocastError
+from ribocast.genomic import COLUMNS, PLACES, Found, every_substitution, in_leaders, to_table
+from ribocast.leaders import Leaders
+from ribocast.predictor import Predictor
+from ribocast.sequence import Fault
+from ribocast.sieve import OnError, Sieve
+from ribocast.tables import Chunk
+from ribocast.vcf import VCF_ENDINGS, Broken, Record, create_vcf, open_vcf, with_our_header, with_our_info
+from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
+
+_BATCH_PAIRS, _BATCH_ROWS = 8_192, 65_536
+
+
+class Scored(NamedTuple):
+    """What was done: rows read, alleles and transcripts scored, reported but not scored, rows left out; rows/s."""
+
+    rows: int
+    scored: int
+    reported: int
+    rejected: int
+    rate: float
+
+
+@dataclass
+class _Batch:
+    """Rows of a VCF with what was found in them, to be scored at once."""
+
+    cells: list[list[str]] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+    def full(self) -> bool:
+        return len(self.found) >= _BATCH_PAIRS or len(self.cells) >= _BATCH_ROWS
+
+
+def score_vcf(
+    model: Predictor,
+    path: str | Path,
+    leaders: Leaders,
+    output: str | Path | None,
+    *,
+    assay: str | None = None,
+    on_error: OnError = "stop",
+    done: Callable[[int, int | None, str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Scored:
+    """Score every row of a VCF that touches a UTR.
+
+    Parameters
+    ----------
+    model : Predictor
+        See `ribocast.load`.
+    path : str or Path
+        VCF, plain or gzip; ``-`` is standard input.
+    leaders : Leaders
+        See `ribocast.leaders.open_leaders`.
+    output : str or Path, optional
+        ``.vcf`` or ``.vcf.gz``: every row, in order, those that touch a UTR with more in INFO. An ending of
+        `ribocast.writing.TABLE_ENDINGS`: one row per variant and transcript, see ``COLUMNS``. A VCF on standard output
+        without it.
+    assay : str, optional
+        As in `ribocast.variants.score_variants`.
+    on_error : {"stop", "skip"}
+        What to do at a row that cannot be read or whose REF is not in the genome; skipped rows are listed in
+        ``NAME.rejected.csv``. In a VCF, those with a wrong REF stay as they are.
+    done : callable, optional
+        Told rows read, rows expected or None, and the rate in words.
+    say : callable, optional
+        Told, in a line, what the user should know.
+
+    Raises
+    ------
+    RibocastError
+        For what cannot be read or written, an unknown assay, and, unless they are skipped, the first bad row.
+    """
+    say, done = say or (lambda _: None), done or (lambda *_: None)
+    card = model.card.assay(assay) if assay else model.card.variant_assay
+    as_vcf = output is None or str(output) == "-" or Path(output).name.lower().endswith(VCF_ENDINGS)
+    if not as_vcf and not str(output).lower().endswith(TABLE_ENDINGS):
+        raise RibocastError(f"{output}: the ending is none of {', '.join((*VCF_ENDINGS, *TABLE_ENDINGS))}")
+    counts = {"rows": 0, "scored": 0, "reported": 0}
+    strangers: dict[str, int] = {}
+    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    began = time.monotonic()
+    with ExitStack() as stack:
+        vcf = stack.enter_context(open_vcf(path))
+        sieve = stack.enter_context(Sieve(on_error, path, output, say))
+        write: Callable[[str], object] | None = None
+        sink: TableSink | None = None
+        if as_vcf:
+            write = stack.enter_context(create_vcf(output))
+            about = f"model {model.card.name}, assay {card.name}"
+            write("\n".join(with_our_header(vcf.header, about)) + "\n")
+        else:
+            sink = stack.enter_context(open_table(output))
+            sink.write(to_table(model, [], card.name))
+        batch = _Batch()
+
+        def flush() -> None:
+            table = to_table(model, batch.found, card.name)
+            counts["scored"] += int(table["ref_mrl"].notna().sum())
+            counts["reported"] += int(table["ref_mrl"].isna().sum())
+            if write:
+                _write_vcf(write, batch, table)
+            elif sink and len(table):
+                sink.write(table)
+            read = vcf.read_bytes()
+            expected = round(counts["rows"] * size / read) if size and read else None
+            done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
+            batch.cells.clear()
+            batch.found.clear()
+
+        for record in vcf.rows:
+            counts["rows"] += 1
+            if isinstance(record, Broken):
+                _leave_out(sieve, vcf.name, record, record.reason)
+                continue
+            try:
+                batch.found += in_leaders(leaders, record, len(batch.cells))
+            except RibocastError as error:
+                _leave_out(sieve, vcf.name, record, str(error))
+            if not leaders.knows(record.chrom):
+                strangers[record.chrom] = strangers.get(record.chrom, 0) + 1
+            if write:
+                batch.cells.append(record.cells)
+            if batch.full():
+                flush()
+        flush()
+    if strangers:
+        names = ", ".join(list(strangers)[:5]) + (", …" if len(strangers) > 5 else "")
+        say(f"{sum(strangers.values()):,} rows are on contigs without a 5' UTR in the annotation: {names}")
+    return Scored(counts["rows"], counts["scored"], counts["reported"], sieve.count, counts["rows"] / since(began))
+
+
+def _leave_out(sieve: Sieve, name: str, record: Record | Broken, reason: str) -> None:
+    cells = (record.cells + [""] * 5)[:5]
+    frame = pd.DataFrame([cells], columns=["chrom", "pos", "id", "ref", "alt"])
+    sieve.keep(Chunk(frame, name, record.row, "ref", None), [Fault(0, reason)])
+
+
+def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFrame) -> None:
+    names = [name for name in COLUMNS if name not in PLACES]
+    texts: dict[int, list[list[str]]] = {}
+    largest: dict[int, list[float | None]] = {}
+    columns = zip(*(table[name].tolist() for name in names), strict=True)
+    for one, scores in zip(batch.found, columns, strict=True):
+        numbers = ["" if isinstance(value, float) and np.isnan(value) else f"{value}" for value in scores]
+        at = "" if one.utr_position is None else str(one.utr_position)
+        texts.setdefault(one.record, []).append([one.cells[4], one.cells[5], one.cells[6], at, *numbers])
+        best = largest.setdefault(one.record, [None] * len(batch.cells[one.record][4].split(",")))
+        change, before = scores[names.index("log2_fold_change")], best[one.allele]
+        if not np.isnan(change) and (before is None or abs(change) > abs(before)):
+            best[one.allele] = change
+    for number, cells in enumerate(batch.cells):
+        row = with_our_info(cells, texts[number], largest[number]) if number in texts else cells
+        write("\t".join(row) + "\n")
+
+
+def score_all(
+    model: Predictor,
+    leaders: Leaders,
+    output: str | Path,
+    *,
+    assay: str | None = None,
+    done: Callable[[int, int | None, str], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Scored:
+    """Score every substitution in every UTR, in the order of contigs and positions of UTRs.
+
+    Parameters
+    ----------
+    model, leaders, output, assay, done, say
+        As in `score_vcf`; `output` is a table. Transcripts with the same UTR follow each other, and each distinct
+        sequence is predicted once for all of them.
+    """
+    say, done = say or (lambda _: None), done or (lambda *_: None)
+    if not str(output).lower().endswith(TABLE_ENDINGS):
+        raise RibocastError(f"{output}: the ending is none of {', '.join(TABLE_ENDINGS)}")
+    card = model.card.assay(assay) if assay else model.card.variant_assay
+    total = 3 * sum(transcript.length for transcript in leaders.transcripts)
+    began, rows, batch = time.monotonic(), 0, list[Found]()
+    with open_table(output) as sink:
+        first = True
+        for number in range(len(leaders.transcripts) + 1):
+            last = number == len(leaders.transcripts)
+            if not last:
+                batch += every_substitution(leaders.read(number))
+            while len(batch) >= _BATCH_PAIRS or (last and (batch or first)):
+                sink.write(to_table(model, batch[:_BATCH_PAIRS], card.name))
+                rows += len(batch[:_BATCH_PAIRS])
+                del batch[:_BATCH_PAIRS]
+                rate = rows / since(began)
+                left = (total - rows) / rate if rate else 0.0
+                done(rows, total, f"{rate:,.0f}/s, {in_time(left)} left")
+                if first:
+                    say(f"about {total:,} substitutions; at {rate:,.0f}/s they take {in_time(rows / rate + left)}"
+                        if rate else "no substitutions")  # fmt: skip
+                first = False
+    return Scored(rows, rows, 0, 0, rows / since(began))
+
+
+def since(began: float) -> float:
+    """Return the seconds since `began`, never 0."""
+    return max(time.monotonic() - began, 1e-3)
+
+
+def in_time(seconds: float) -> str:
+    """Spell a duration."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
