@@ -4,6 +4,7 @@ Nothing here comes from the package: positions count from 1 and ends are include
 does is found by changing the genome's string, moving the exons' positions, and reading the transcript again.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -114,7 +115,7 @@ def expected(small, gene, spot, ref, alt):
     sites = []
     order = gene.exons if gene.strand == "+" else gene.exons[::-1]
     spliced = 0
-    for one, other in zip(order, order[1:], strict=False):
+    for one, other in pairwise(order):
         spliced += one[1] - one[0] + 1
         if spliced >= length + 3:
             break
@@ -188,7 +189,7 @@ def small_genomes(draw, letters="ACGTACGTN"):
         count = draw(st.integers(1, 4))
         cuts = sorted(draw(st.lists(st.integers(2, size - 1), min_size=2 * count, max_size=2 * count, unique=True)))
         exons = [(cuts[2 * at], cuts[2 * at + 1] - draw(st.integers(0, 1))) for at in range(count)]
-        if any(one[1] + 1 == other[0] for one, other in zip(exons, exons[1:], strict=False)):
+        if any(one[1] + 1 == other[0] for one, other in pairwise(exons)):
             continue
         gene = Gene(f"T{number}", draw(st.sampled_from("+-")), exons, 0)
         spots = mrna(gene)

@@ -91,7 +91,7 @@ def score_vcf(
     as_vcf = output is None or str(output) == "-" or Path(output).name.lower().endswith(VCF_ENDINGS)
     if not as_vcf and not str(output).lower().endswith(TABLE_ENDINGS):
         raise RibocastError(f"{output}: the ending is none of {', '.join((*VCF_ENDINGS, *TABLE_ENDINGS))}")
-    counts = {"rows": 0, "scored": 0, "reported": 0}
+    counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: dict[str, int] = {}
     size = Path(path).stat().st_size if Path(path).is_file() else 0
     began = time.monotonic()
@@ -106,7 +106,6 @@ def score_vcf(
             write("\n".join(with_our_header(vcf.header, about)) + "\n")
         else:
             sink = stack.enter_context(open_table(output))
-            sink.write(to_table(model, [], card.name))
         batch = _Batch()
 
         def flush() -> None:
@@ -117,6 +116,7 @@ def score_vcf(
                 _write_vcf(write, batch, table)
             elif sink and len(table):
                 sink.write(table)
+                counts["tables"] += 1
             read = vcf.read_bytes()
             expected = round(counts["rows"] * size / read) if size and read else None
             done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
@@ -139,6 +139,8 @@ def score_vcf(
             if batch.full():
                 flush()
         flush()
+        if sink and not counts["tables"]:
+            sink.write(to_table(model, [], card.name))
     if strangers:
         names = ", ".join(list(strangers)[:5]) + (", …" if len(strangers) > 5 else "")
         say(f"{sum(strangers.values()):,} rows are on contigs without a 5' UTR in the annotation: {names}")

@@ -1,0 +1,443 @@
+"""VCF in, VCF or table out; annotations of every kind; and one clear line for every file that is not right."""
+
+import gzip
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ribocast
+from ribocast import genomic_files
+from ribocast.annotation import read_annotation
+from ribocast.cli import main
+from ribocast.construct import Construct
+from ribocast.errors import RibocastError
+from ribocast.genome import Genome, contig_key
+from ribocast.genomic import COLUMNS
+from ribocast.leaders import open_leaders
+from ribocast.uorf import consequence
+from ribocast.variants import score_variants
+from ribocast.vcf import encoded
+from small_genomes import turned
+
+# One gene twice: on + with the UTR in two exons (11-30 and 41-70, ATG at 71), on - at the mirrored places.
+UTR = "CCTCACCTCCACGCTCCTAC" + "CTGCCACCACGGCACTCTCCACCGCCCCAC"
+CODING = "ATGACTAGCAAATTTCCCGGGAAAGCTTAA"
+GENE = "T" * 10 + UTR[:20] + "GTAAGTCCAG" + UTR[20:] + CODING + "C" * 10
+SIZE = len(GENE)
+ROWS = [("exon", 11, 30), ("exon", 41, 100), ("CDS", 71, 100)]
+HEADER = '##fileformat=VCFv4.2\n##contig=<ID=chr1,length=220>\n##INFO=<ID=AF,Number=A,Type=Float,Description="f">\n'
+COLUMN_LINE = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+def genome():
+    letters = GENE + turned(GENE)
+    return f">chr1 both\n{letters[:60].lower()}\n" + "".join(letters[at : at + 60] + "\n" for at in range(60, 220, 60))
+
+
+def gtf(tag=""):
+    text = ""
+    for name, strand in (("plus", "+"), ("minus", "-")):
+        for kind, first, last in ROWS:
+            if strand == "-":
+                first, last = 2 * SIZE + 1 - last, 2 * SIZE + 1 - first
+            text += (f'chr1\tx\t{kind}\t{first}\t{last}\t.\t{strand}\t.\tgene_id "G1"; gene_name "{name.upper()}"; '
+                     f'transcript_id "{name}";{tag}\n')  # fmt: skip
+    return text
+
+
+def vcf(*rows, header=HEADER + COLUMN_LINE):
+    return header + "".join("\t".join(map(str, (chrom, pos, name, ref, alt, ".", "PASS", info))) + "\n"
+                            for chrom, pos, name, ref, alt, info in rows)  # fmt: skip
+
+
+# chr1:54 is letter 34 of the UTR, -17 from the start codon; 167 is its mirror image.
+GOOD = (
+    ("chr1", 5, "far", "T", "C", "AF=0.5"),
+    ("chr1", 54, "snv", "A", "G,T", "AF=0.1,0.2"),
+    ("1", 2 * SIZE + 1 - 54, "mirror", "T", "C,A", "."),
+    ("chr1", 60, "del", GENE[59:62], GENE[59], "."),
+    ("chr1", 71, "start", "A", "G", "."),
+    ("chr1", 31, "splice", "G", "A", "AF=0.3"),
+    ("chr1", 101, "behind", "C", "T", "."),
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ribocast.load(threads=1)
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "genome.fa").write_text(genome())
+    (tmp_path / "genes.gtf").write_text(gtf())
+    (tmp_path / "calls.vcf").write_text(vcf(*GOOD))
+    return tmp_path
+
+
+def leaders(here, told=None, **settings):
+    return open_leaders(here / "genes.gtf", here / "genome.fa", here / "out.tsv",
+                        say=told.append if told is not None else None, **settings)  # fmt: skip
+
+
+def score(model, here, name="out.tsv", **settings):
+    return genomic_files.score_vcf(model, here / "calls.vcf", leaders(here), here / name, **settings)
+
+
+def table(path):
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values={"utr_position": "", "ref_mrl": "", "log2_fold_change": ""})
+
+
+def fault(here, call, match):
+    with pytest.raises(RibocastError, match=match) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert not (here / "out.tsv").exists()
+
+
+def test_a_table_has_a_row_per_variant_and_transcript(model, here):
+    done = score(model, here)
+    got = table(here / "out.tsv")
+    assert got.columns.tolist() == list(COLUMNS)
+    assert got["id"].tolist() == ["snv", "snv", "mirror", "mirror", "del", "start", "splice"]
+    assert got["utr_position"].tolist()[:4] == [-17] * 4
+    assert (done.rows, done.scored, done.reported, done.rejected) == (7, 5, 2, 0)
+    alt = UTR[:33] + "G" + UTR[34:]
+    direct = score_variants(model, [UTR], [alt])
+    np.testing.assert_allclose(got["log2_fold_change"][0], direct["log2_fold_change"][0], atol=2e-4)
+    assert got["consequence"][0] == consequence(UTR, alt, Construct("", CODING))
+    assert got["consequence"].tolist()[5:] == [
+        "touches the start codon: not scored",
+        "touches a splice site: not scored",
+    ]
+    assert got["log2_fold_change"].isna().tolist() == [False] * 5 + [True] * 2
+    for first, second in ((0, 2), (1, 3)):
+        scores = got.drop(columns=["chrom", "pos", "id", "ref", "alt", "gene", "transcript"])
+        assert scores.loc[first].tolist() == scores.loc[second].tolist()
+    assert got["transcript"].tolist()[:4] == ["plus", "plus", "minus", "minus"]
+
+
+def test_consequences_are_read_with_the_transcripts_own_coding_sequence(model, here):
+    # Its +4 is A; that of eGFP is G, with which the same change would be from moderate to strong.
+    rows = [("chr1", 68, "minus three", "C", "A", "."), ("chr1", 53, "gained", "CAC", "ATG", ".")]
+    (here / "calls.vcf").write_text(vcf(*rows))
+    score(model, here)
+    got = table(here / "out.tsv")["consequence"]
+    assert got[0] == "Kozak of the start codon changed at -3 (C to A), weak to moderate"
+    assert got[1] == "uATG gained, weak Kozak, frame 0, no stop: N-terminal extension"
+
+
+@pytest.mark.parametrize("name", ["scored.vcf", "scored.vcf.gz"])
+def test_a_vcf_keeps_its_rows_in_order_and_gains_info(model, here, name):
+    score(model, here, name)
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(here / name, "rt") as file:
+        lines = file.read().splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    old = vcf(*GOOD).splitlines()
+    assert [row[:7] for row in rows] == [line.split("\t")[:7] for line in old if not line.startswith("#")]
+    assert ["RIBOCAST=" in row[7] for row in rows] == [False, True, True, True, True, True, False]
+    assert "\t".join(rows[0]) in old
+    assert rows[1][7].startswith("AF=0.1,0.2;RIBOCAST=G|PLUS|plus|-17|")
+    assert len(rows[1][7].partition("RIBOCAST_LOG2=")[2].split(",")) == 2
+    assert "not_scored" in rows[4][7]
+    assert "RIBOCAST_LOG2" not in rows[4][7]
+    shutil.copy(here / name, here / "again.vcf.gz" if name.endswith(".gz") else here / "again.vcf")
+    again = "again.vcf.gz" if name.endswith(".gz") else "again.vcf"
+    genomic_files.score_vcf(model, here / again, leaders(here), here / f"twice{name}")
+    assert (here / f"twice{name}").read_bytes() == (here / name).read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
+def test_bcftools_reads_what_is_written(model, here):
+    score(model, here, "scored.vcf.gz")
+    query = ["bcftools", "query", "-i", 'RIBOCAST_LOG2!="."', "-f", "%ID %RIBOCAST_LOG2 %RIBOCAST\\n"]
+    # The mirrored row comes before its contig's last rows: only indexing would need it sorted.
+    ran = subprocess.run([*query, here / "scored.vcf.gz"], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0
+    assert "rror" not in ran.stderr
+    assert "not defined" not in ran.stderr.replace("1' is not defined", "")
+    assert [line.split()[0] for line in ran.stdout.splitlines()] == ["snv", "mirror", "del"]
+
+
+def test_pysam_reads_what_is_written(model, here):
+    import pysam
+
+    score(model, here, "scored.vcf.gz")
+    with pysam.VariantFile(str(here / "scored.vcf.gz")) as file:
+        rows = {row.id: row for row in file}
+    assert len(rows["snv"].info["RIBOCAST_LOG2"]) == 2
+    assert len(rows["snv"].info["RIBOCAST"][0].split("|")) == 11
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 8192])
+def test_pieces_of_any_size_give_the_same(model, here, monkeypatch, pairs):
+    score(model, here, "whole.vcf")
+    monkeypatch.setattr(genomic_files, "_BATCH_PAIRS", pairs)
+    monkeypatch.setattr(genomic_files, "_BATCH_ROWS", pairs)
+    steps = []
+    score(model, here, "pieces.vcf", done=lambda *step: steps.append(step))
+    assert (here / "pieces.vcf").read_text() == (here / "whole.vcf").read_text()
+    assert steps[-1][0] == 7
+
+
+def test_all_is_every_substitution_of_every_utr(model, here):
+    told = []
+    done = genomic_files.score_all(model, leaders(here), here / "all.parquet", say=told.append)
+    got = pd.read_parquet(here / "all.parquet")
+    assert got.columns.tolist() == list(COLUMNS)
+    assert len(got) == done.rows == 2 * 3 * len(UTR)
+    assert "about 300 substitutions" in told[0]
+    rows = [("chr1", row.pos, ".", row.ref, row.alt, ".") for row in got.itertuples()]
+    (here / "calls.vcf").write_text(vcf(*rows))
+    score(model, here, "same.parquet")
+    pd.testing.assert_frame_equal(got, pd.read_parquet(here / "same.parquet"), atol=2e-4)
+    plus, minus = (got[got["transcript"] == name] for name in ("plus", "minus"))
+    np.testing.assert_array_equal(plus["utr_position"], minus["utr_position"])
+    key = ["utr_position", "log2_fold_change", "consequence"]
+    assert plus[key].sort_values(key).to_numpy().tolist() == minus[key].sort_values(key).to_numpy().tolist()
+
+
+def test_gff3_packed_and_with_crlf_is_the_same_annotation(here):
+    for ensembl in (True, False):
+        transcript, gene = ("transcript:", "gene:") if ensembl else ("rna-", "gene-")
+        lines = ["##gff-version 3"]
+        for name, strand in (("plus", "+"), ("minus", "-")):
+            lines.append(f"chr1\tx\tgene\t1\t220\t.\t{strand}\t.\tID={gene}{name};Name={name.upper()}")
+            lines.append(
+                f"chr1\tx\tmRNA\t1\t220\t.\t{strand}\t.\tID={transcript}{name};Parent={gene}{name};tag=MANE Select"
+            )
+            for kind, first, last in ROWS:
+                if strand == "-":
+                    first, last = 2 * SIZE + 1 - last, 2 * SIZE + 1 - first
+                phase = "0" if kind == "CDS" else "."
+                lines.append(f"chr1\tx\t{kind}\t{first}\t{last}\t.\t{strand}\t{phase}\tParent={transcript}{name}")
+        (here / "genes.gff3.gz").write_bytes(gzip.compress("\r\n".join([*lines, ""]).encode()))
+        for canonical in (False, True):
+            got = read_annotation(here / "genes.gff3.gz", canonical=canonical)
+            assert got.transcripts == read_annotation(here / "genes.gtf").transcripts
+
+
+def test_canonical_takes_mane_before_ensembl_and_says_when_there_are_no_tags(here):
+    def named(name, tag):
+        return gtf().replace('"plus"', f'"{name}"').replace('"PLUS"', '"G"').replace(";\n", f'; tag "{tag}";\n')
+
+    rows = named("a", "Ensembl_canonical") + named("b", "MANE_Select") + named("c", "basic")
+    (here / "genes.gtf").write_text("".join(line + "\n" for line in rows.splitlines() if "minus" not in line))
+    assert [one.name for one in read_annotation(here / "genes.gtf").transcripts] == ["a", "b", "c"]
+    assert [one.name for one in read_annotation(here / "genes.gtf", canonical=True).transcripts] == ["b"]
+    (here / "genes.gtf").write_text(gtf())
+    with pytest.raises(RibocastError, match=r"^genes.gtf: no transcript is tagged MANE_Select or Ensembl_canonical$"):
+        read_annotation(here / "genes.gtf", canonical=True)
+
+
+def test_transcripts_that_cannot_be_used_are_counted_and_listed(here):
+    def line(kind, first, last, name, contig="chr1", phase="0", more=""):
+        return f'{contig}\tx\t{kind}\t{first}\t{last}\t.\t+\t{phase}\tgene_id "G"; transcript_id "{name}";{more}\n'
+
+    bad = [
+        line("exon", 1, 50, "noncoding"), line("exon", 5, 50, "without_utr"), line("CDS", 5, 50, "without_utr"),
+        line("CDS", 5, 50, "without_exons"), line("exon", 5, 50, "outside"), line("CDS", 60, 70, "outside"),
+        line("exon", 5, 50, "elsewhere", "chr9"), line("CDS", 20, 50, "elsewhere", "chr9"),
+        line("exon", 5, 900, "long"), line("CDS", 400, 900, "long"),
+        line("exon", 5, 50, "cut"), line("CDS", 20, 50, "cut", phase="2"),
+        line("exon", 5, 50, "open", more=' tag "cds_start_NF";'), line("CDS", 20, 50, "open"),
+        line("exon", 5, 50, "two"), line("CDS", 20, 50, "two"), line("start_codon", 23, 25, "two"),
+        line("exon", 5, 50, "overlap"), line("exon", 40, 60, "overlap"), line("CDS", 20, 50, "overlap"),
+        line("exon", 5, 21, "short"), line("CDS", 20, 21, "short"),
+    ]  # fmt: skip
+    (here / "genes.gtf").write_text(gtf() + "".join(bad))
+    told = []
+    found = leaders(here, told)
+    assert sorted(one.name for one in found.transcripts) == ["minus", "plus"]
+    listed = pd.read_csv(here / "out.skipped.csv").set_index("transcript")["reason"].to_dict()
+    assert listed == {
+        "noncoding": "no coding sequence", "without_utr": "no 5' UTR", "without_exons": "no exons",
+        "outside": "its coding sequence does not begin in an exon", "elsewhere": "the FASTA file has no contig 'chr9'",
+        "long": "it ends beyond the end of contig 'chr1' in the FASTA file",
+        "cut": "the beginning of its coding sequence is not known",
+        "open": "the beginning of its coding sequence is not known",
+        "two": "its start codon is not where its coding sequence begins", "overlap": "its exons overlap",
+        "short": "its coding sequence is shorter than a start codon",
+    }  # fmt: skip
+    assert told[1].startswith("skipped 11 transcripts (2: the beginning of its coding sequence is not known, ")
+
+
+def test_exons_that_touch_are_one(here):
+    (here / "genes.gtf").write_text(gtf().replace("\t41\t100\t", "\t41\t50\t", 1) + gtf().splitlines()[1].replace(
+        "\t41\t100\t", "\t51\t100\t") + "\n")  # fmt: skip
+    plus = next(one for one in read_annotation(here / "genes.gtf").transcripts if one.name == "plus")
+    assert plus.utr == ((10, 30), (40, 70))
+
+
+@pytest.mark.parametrize(("old", "new"), [("chr1", "1"), ("chrM", "MT"), ("chrX", "x")])
+def test_contigs_have_their_names_with_or_without_chr(here, old, new):
+    assert (contig_key(old) == contig_key(new)) == (new != "x")
+
+
+def test_soft_masked_letters_and_others_are_read(here):
+    (here / "genome.fa").write_text(">1\r\nacgtnRYacgt\r\nACGT\r\n>2\r\nA\r\n")
+    fasta = Genome(here / "genome.fa")
+    assert fasta.letters("1", 0, 99) == "ACGTNNNACGTACGT"
+    assert fasta.contig("chr2") == "2"
+
+
+def test_lengths_that_were_not_measured_and_other_starts_are_noted(model, here):
+    text = genome().replace("ATGACTAGC", "CTGACTAGC")
+    (here / "genome.fa").write_text(text)
+    (here / "genes.gtf").write_text(
+        gtf().replace("\t41\t100\t", "\t55\t100\t", 1).replace("\t11\t30\t", "\t30\t30\t", 1)
+    )
+    (here / "calls.vcf").write_text(vcf(("chr1", 60, ".", GENE[59], "A", ".")))
+    score(model, here)
+    note = table(here / "out.tsv")["note"][0]
+    assert "17 nt: extrapolated, measured were " in note
+    assert "its start codon is CTG, read as ATG" in note
+
+
+def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
+    rows = [("chr1", 60, "sv", GENE[59], "<DEL>", "SVTYPE=DEL;END=66"), ("chr1", 2, "wide", "T", "<DEL>", "END=65"),
+            ("chr1", 60, "star", GENE[59], "*", "."), ("chr1", 102, "none", "C", "<DEL>", "END=105")]  # fmt: skip
+    (here / "calls.vcf").write_text(vcf(*rows))
+    score(model, here)
+    got = table(here / "out.tsv")
+    assert got["id"].tolist() == ["sv", "wide"]
+    assert got["consequence"].tolist() == ["symbolic allele: not scored"] * 2
+
+
+def test_a_wrong_ref_stops_or_is_left_as_it_is_and_listed(model, here):
+    wrong = ("chr1", 61, "wrong", "A" if GENE[60] != "A" else "C", "G", "AF=0.5")
+    (here / "calls.vcf").write_text(vcf(*GOOD[:2], wrong, *GOOD[3:4]))
+    fault(here, lambda: score(model, here), r"^calls.vcf row 3: chr1:61: REF is \w, but genome.fa has \w$")
+    done = score(model, here, "out.vcf", on_error="skip")
+    assert done.rejected == 1
+    assert "\twrong\t" in (here / "out.vcf").read_text()
+    listed = pd.read_csv(here / "out.rejected.csv")
+    assert listed[["row", "pos", "id"]].to_numpy().tolist() == [[3, 61, "wrong"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "^calls.vcf: no VCF header: there is no line #CHROM"),
+        ("chr1\t5\t.\tT\tC\t.\t.\t.\n", "^calls.vcf line 1: no VCF header: a row comes before"),
+        (HEADER, "^calls.vcf: no VCF header: there is no line #CHROM"),
+        (COLUMN_LINE, "^calls.vcf: no VCF header: the first line is not ##fileformat"),
+        (HEADER + COLUMN_LINE.replace("\t", " "), "^calls.vcf line 4: the columns are not #CHROM POS"),
+        (HEADER + COLUMN_LINE + "chr1 5 . T C . . .\n", "^calls.vcf row 1: 1 columns between tabs, not 8"),
+        (HEADER + COLUMN_LINE + "chr1\tx\t.\tT\tC\t.\t.\t.\n", "^calls.vcf row 1: POS 'x' is no position"),
+        (HEADER + COLUMN_LINE + "chr1\t5\t.\tT!\tC\t.\t.\t.\n", "^calls.vcf row 1: REF 'T!' is no sequence"),
+        ("##fileformat=VCFv4.2\n\xff\n", "^calls.vcf: not UTF-8 text"),
+        ("BCF\x02\n", "^calls.vcf: BCF is not read"),
+    ],
+)
+def test_a_vcf_that_is_none_is_said_in_one_line(model, here, text, match):
+    (here / "calls.vcf").write_bytes(text.encode("latin-1"))
+    fault(here, lambda: score(model, here), match)
+
+
+def test_bad_rows_can_be_skipped_and_crlf_is_read(model, here):
+    text = vcf(*GOOD).replace("\n", "\r\n") + "chr1\t5\r\n"
+    (here / "calls.vcf").write_bytes(text.encode())
+    done = score(model, here, "crlf.vcf", on_error="skip")
+    assert (done.scored, done.rejected) == (5, 1)
+    (here / "calls.vcf").write_text(vcf(*GOOD))
+    score(model, here, "lf.vcf")
+    assert (here / "crlf.vcf").read_bytes() == (here / "lf.vcf").read_bytes()
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_packed_files_that_are_cut_short_are_said(model, here, blocks):
+    if blocks:
+        import pysam
+
+        with pysam.BGZFile(str(here / "whole.gz"), "wb", None) as packed:
+            packed.write(vcf(*GOOD).encode())
+        data = (here / "whole.gz").read_bytes()
+        cut = data[:-28]
+    else:
+        data = gzip.compress(vcf(*GOOD).encode())
+        cut = data[:-12]
+    (here / "calls.vcf").write_bytes(data)
+    assert score(model, here, "whole.tsv").scored == 5
+    (here / "calls.vcf").write_bytes(cut)
+    fault(here, lambda: score(model, here), "^calls.vcf: the gzip data is damaged or cut short")
+    (here / "genes.gtf").write_bytes(gzip.compress(gtf().encode())[:-12])
+    fault(here, lambda: leaders(here), "^genes.gtf: the gzip data is damaged or cut short")
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "^genes.gtf: there are no exons"),
+        (gtf().replace("\t", " "), "^genes.gtf line 1: 1 columns between tabs, not 9"),
+        (gtf().replace("\t11\t", "\tx\t"), "^genes.gtf line 1: 'x' to '30' is no range"),
+        (gtf().replace("\t11\t", "\t31\t"), "^genes.gtf line 1: '31' to '30' is no range"),
+        (gtf().replace("\t11\t", "\t0\t"), "^genes.gtf line 1: '0' to '30' is no range"),
+        (gtf().replace("\t+\t", "\t?\t"), r"^genes.gtf line 1: the strand is '\?'"),
+        (gtf().replace("transcript_id", "other"), "^genes.gtf line 1: the exon names no transcript"),
+        (gtf().replace("CDS", "other"), r"^genes.gtf: no transcript has a 5' UTR \(2: no coding sequence\)"),
+        (gtf().replace("chr1\t", "chr7\t"), "^genome.fa: the FASTA file has no contig 'chr7'"),
+    ],
+)
+def test_an_annotation_that_is_none_is_said_in_one_line(here, text, match):
+    (here / "genes.gtf").write_text(text)
+    fault(here, lambda: leaders(here), match)
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "not a FASTA file"),
+        (b"ACGT\n", "not a FASTA file"),
+        (b"\x1f\x8b\x08", "a packed FASTA cannot be read by place"),
+        (b">chr1\nACGT\nAC\nACGT\n", "^genome.fa: not a readable FASTA file"),
+    ],
+)
+def test_a_fasta_that_is_none_is_said_in_one_line(here, data, match):
+    (here / "genome.fa").write_bytes(data)
+    fault(here, lambda: leaders(here), match)
+    (here / "genome.fa").unlink()
+    fault(here, lambda: leaders(here), "there is no such file")
+
+
+def test_a_genome_of_another_build_is_suspected(here):
+    (here / "genome.fa").write_text(f">chr1\n{'C' * 220}\n")
+    told = []
+    leaders(here, told)
+    assert told[-1] == "only 0% of the first start codons are ATG: is genome.fa the genome of genes.gtf?"
+
+
+def test_rows_on_other_contigs_are_counted(model, here):
+    (here / "calls.vcf").write_text(vcf(("chrUn", 5, ".", "A", "C", "."), *GOOD))
+    told = []
+    score(model, here, say=told.append)
+    assert told == ["1 rows are on contigs without a 5' UTR in the annotation: chrUn"]
+
+
+def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
+    monkeypatch.chdir(here)
+    genome_options = ["--gtf", "genes.gtf", "--fasta", "genome.fa"]
+    assert main(["variants", "calls.vcf", *genome_options, "-o", "scored.vcf.gz", "--threads", "1"]) == 0
+    assert "5 changes of UTRs scored, 2 reported without a score" in capsys.readouterr().err
+    assert main(["variants", "--all", *genome_options, "-o", "all.parquet", "--threads", "1"]) == 0
+    assert len(pd.read_parquet("all.parquet")) == 300
+    assert main(["variants", "calls.vcf", *genome_options, "--threads", "1"]) == 0
+    assert capsys.readouterr().out.startswith("##fileformat=VCFv4.2\n")
+    for wrong, words in (
+        (["calls.vcf"], "need both --gtf and --fasta"), (["--all", *genome_options], "needs -o"),
+        ([], "name a table or a VCF"), (["a.csv", "--canonical"], "--canonical is for variants of a genome"),
+        (["calls.vcf", *genome_options, "-o", "out.bcf"], "the ending is none of .vcf, .vcf.gz, .csv"),
+        (["calls.vcf", *genome_options, "--assay", "nope"], "'nope'"),
+    ):  # fmt: skip
+        assert main(["variants", *wrong]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("error:") == 1
+
+
+def test_text_in_info_is_one_value():
+    assert encoded("uATG gained, a; b=c|d%") == "uATG_gained%2C_a%3B_b%3Dc%7Cd%25"
