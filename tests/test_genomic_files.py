@@ -3,10 +3,14 @@
 import gzip
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ribocast
 from ribocast import genomic_files
@@ -88,7 +92,9 @@ def score(model, here, name="out.tsv", **settings):
 
 
 def table(path):
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values={"utr_position": "", "ref_mrl": "", "log2_fold_change": ""})
+    return pd.read_csv(
+        path, sep="\t", keep_default_na=False, na_values={"utr_position": "", "ref_mrl": "", "log2_fold_change": ""}
+    )
 
 
 def fault(here, call, match):
@@ -429,7 +435,7 @@ def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("##fileformat=VCFv4.2\n")
     for wrong, words in (
         (["calls.vcf"], "need both --gtf and --fasta"), (["--all", *genome_options], "needs -o"),
-        ([], "name a table or a VCF"), (["a.csv", "--canonical"], "--canonical is for variants of a genome"),
+        ([], "name a table or a VCF"), (["a.csv", "--canonical"], "are for variants of a genome"),
         (["calls.vcf", *genome_options, "-o", "out.bcf"], "the ending is none of .vcf, .vcf.gz, .csv"),
         (["calls.vcf", *genome_options, "--assay", "nope"], "'nope'"),
     ):  # fmt: skip
@@ -441,3 +447,63 @@ def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
 
 def test_text_in_info_is_one_value():
     assert encoded("uATG gained, a; b=c|d%") == "uATG_gained%2C_a%3B_b%3Dc%7Cd%25"
+
+
+def phased_vcf(rows, samples):
+    head = HEADER + COLUMN_LINE.rstrip("\n") + "\tFORMAT\t" + "\t".join(samples) + "\n"
+    return head + "".join(
+        "\t".join(["chr1", str(spot), ".", ref, alt, ".", ".", ".", keys, *cells]) + "\n"
+        for spot, ref, alt, keys, cells in rows
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), turn=st.booleans())
+def test_a_haplotype_is_all_its_variants_in_the_genome(model, data, turn):
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        (here / "genome.fa").write_text(genome())
+        (here / "genes.gtf").write_text(gtf())
+        spots = sorted(data.draw(st.sets(st.sampled_from([13, 16, 19, 22, 25, 44, 48, 52, 56, 60, 64]), min_size=2)))
+        alts = [data.draw(st.text("ACGT", min_size=1, max_size=3)) for _ in spots]
+        changes = [(spot, GENE[spot - 1 : spot + 1], alt) for spot, alt in zip(spots, alts, strict=True)]
+        pieces = {11: GENE[10:30], 41: GENE[40:70]}
+        for spot, ref, alt in reversed(changes):
+            begin = 11 if spot < 31 else 41
+            letters = pieces[begin]
+            pieces[begin] = letters[: spot - begin] + alt + letters[spot - begin + len(ref) :]
+        rows = [(spot, ref, alt, "GT", ["0|1"]) for spot, ref, alt in changes]
+        if turn:
+            rows = [(2 * SIZE - spot, turned(ref), turned(alt), "GT", ["1|0"]) for spot, ref, alt in changes][::-1]
+        (here / "calls.vcf").write_text(phased_vcf(rows, ["one"]))
+        score(model, here, phased=True)
+        got = table(here / "out.tsv").query("haplotype != ''")
+        real = [one for one in changes if one[1] != one[2]]
+        if len(real) < 2:
+            assert got.empty
+            return
+        assert got["samples"].tolist() == ["one:1" if turn else "one:2"]
+        direct = score_variants(model, [UTR], [pieces[11] + pieces[41]])
+        np.testing.assert_allclose(got["log2_fold_change"], direct["log2_fold_change"], atol=2e-4)
+        assert got["haplotype"].iloc[0].count(">") == len(real)
+
+
+def test_who_has_which_haplotype(model, here):
+    rows = [
+        (54, "A", "G", "GT:PS", ["0|1:7", "1/1", "0/1", "0|1:7", "1"]),
+        (58, GENE[57], "A", "GT:PS", ["0|1:7", "0|1", "0/1", "1|0:7", "1"]),
+        (62, GENE[61], "A", "GT:PS", ["0|1:9", "0|0", "1/1", "./.", "."]),
+    ]
+    (here / "calls.vcf").write_text(phased_vcf(rows, list("abcde")))
+    score(model, here, phased=True)
+    got = table(here / "out.tsv")
+    assert got["haplotype"].tolist() == ["", "", "", f"54:A>G+58:{GENE[57]}>A"]
+    assert got["samples"].iloc[-1] == "a:2 b:2 e:1"
+    (here / "calls.vcf").write_text(phased_vcf(rows[::-1], list("abcde")))
+    with pytest.raises(RibocastError, match="haplotypes need a sorted VCF"):
+        score(model, here, phased=True)
+    (here / "calls.vcf").write_text(vcf(*GOOD[:2]))
+    with pytest.raises(RibocastError, match="the VCF has no samples"):
+        score(model, here, phased=True)
+    with pytest.raises(RibocastError, match="haplotypes need a table"):
+        score(model, here, "out.vcf", phased=True)

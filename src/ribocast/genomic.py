@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLACES = ("chrom", "pos", "id", "ref", "alt", "gene", "transcript", "utr_position")
 COLUMNS = (*PLACES, *SCORES)
 """What a table of variants of a genome has: one row per variant and transcript."""
-_REACH = 2_500
+REACH = 2_500
 """How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
 _DIGITS = 5
 _NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
@@ -59,7 +59,7 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
     begin, end = record.position - 1, record.position - 1 + len(record.ref)
     if not all(map(is_sequence, record.alts)):
         begin, end = min(begin, record.span[0]), max(end, record.span[1])
-    near = leaders.near(record.chrom, begin - _REACH, end + _REACH)
+    near = leaders.near(record.chrom, begin - REACH, end + REACH)
     contig = leaders.genome.contig(record.chrom)
     if not near or contig is None:
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 
 from ribocast.errors import RibocastError
 from ribocast.genomic import COLUMNS, PLACES, Found, every_substitution, in_leaders, to_table
+from ribocast.haplotypes import Haplotype, Haplotypes
 from ribocast.leaders import Leaders
 from ribocast.predictor import Predictor
 from ribocast.sequence import Fault
@@ -41,6 +42,13 @@ class _Batch:
 
     cells: list[list[str]] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
+    # Of the haplotypes among what was found, by their place there.
+    haplotypes: dict[int, Haplotype] = field(default_factory=dict)
+
+    def add(self, haplotypes: Iterable[Haplotype]) -> None:
+        for one in haplotypes:
+            self.haplotypes[len(self.found)] = one
+            self.found.append(one.found)
 
     def full(self) -> bool:
         return len(self.found) >= _BATCH_PAIRS or len(self.cells) >= _BATCH_ROWS
@@ -53,6 +61,7 @@ def score_vcf(
     output: str | Path | None,
     *,
     assay: str | None = None,
+    phased: bool = False,
     on_error: OnError = "stop",
     done: Callable[[int, int | None, str], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -73,6 +82,10 @@ def score_vcf(
         without it.
     assay : str, optional
         As in `ribocast.variants.score_variants`.
+    phased : bool
+        Add rows for haplotypes: two or more variants of one UTR on one chromosome of a sample, after their last
+        variant; two more columns, ``haplotype`` and ``samples``, are empty for single variants. Needs a table, samples
+        and sorted rows.
     on_error : {"stop", "skip"}
         What to do at a row that cannot be read or whose REF is not in the genome; skipped rows are listed in
         ``NAME.rejected.csv``. In a VCF, those with a wrong REF stay as they are.
@@ -91,6 +104,8 @@ def score_vcf(
     as_vcf = output is None or str(output) == "-" or Path(output).name.lower().endswith(VCF_ENDINGS)
     if not as_vcf and not str(output).lower().endswith(TABLE_ENDINGS):
         raise RibocastError(f"{output}: the ending is none of {', '.join((*VCF_ENDINGS, *TABLE_ENDINGS))}")
+    if phased and as_vcf:
+        raise RibocastError("haplotypes need a table: -o with .tsv, .csv or .parquet")
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: dict[str, int] = {}
     size = Path(path).stat().st_size if Path(path).is_file() else 0
@@ -107,9 +122,10 @@ def score_vcf(
         else:
             sink = stack.enter_context(open_table(output))
         batch = _Batch()
+        haplotypes = Haplotypes(leaders, vcf.header) if phased else None
 
         def flush() -> None:
-            table = to_table(model, batch.found, card.name)
+            table = _table(model, batch, card.name, phased)
             counts["scored"] += int(table["ref_mrl"].notna().sum())
             counts["reported"] += int(table["ref_mrl"].isna().sum())
             if write:
@@ -122,29 +138,45 @@ def score_vcf(
             done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
             batch.cells.clear()
             batch.found.clear()
+            batch.haplotypes.clear()
 
         for record in vcf.rows:
             counts["rows"] += 1
             if isinstance(record, Broken):
                 _leave_out(sieve, vcf.name, record, record.reason)
                 continue
+            found: list[Found] = []
             try:
-                batch.found += in_leaders(leaders, record, len(batch.cells))
+                found = in_leaders(leaders, record, len(batch.cells))
             except RibocastError as error:
                 _leave_out(sieve, vcf.name, record, str(error))
+            if haplotypes:
+                batch.add(haplotypes.add(record, found))
+            batch.found += found
             if not leaders.knows(record.chrom):
                 strangers[record.chrom] = strangers.get(record.chrom, 0) + 1
             if write:
                 batch.cells.append(record.cells)
             if batch.full():
                 flush()
+        if haplotypes:
+            batch.add(haplotypes.finish())
         flush()
         if sink and not counts["tables"]:
-            sink.write(to_table(model, [], card.name))
+            sink.write(_table(model, batch, card.name, phased))
     if strangers:
         names = ", ".join(list(strangers)[:5]) + (", …" if len(strangers) > 5 else "")
         say(f"{sum(strangers.values()):,} rows are on contigs without a 5' UTR in the annotation: {names}")
     return Scored(counts["rows"], counts["scored"], counts["reported"], sieve.count, counts["rows"] / since(began))
+
+
+def _table(model: Predictor, batch: _Batch, assay: str, phased: bool) -> pd.DataFrame:
+    table = to_table(model, batch.found, assay)
+    if phased:
+        each = [batch.haplotypes.get(row) for row in range(len(table))]
+        table["haplotype"] = [one.spelling if one else "" for one in each]
+        table["samples"] = [one.samples if one else "" for one in each]
+    return table
 
 
 def _leave_out(sieve: Sieve, name: str, record: Record | Broken, reason: str) -> None:

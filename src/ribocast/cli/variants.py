@@ -40,6 +40,9 @@ def variants(
     canonical: Annotated[
         bool, typer.Option("--canonical", help="Of each gene, only the transcript tagged MANE_Select or canonical.")
     ] = False,
+    phased: Annotated[
+        bool, typer.Option("--phased", help="Also score a sample's variants of one UTR together (a table; sorted VCF).")
+    ] = False,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[
         str | None, typer.Option(help="On whose scale; without it, the assay whose changes are calibrated.")
@@ -69,11 +72,13 @@ def variants(
         raise RibocastError("--all takes no file of variants, and needs -o")
     if not every and table is None:
         raise RibocastError("name a table or a VCF (or --all)")
-    if canonical and not of_genome:
-        raise RibocastError("--canonical is for variants of a genome")
+    if (canonical or phased) and not of_genome:
+        raise RibocastError("--canonical and --phased are for variants of a genome")
+    if phased and every:
+        raise RibocastError("--phased is for a VCF, not for --all")
     loaded = load(model, engine=engine, threads=threads)
     if gtf is not None and fasta is not None:
-        _of_genome(loaded, table, output, gtf, fasta, canonical, assay, on_error)
+        _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
     elif table is not None:
         from ribocast.variants import score_table
 
@@ -88,7 +93,7 @@ def variants(
 
 
 def _of_genome(
-    model: Predictor, path: str | None, output: Path | None, gtf: Path, fasta: Path, canonical: bool,
+    model: Predictor, path: str | None, output: Path | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
     assay: str | None, on_error: OnErrorOption,
 ) -> None:  # fmt: skip
     from ribocast.genomic_files import score_all, score_vcf
@@ -99,7 +104,9 @@ def _of_genome(
     with progress("scoring", results_to=output) as (advance, tell):
         leaders = open_leaders(gtf, fasta, output, canonical=canonical, say=tell)
         if path is not None:
-            done = score_vcf(model, path, leaders, output, assay=assay, on_error=on_error, done=advance, say=tell)
+            done = score_vcf(
+                model, path, leaders, output, assay=assay, phased=phased, on_error=on_error, done=advance, say=tell
+            )
         elif output is not None:
             done = score_all(model, leaders, output, assay=assay, done=advance, say=tell)
     say(f"{done.scored:,} changes of UTRs scored, {done.reported:,} reported without a score; {done.rate:,.0f} rows/s")
