@@ -305,8 +305,12 @@ def test_lengths_that_were_not_measured_and_other_starts_are_noted(model, here):
 
 
 def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
-    rows = [("chr1", 60, "sv", GENE[59], "<DEL>", "SVTYPE=DEL;END=66"), ("chr1", 2, "wide", "T", "<DEL>", "END=65"),
-            ("chr1", 60, "star", GENE[59], "*", "."), ("chr1", 102, "none", "C", "<DEL>", "END=105")]  # fmt: skip
+    rows = [
+        ("chr1", 60, "sv", GENE[59], "<DEL>", "SVTYPE=DEL;END=66"),
+        ("chr1", 2, "wide", "T", "<DEL>", "END=65"),
+        ("chr1", 60, "star", GENE[59], "*,<NON_REF>", "."),
+        ("chr1", 102, "none", "C", "<DEL>", "END=105"),
+    ]
     (here / "calls.vcf").write_text(vcf(*rows))
     score(model, here)
     got = table(here / "out.tsv")

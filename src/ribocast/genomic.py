@@ -23,6 +23,8 @@ COLUMNS = (*PLACES, *SCORES)
 """What a table of variants of a genome has: one row per variant and transcript."""
 REACH = 2_500
 """How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
+_NO_CHANGE = {".", "*", "<*>", "<NON_REF>"}
+"""ALTs that say nothing of a letter here: none, one that another row deletes, and any other."""
 _DIGITS = 5
 _NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
 
@@ -59,28 +61,33 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
     begin, end = record.position - 1, record.position - 1 + len(record.ref)
     if not all(map(is_sequence, record.alts)):
         begin, end = min(begin, record.span[0]), max(end, record.span[1])
-    near = leaders.near(record.chrom, begin - REACH, end + REACH)
+    # What keeps its length cannot move among repeats.
+    reach = 0 if all(len(alt) == len(record.ref) for alt in record.alts) else REACH
+    near = leaders.near(record.chrom, begin - reach, end + reach)
     contig = leaders.genome.contig(record.chrom)
     if not near or contig is None:
         return []
     check_ref(leaders, contig, record)
     found: list[Found] = []
     for allele, alt in enumerate(record.alts):
-        if alt in (".", "*"):
+        if alt in _NO_CHANGE:
             continue
-        edits = None
+        edits, (low, high) = None, record.span
         if is_sequence(alt):
             edit = trim(record.position, record.ref, alt)
             if edit.begin == edit.end and not edit.letters:
                 continue
             edits = places(leaders.genome, contig, edit)
+            # With a letter on either side, for insertions.
+            low, high = edits[0].begin - 1, edits[-1].end + 1
         for which in near:
+            one = leaders.transcripts[which]
+            if not one.overlaps(low, high):
+                continue
             leader = leaders.read(which)
-            one = leader.transcript
             cells = (record.chrom, record.position, record.cells[2], record.ref, alt, one.gene, one.name)
             if edits is None:
-                if one.overlaps(*record.span):
-                    found.append(Found(number, allele, cells, None, leader, None, "symbolic allele: not scored"))
+                found.append(Found(number, allele, cells, None, leader, None, "symbolic allele: not scored"))
                 continue
             placed = place(leader, edits)
             if isinstance(placed, Touches):

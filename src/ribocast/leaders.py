@@ -16,7 +16,7 @@ from ribocast.sieve import beside
 from ribocast.transcripts import Transcript
 from ribocast.writing import open_table
 
-_BIN = 1 << 14
+_BIN = 1 << 11
 _KEPT = 8_192
 _LOOKED_AT = 200
 
