@@ -183,7 +183,10 @@ class _Reader:
             if not transcript:
                 return []
             ids = [transcript]
-            self._genes[transcript] = one.get("gene_name") or one.get("gene_id") or ""
+            gene = one.get("gene_id", "")
+            self._genes[transcript] = gene
+            if named := one.get("gene_name"):
+                self._gene_names[gene] = named
         if tags:
             for name in ids:
                 self._tags.setdefault(name, set()).update(tags & {*_CANONICAL, "cds_start_NF"})
@@ -211,7 +214,7 @@ class _Reader:
 
     def _gene(self, own: str) -> str:
         gene = self._genes.get(own, "")
-        return self._gene_names.get(gene, _bare(gene)) if self._gff3 else gene
+        return self._gene_names.get(gene, _bare(gene) if self._gff3 else gene)
 
     def _build(self, own: str, gene: str, name: str, contig: str, strand: Strand, parts: _Parts) -> Transcript | str:
         starts = {joint for joint in (parts.cds, parts.codon) if joint is not None}

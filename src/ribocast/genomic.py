@@ -128,7 +128,9 @@ def to_table(model: Predictor, found: list[Found], assay: str | None) -> pd.Data
         words[row], notes[row] = f"not scored: {reason}", ""
     rows = [row for row in rows if row not in bad]
     if rows:
-        owns = {id(found[row].leader): own_construct(found[row].leader) for row in rows}
+        owns = {
+            number: own_construct(leader) for number, leader in {id(one.leader): one.leader for one in found}.items()
+        }
         own = [owns[id(found[row].leader)] for row in rows]
         refs, alts = [found[row].leader.utr for row in rows], [str(found[row].alt) for row in rows]
         scores = score_variants(model, refs, alts, assay=card.name, constructs=[one.construct for one in own])
