@@ -41,14 +41,14 @@ def genome():
     return f">chr1 both\n{letters[:60].lower()}\n" + "".join(letters[at : at + 60] + "\n" for at in range(60, 220, 60))
 
 
-def gtf(tag=""):
+def gtf():
     text = ""
     for name, strand in (("plus", "+"), ("minus", "-")):
         for kind, first, last in ROWS:
             if strand == "-":
                 first, last = 2 * SIZE + 1 - last, 2 * SIZE + 1 - first
-            text += (f'chr1\tx\t{kind}\t{first}\t{last}\t.\t{strand}\t.\tgene_id "G{name}"; gene_name "{name.upper()}"; '
-                     f'transcript_id "{name}";{tag}\n')  # fmt: skip
+            text += (f'chr1\tx\t{kind}\t{first}\t{last}\t.\t{strand}\t.\tgene_id "G{name}"; '
+                     f'gene_name "{name.upper()}"; transcript_id "{name}";\n')  # fmt: skip
     return text
 
 
@@ -183,7 +183,7 @@ def test_pysam_reads_what_is_written(model, here):
 def test_pieces_of_any_size_give_the_same(model, here, monkeypatch, pairs):
     score(model, here, "whole.vcf")
     monkeypatch.setattr(genomic_files, "_BATCH_PAIRS", pairs)
-    monkeypatch.setattr(genomic_files, "_BATCH_ROWS", pairs)
+    monkeypatch.setattr(genomic_files, "_BATCH_LETTERS", 400 * pairs)
     steps = []
     score(model, here, "pieces.vcf", done=lambda *step: steps.append(step))
     assert (here / "pieces.vcf").read_text() == (here / "whole.vcf").read_text()
@@ -447,6 +447,15 @@ def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert words in error
         assert error.count("error:") == 1
+
+
+def test_samples_pass_through(model, here):
+    rows = [(54, "A", "G", "GT:PS", ["0|1:7", "1/1"]), (102, "C", "A", "GT", ["./.", "0/1"])]
+    (here / "calls.vcf").write_text(phased_vcf(rows, ["a", "b c"]))
+    score(model, here, "out.vcf")
+    old, new = ((here / name).read_text().splitlines()[-2:] for name in ("calls.vcf", "out.vcf"))
+    assert new[1] == old[1]
+    assert new[0].split("\t")[8:] == ["GT:PS", "0|1:7", "1/1"]
 
 
 def test_text_in_info_is_one_value():

@@ -69,7 +69,7 @@ def open_text(path: str | Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
     RibocastError
         If there is no such file, or, while it is read, if it is cut short, damaged or not UTF-8.
     """
-    name = Path(path).name if str(path) != "-" else "standard input"
+    name = (Path(path).name or str(path)) if str(path) != "-" else "standard input"
     try:
         with cast("IO[bytes]", sys.stdin.buffer) if str(path) == "-" else Path(path).open("rb") as raw:
             packed = str(path) != "-" and _is_gzip(raw, name)
@@ -114,7 +114,7 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
         For a file that cannot be read, a line that is none of an annotation, one that has no transcript with a 5′ UTR,
         or, with `canonical`, no tag.
     """
-    reader = _Reader(Path(path).name)
+    reader = _Reader(Path(path).name or str(path))
     with open_text(path) as (lines, _):
         for number, line in enumerate(lines, start=1):
             if line.startswith("##FASTA"):

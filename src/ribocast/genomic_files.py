@@ -23,7 +23,8 @@ from ribocast.tables import Chunk
 from ribocast.vcf import VCF_ENDINGS, Broken, Record, create_vcf, open_vcf, with_our_header, with_our_info
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
 
-_BATCH_PAIRS, _BATCH_ROWS = 8_192, 65_536
+_BATCH_PAIRS, _BATCH_LETTERS = 8_192, 1 << 25
+"""Rows are written when so many pairs of UTRs are to be scored, or the rows are so many letters long."""
 
 
 class Scored(NamedTuple):
@@ -41,6 +42,7 @@ class _Batch:
     """Rows of a VCF with what was found in them, to be scored at once."""
 
     cells: list[list[str]] = field(default_factory=list)
+    letters: int = 0
     found: list[Found] = field(default_factory=list)
     # Of the haplotypes among what was found, by their place there.
     haplotypes: dict[int, Haplotype] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class _Batch:
             self.found.append(one.found)
 
     def full(self) -> bool:
-        return len(self.found) >= _BATCH_PAIRS or len(self.cells) >= _BATCH_ROWS
+        return len(self.found) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
 
 
 def score_vcf(
@@ -137,6 +139,7 @@ def score_vcf(
             expected = round(counts["rows"] * size / read) if size and read else None
             done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
             batch.cells.clear()
+            batch.letters = 0
             batch.found.clear()
             batch.haplotypes.clear()
 
@@ -157,6 +160,8 @@ def score_vcf(
                 strangers[record.chrom] = strangers.get(record.chrom, 0) + 1
             if write:
                 batch.cells.append(record.cells)
+                # A list of short cells takes some hundred bytes more.
+                batch.letters += 500 + sum(map(len, record.cells))
             if batch.full():
                 flush()
         if haplotypes:

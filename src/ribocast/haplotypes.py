@@ -158,7 +158,7 @@ def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
     Parameters
     ----------
     cells : list of str
-        A row of a VCF.
+        A row of a VCF with samples, as `ribocast.vcf.Record` has it.
     allele : int
         As GT counts: 1 is the first ALT.
 
@@ -167,14 +167,13 @@ def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
     list of Carrier
         An allele on all of a sample's chromosomes is in phase whatever GT says; ``0/1`` is not, and is left out.
     """
-    if len(cells) <= _FIRST_SAMPLE:
-        return []
-    keys = cells[_FORMAT].split(":")
+    form, *samples = cells[_FORMAT].split("\t")
+    keys = form.split(":")
     if "GT" not in keys:
         return []
     gt_at, ps_at = keys.index("GT"), keys.index("PS") if "PS" in keys else None
     wanted, found = str(allele), []
-    for sample, cell in enumerate(cells[_FIRST_SAMPLE:]):
+    for sample, cell in enumerate(samples):
         values = cell.split(":")
         genotype = values[gt_at] if gt_at < len(values) else "."
         calls = genotype.replace("/", "|").split("|")

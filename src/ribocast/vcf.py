@@ -28,7 +28,10 @@ _ENCODED = {letter: f"%{ord(letter):02X}" for letter in "%,;=|:\t\r\n"} | {" ": 
 
 
 class Record(NamedTuple):
-    """A row of a VCF: its number from 1, its cells, and what those that matter say."""
+    """A row of a VCF: its number from 1, its cells, and what those that matter say.
+
+    The first eight cells; FORMAT and the samples, if there are any, follow as one text.
+    """
 
     row: int
     cells: list[str]
@@ -103,9 +106,10 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
 
 def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:
     for row, line in enumerate(lines, start=1):
-        cells = line.rstrip("\r\n").split("\t")
-        if len(cells) != columns:
-            yield Broken(row, cells, f"{len(cells)} columns between tabs, not {columns}")
+        line = line.rstrip("\r\n")
+        cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
+        if found != columns:
+            yield Broken(row, cells, f"{found} columns between tabs, not {columns}")
         elif not (cells[1].isascii() and cells[1].isdecimal()):
             yield Broken(row, cells, f"POS {cells[1]!r} is no position")
         elif not _REF_LETTERS.fullmatch(cells[3]):
