@@ -24,9 +24,11 @@ _BLOCKS = b"\x1f\x8b\x08\x04"
 # What every file of block gzip (bgzip) ends with; SAM specification, 4.1.2.
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
+_GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
 _CANONICAL = ("MANE_Select", "Ensembl_canonical")
 """Tags of a gene's one transcript; the first that a gene has counts."""
+_TAGS = {*_CANONICAL, "cds_start_NF"}
 
 
 @dataclass
@@ -143,8 +145,7 @@ class _Reader:
             raise RibocastError(f"{self._name} line {number}: {first!r} to {last!r} is no range of positions")
         if self._gff3 is None:
             self._gff3 = _looks_like_gff3(text)
-        attributes = _gff3(text) if self._gff3 else _gtf(text)
-        ids = self._describe(kind, attributes)
+        ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)
         if kind not in _PARTS and kind not in _STARTS:
             return
         if not ids:
@@ -163,34 +164,41 @@ class _Reader:
             elif parts.cds is None or _first(parts.cds, joint, strand) != parts.cds:
                 parts.cds, parts.phase = joint, phase
 
-    def _describe(self, kind: str, attributes: dict[str, list[str]]) -> list[str]:
-        """Note names and tags; return the ids of the transcripts that the line is a part of."""
-        tags = {tag.replace(" ", "_") for tag in attributes.get("tag", ())}
-        one = {key: values[0] for key, values in attributes.items()}
-        if self._gff3:
-            parents, own = attributes.get("Parent", []), one.get("ID", "")
-            if kind in _PARTS or kind in _STARTS:
-                return parents
-            gene_name = one.get("Name") or one.get("gene_name") or one.get("gene")
-            if own and parents:
-                self._genes[own] = parents[0]
-                self._names[own] = one.get("transcript_id") or _bare(own)
-            elif own and gene_name:
-                self._gene_names[own] = gene_name
-            ids = [own] if own else []
-        else:
-            transcript = one.get("transcript_id")
-            if not transcript:
-                return []
-            ids = [transcript]
-            gene = one.get("gene_id", "")
+    def _described_gtf(self, kind: str, text: str) -> list[str]:
+        """Note names and tags; return the id of the transcript that the line is a part of."""
+        found = _GTF_ID.search(text)
+        transcript = found[1] or found[2] if found else None
+        if not transcript:
+            return []
+        # Most lines repeat what the transcript's first, or its own, has said.
+        if kind == "transcript" or transcript not in self._genes:
+            attributes = _gtf(text)
+            gene = attributes.get("gene_id", [""])[0]
             self._genes[transcript] = gene
-            if named := one.get("gene_name"):
-                self._gene_names[gene] = named
-        if tags:
-            for name in ids:
-                self._tags.setdefault(name, set()).update(tags & {*_CANONICAL, "cds_start_NF"})
-        return ids
+            if named := attributes.get("gene_name"):
+                self._gene_names[gene] = named[0]
+            self._note_tags(transcript, attributes)
+        return [transcript]
+
+    def _described_gff3(self, kind: str, text: str) -> list[str]:
+        attributes = _gff3(text)
+        one = {key: values[0] for key, values in attributes.items()}
+        parents, own = attributes.get("Parent", []), one.get("ID", "")
+        if kind in _PARTS or kind in _STARTS:
+            return parents
+        gene_name = one.get("Name") or one.get("gene_name") or one.get("gene")
+        if own and parents:
+            self._genes[own] = parents[0]
+            self._names[own] = one.get("transcript_id") or _bare(own)
+        elif own and gene_name:
+            self._gene_names[own] = gene_name
+        if own:
+            self._note_tags(own, attributes)
+        return []
+
+    def _note_tags(self, own: str, attributes: dict[str, list[str]]) -> None:
+        if tags := {tag.replace(" ", "_") for tag in attributes.get("tag", ())} & _TAGS:
+            self._tags.setdefault(own, set()).update(tags)
 
     def finish(self, canonical: bool) -> Annotation:
         if not self._parts:
