@@ -4,12 +4,13 @@ import gzip
 import shutil
 import subprocess
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import ribocast
@@ -21,10 +22,12 @@ from ribocast.errors import RibocastError
 from ribocast.genome import Genome, contig_key
 from ribocast.genomic import COLUMNS
 from ribocast.leaders import open_leaders
+from ribocast.predictor import Predictor
 from ribocast.uorf import consequence
 from ribocast.variants import score_variants
 from ribocast.vcf import encoded
-from small_genomes import turned
+from small_genomes import expected, fasta, leader, mirrored, small_genomes, small_variants, turned
+from small_genomes import gtf as genes
 
 # One gene twice: on + with the UTR in two exons (11-30 and 41-70, ATG at 71), on - at the mirrored places.
 UTR = "CCTCACCTCCACGCTCCTAC" + "CTGCCACCACGGCACTCTCCACCGCCCCAC"
@@ -92,9 +95,8 @@ def score(model, here, name="out.tsv", **settings):
 
 
 def table(path):
-    return pd.read_csv(
-        path, sep="\t", keep_default_na=False, na_values={"utr_position": "", "ref_mrl": "", "log2_fold_change": ""}
-    )
+    numbers = dict.fromkeys(("utr_position", "ref_mrl", "alt_mrl", "log2_fold_change"), "")
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=numbers)
 
 
 def fault(here, call, match):
@@ -269,7 +271,10 @@ def test_transcripts_that_cannot_be_used_are_counted_and_listed(here):
         "two": "its start codon is not where its coding sequence begins", "overlap": "its exons overlap",
         "short": "its coding sequence is shorter than a start codon",
     }  # fmt: skip
-    assert told[1].startswith("skipped 11 transcripts (2: the beginning of its coding sequence is not known, ")
+    assert told[2].startswith("skipped 11 transcripts (2: the beginning of its coding sequence is not known, ")
+    (here / "genes.gtf").write_text(gtf())
+    leaders(here)
+    assert not (here / "out.skipped.csv").exists()
 
 
 def test_exons_that_touch_are_one(here):
@@ -418,6 +423,7 @@ def test_a_genome_of_another_build_is_suspected(here):
     (here / "genome.fa").write_text(f">chr1\n{'C' * 220}\n")
     told = []
     leaders(here, told)
+    assert told[0] == "making the index genome.fa.fai"
     assert told[-1] == "only 0% of the first start codons are ATG: is genome.fa the genome of genes.gtf?"
 
 
@@ -447,6 +453,53 @@ def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert words in error
         assert error.count("error:") == 1
+
+
+def hashed(utr):
+    return 1 + zlib.crc32(utr.encode()) % 100_000 / 10_000
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), small=small_genomes(letters="ACGT"))
+def test_the_scores_of_a_file_are_those_of_the_changed_genome_on_both_strands(model, data, small):
+    assume(small.genes)
+    drawn = [data.draw(small_variants(small.letters)) for _ in range(10)]
+    size = len(small.letters)
+    other = mirrored(small)
+    back = [(size + 2 - spot - len(ref), turned(ref), turned(alt)) for spot, ref, alt in drawn]
+    results = []
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        # A number made of the letters alone: no two UTRs have the same load by accident.
+        patched.setattr(Predictor, "mrl", lambda self, utrs, *, assay=None: np.array([hashed(utr) for utr in utrs]))
+        here = Path(folder)
+        for one, variants, name in ((small, drawn, "1"), (other, back, "chr1")):
+            (here / "genome.fa").unlink(missing_ok=True)
+            (here / "genome.fa.fai").unlink(missing_ok=True)
+            (here / "genome.fa").write_text(fasta(one, "1"))
+            (here / "genes.gtf").write_text(genes(one, "chr1"))
+            rows = [(name, spot, number, ref, alt, ".") for number, (spot, ref, alt) in enumerate(variants)]
+            (here / "calls.vcf").write_text(vcf(*rows))
+            score(model, here)
+            results.append(table(here / "out.tsv"))
+    got = results[0]
+    shown = ["id", "transcript", "utr_position", "ref_mrl", "alt_mrl", "log2_fold_change", "consequence", "note"]
+    order = ["id", "transcript"]
+    one, two = (frame[shown].sort_values(order).reset_index(drop=True) for frame in results)
+    pd.testing.assert_frame_equal(one, two, check_dtype=False)
+    rows = {(row.id, row.transcript): row for row in got.itertuples()}
+    for number, (spot, ref, alt) in enumerate(drawn):
+        for gene in small.genes:
+            wanted, row = expected(small, gene, spot, ref, alt), rows.pop((number, gene.name), None)
+            if wanted is None:
+                assert row is None
+            elif wanted[0] == "touches":
+                assert row.consequence.startswith("touches ")
+                assert np.isnan(row.ref_mrl)
+            else:
+                assert row.utr_position == wanted[2]
+                np.testing.assert_allclose(row.ref_mrl, hashed(leader(small.letters, gene)), atol=1e-4)
+                np.testing.assert_allclose(row.alt_mrl, hashed(wanted[1]), atol=1e-4)
+    assert not rows
 
 
 def test_samples_pass_through(model, here):

@@ -137,21 +137,26 @@ def open_leaders(
     import pandas as pd
 
     say = say or (lambda _: None)
+    if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
+        say(f"making the index {Path(fasta).name}.fai")
     annotation = read_annotation(gtf, canonical=canonical)
     leaders = Leaders(annotation, Genome(fasta))
     skipped = leaders.skipped
+    listing = beside(output, "skipped") if output is not None and str(output) != "-" else None
     say(f"{Path(gtf).name}: {len(leaders.transcripts):,} transcripts with a 5' UTR")
     if skipped:
         reasons = ", ".join(
             f"{count:,}: {reason}" for reason, count in Annotation([], skipped).reasons().items()
         )  # fmt: skip
         listed = ""
-        if output is not None and str(output) != "-":
-            path = beside(output, "skipped")
-            with open_table(path) as sink:
+        if listing:
+            with open_table(listing) as sink:
                 sink.write(pd.DataFrame(skipped, columns=["gene", "transcript", "reason"]))
-            listed = f", listed in {path}"
+            listed = f", listed in {listing}"
         say(f"skipped {len(skipped):,} transcripts ({reasons}){listed}")
+    elif listing:
+        # An earlier run's list would pass for this one's.
+        listing.unlink(missing_ok=True)
     if (share := leaders.with_atg()) < 0.5:
         say(
             f"only {share:.0%} of the first start codons are ATG: is {Path(fasta).name} the genome of {Path(gtf).name}?"
