@@ -315,12 +315,15 @@ def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
         ("chr1", 2, "wide", "T", "<DEL>", "END=65"),
         ("chr1", 60, "star", GENE[59], "*,<NON_REF>", "."),
         ("chr1", 102, "none", "C", "<DEL>", "END=105"),
+        ("chr1", 110, "endless", GENE[109], "<DEL>", "END=99999999999999999"),
+        ("chr1", 99999999999999999, "far", "A", "C", "."),
     ]
     (here / "calls.vcf").write_text(vcf(*rows))
-    score(model, here)
+    score(model, here, on_error="skip")
     got = table(here / "out.tsv")
-    assert got["id"].tolist() == ["sv", "wide"]
-    assert got["consequence"].tolist() == ["symbolic allele: not scored"] * 2
+    assert got["id"].tolist() == ["sv", "wide", "endless"]
+    assert got["transcript"].tolist() == ["plus", "plus", "minus"]
+    assert got["consequence"].tolist() == ["symbolic allele: not scored"] * 3
 
 
 def test_a_wrong_ref_stops_or_is_left_as_it_is_and_listed(model, here):
@@ -571,5 +574,5 @@ def test_who_has_which_haplotype(model, here):
     (here / "calls.vcf").write_text(vcf(*GOOD[:2]))
     with pytest.raises(RibocastError, match="the VCF has no samples"):
         score(model, here, phased=True)
-    with pytest.raises(RibocastError, match="haplotypes need a table"):
+    with pytest.raises(RibocastError, match=r"^--all and --phased give a table: .*out.vcf: the ending is none of .csv"):
         score(model, here, "out.vcf", phased=True)

@@ -63,9 +63,13 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
         begin, end = min(begin, record.span[0]), max(end, record.span[1])
     # What keeps its length cannot move among repeats.
     reach = 0 if all(len(alt) == len(record.ref) for alt in record.alts) else REACH
-    near = leaders.near(record.chrom, begin - reach, end + reach)
     contig = leaders.genome.contig(record.chrom)
-    if not near or contig is None:
+    if contig is None:
+        return []
+    # Positions can be any number; a contig is only so long.
+    length = leaders.genome.length(contig)
+    near = leaders.near(record.chrom, min(begin - reach, length), min(end + reach, length))
+    if not near:
         return []
     check_ref(leaders, contig, record)
     found: list[Found] = []

@@ -56,6 +56,23 @@ class _Batch:
         return len(self.found) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
 
 
+def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
+    """Tell whether an output is to be a VCF, as standard output is, or a table.
+
+    Raises
+    ------
+    RibocastError
+        If its ending is that of neither, or, with `only_table`, it is no table's.
+    """
+    named = output is not None and str(output) != "-"
+    endings = TABLE_ENDINGS if only_table else (*VCF_ENDINGS, *TABLE_ENDINGS)
+    if (named or only_table) and not str(output).lower().endswith(endings):
+        shown = output if named else "standard output"
+        table = "--all and --phased give a table: " if only_table else ""
+        raise RibocastError(f"{table}{shown}: the ending is none of {', '.join(endings)}")
+    return not named or str(output).lower().endswith(VCF_ENDINGS)
+
+
 def score_vcf(
     model: Predictor,
     path: str | Path,
@@ -103,11 +120,7 @@ def score_vcf(
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     card = model.card.assay(assay) if assay else model.card.variant_assay
-    as_vcf = output is None or str(output) == "-" or Path(output).name.lower().endswith(VCF_ENDINGS)
-    if not as_vcf and not str(output).lower().endswith(TABLE_ENDINGS):
-        raise RibocastError(f"{output}: the ending is none of {', '.join((*VCF_ENDINGS, *TABLE_ENDINGS))}")
-    if phased and as_vcf:
-        raise RibocastError("haplotypes need a table: -o with .tsv, .csv or .parquet")
+    as_vcf = is_vcf(output, only_table=phased)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: dict[str, int] = {}
     size = Path(path).stat().st_size if Path(path).is_file() else 0
@@ -226,8 +239,7 @@ def score_all(
         sequence is predicted once for all of them.
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
-    if not str(output).lower().endswith(TABLE_ENDINGS):
-        raise RibocastError(f"{output}: the ending is none of {', '.join(TABLE_ENDINGS)}")
+    is_vcf(output, only_table=True)
     card = model.card.assay(assay) if assay else model.card.variant_assay
     total = 3 * sum(transcript.length for transcript in leaders.transcripts)
     began, rows, batch = time.monotonic(), 0, list[Found]()

@@ -96,9 +96,11 @@ def _of_genome(
     model: Predictor, path: str | None, output: Path | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
     assay: str | None, on_error: OnErrorOption,
 ) -> None:  # fmt: skip
-    from ribocast.genomic_files import score_all, score_vcf
+    from ribocast.genomic_files import is_vcf, score_all, score_vcf
     from ribocast.leaders import open_leaders
 
+    # Before an annotation is read for a minute.
+    is_vcf(output, only_table=phased or path is None)
     if assay:
         model.card.assay(assay)
     with progress("scoring", results_to=output) as (advance, tell):
