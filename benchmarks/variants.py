@@ -1,14 +1,13 @@
 """Predicted against measured changes of variants, out of fold, by reads; and the interval around predicted changes.
 
-    python benchmarks/variants.py out_of_fold.parquet --data DIR [--json FILE] [--write MODEL]
+    python benchmarks/variants.py out_of_fold.parquet --data DIR [--json FILE]
 
 `out_of_fold.parquet` is what `train_shipped.py` leaves in its work folder: for every row the load predicted by networks
 that were trained without its fold. Reference and variant share 24-mers and so a fold. A large change is one of at least
 0.5 log2, up or down, and is found if it is predicted as large in the same direction. Optimus 5-Prime's published r² is
 0.553, on its authors' pairs with at least 620 reads on the variant (Sample et al. 2019).
 
-`--write` puts the interval around predicted changes into the `model.json` of a trained model, for `ribocast variants`.
-Its coverage is printed fold by fold: an interval from the pairs of the other folds, around those of this one.
+The coverage of the interval around predicted changes is that of intervals from the pairs of the other folds.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ribocast.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
-from ribocast.learn.changes import covered_unseen, detect, pair_unseen, with_change_interval
+from ribocast.learn.changes import covered_unseen, detect, pair_unseen
 from ribocast.learn.scoring import score
 from ribocast.uorf import consequence
 
@@ -36,19 +34,12 @@ def main() -> None:
     parser.add_argument("out_of_fold", type=Path, help="predictions of train_shipped.py")
     parser.add_argument("--data", type=Path, required=True, help="folder with egfp_human50_snv_pairs.csv.gz")
     parser.add_argument("--json", type=Path, help="write the tables here too")
-    parser.add_argument("--write", type=Path, help="folder of the model that gets the interval")
     options = parser.parse_args()
     pairs = pd.read_csv(options.data / f"{ASSAY}_snv_pairs.csv.gz")
     pairs = pair_unseen(pairs, pd.read_parquet(options.out_of_fold), ASSAY)
     report = {"accuracy": print_accuracy(pairs), "interval": print_interval(pairs)}
     if options.json:
         options.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    if options.write:
-        bundle = open_bundle(options.write)
-        card = with_change_interval(bundle.card, ASSAY, *changes(pairs))
-        files = {RUNNING_NAME: bundle.running.read_bytes(), LEARNING_NAME: bundle.learning.read_bytes()}
-        write_bundle(options.write, card, files)
-        print(f"\nwrote the interval into {options.write}")
 
 
 def changes(pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,9 @@ from ribocast.errors import RibocastError
 from ribocast.learn.changes import with_change_interval
 from ribocast.predictor import Predictor
 from ribocast.uorf import NO_CONSEQUENCE, consequence
-from ribocast.variants import SCORES, score_table, score_variants
+from ribocast.variants import score_table, score_variants
+
+SCORES = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high", "consequence", "note")
 
 CALIBRATED = "egfp_varying25to100"
 CALM = "C" * 50

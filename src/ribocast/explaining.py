@@ -14,6 +14,7 @@ from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, interval, to_mrl
 from ribocast.sequence import SequenceError, to_dna
+from ribocast.unusual import how_unusual, widening
 from ribocast.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
 if TYPE_CHECKING:
@@ -216,9 +217,11 @@ def _explain_group(
     number_of_assay = [known.name for known in model.card.assays].index(card.name)
     outputs = model.outputs(list(place))[:, number_of_assay]
     loads = to_mrl(outputs, card)
-    low, high = interval(card, loads)
+    unusual = how_unusual(utrs, card)
+    low, high = interval(card, loads[[place[utr] for utr in utrs]], widening(unusual, card))
+    notes = model.notes(utrs, card, unusual)
     construct = card.surroundings
-    for utr, mine, sequences, name in zip(utrs, changes, changed, names, strict=True):
+    for number, (utr, mine, sequences, name) in enumerate(zip(utrs, changes, changed, names, strict=True)):
         own = place[utr]
         mrl = loads[[place[sequence] for sequence in sequences]]
         ratio = mrl / loads[own]
@@ -234,12 +237,12 @@ def _explain_group(
             seq=utr,
             assay=card,
             mrl=float(loads[own]),
-            mrl_low=float(low[own]),
-            mrl_high=float(high[own]),
+            mrl_low=float(low[number]),
+            mrl_high=float(high[number]),
             profile=profile,
             effects=effects,
             uorfs=tuple(find_uorfs(utr, construct, near_cognates=near_cognates)),
             start=start_of(utr, construct),
-            note=model.note(utr, card),
+            note=notes[number],
             name=name,
         )

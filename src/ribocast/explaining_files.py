@@ -176,8 +176,8 @@ def start_in_words(explanation: Explanation) -> str:
 
 
 def _entry(explanation: Explanation) -> dict[str, Any]:
+    from ribocast.figures import png_of
     from ribocast.pages import embedded
-    from ribocast.plots import png_of
 
     return {
         "title": explanation.headline,
@@ -192,7 +192,7 @@ def _entry(explanation: Explanation) -> dict[str, Any]:
 
 
 def _write_figure(explanation: Explanation, output: Path, ending: str, row: int | None) -> None:
-    from ribocast.plots import save_figure
+    from ribocast.figures import save_figure
 
     figure = explanation.plot()
     with whole_file(output if row is None else _numbered(output, row)) as partial:

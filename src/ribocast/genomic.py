@@ -12,21 +12,21 @@ from ribocast.leaders import Leaders, own_construct
 from ribocast.placing import Leader, Placed, Touches, changed, place, places, position, remark, trim
 from ribocast.predictor import Predictor
 from ribocast.transcripts import reverse_complement
-from ribocast.variants import SCORES, pair_faults, score_variants
+from ribocast.variants import pair_faults, score_variants
 from ribocast.vcf import Record, is_sequence
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PLACES = ("chrom", "pos", "id", "ref", "alt", "gene", "transcript", "utr_position")
-COLUMNS = (*PLACES, *SCORES)
+_NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
+COLUMNS = (*PLACES, *_NUMBERS, "consequence", "note")
 """What a table of variants of a genome has: one row per variant and transcript."""
 REACH = 2_500
 """How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
 _NO_CHANGE = {".", "*", "<*>", "<NON_REF>"}
 """ALTs that say nothing of a letter here: none, one that another row deletes, and any other."""
 _DIGITS = 5
-_NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
 
 
 class Found(NamedTuple):

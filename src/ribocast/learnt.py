@@ -18,6 +18,7 @@ from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor
 from ribocast.tables import Chunk, read_table
+from ribocast.unusual import base_counts
 from ribocast.uorf import KOZAK_POSITIONS, Uorf, find_uorfs
 
 if TYPE_CHECKING:
@@ -156,9 +157,8 @@ def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learn
     positions = _means(ones, ["position", "frame"])
     overlapping = [(uorf, load) for uorf, load in single if uorf.frame]
     known = ones[(ones["frame"] > 0) & ones["minus_3"].isin(list(LETTERS)) & ones["plus_4"].isin(list(LETTERS))]
-    shares = np.array([[utr.upper().replace("U", "T").count(letter) / len(utr) for letter in LETTERS] for utr in utrs])
-    letters, slopes = _by_letter(shares[calm], loads[calm])
     lengths = np.array([len(utr) for utr in utrs])
+    letters, slopes = _by_letter((base_counts(utrs) / lengths[:, None])[calm], loads[calm])
     groups = _means(frame, ["group"])
     return Learnt(
         rows=len(utrs),

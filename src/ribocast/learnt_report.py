@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ribocast.figures import new_figure, png_of
 from ribocast.learnt import GROUPS, LETTERS, Learnt
 from ribocast.pages import embedded, write_page
-from ribocast.plots import png_of
 from ribocast.uorf import KOZAK_POSITIONS
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ def _positions(sides: Mapping[str, Learnt]) -> dict[str, Any]:
 
 
 def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
-    figure = Figure(figsize=(11, 3.0 * len(sides)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 3.0 * len(sides))
     grid = figure.subplots(len(sides), 2, squeeze=False, width_ratios=[1, 2])
     for (left, right), (side, learnt) in zip(grid, sides.items(), strict=True):
         _heat(left, _as_matrix(learnt.matrix), list(LETTERS), "viridis", None)
@@ -188,8 +186,7 @@ def _section(
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width if count == 1 else 11, height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width if count == 1 else 11, height)
     panels = list(figure.subplots(1, count, squeeze=False, sharex=True, sharey=True)[0])
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

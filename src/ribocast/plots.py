@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrow, PathPatch, Rectangle
 from matplotlib.textpath import TextPath
-from matplotlib.transforms import Affine2D, Bbox
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
+from ribocast.figures import new_figure
 from ribocast.uorf import Uorf
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -62,8 +59,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
     if explanation.profile is not None:
         heights.append(1.5)
     width = float(np.clip(0.15 * (length + before + _CODING) + 1.6, 7.5, 60))
-    figure = Figure(figsize=(width, sum(heights) + 0.45 * len(heights) + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, sum(heights) + 0.45 * len(heights) + 0.6)
     panels = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     along = panels[: len(panels) - (explanation.profile is not None)]
     changes = _substitutions(explanation.effects, length)
@@ -90,29 +86,6 @@ def draw_explanation(explanation: Explanation) -> Figure:
     if explanation.profile is not None:
         _draw_profile(panels[-1], explanation)
     return figure
-
-
-def save_figure(figure: Figure, path: Path, ending: str) -> None:
-    """Write a figure; the same one gives the same bytes."""
-    # No version and no date.
-    told = {".png": ("Software",), ".svg": ("Date",), ".pdf": ("CreationDate", "Producer")}[ending]
-    import matplotlib as mpl
-
-    if ending != ".png":
-        # The layout differs from run to run far below a pixel, which names in a vector file are made from.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for axes in figure.axes:
-            axes.set_position(Bbox(axes.get_position().get_points().round(6)))
-    with mpl.rc_context({"svg.hashsalt": "ribocast"}):
-        figure.savefig(path, dpi=150, format=ending[1:], metadata=dict.fromkeys(told))
-
-
-def png_of(figure: Figure, dpi: int = 110) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
-    return stream.getvalue()
 
 
 def _is_row(effects: pd.DataFrame, kind: str, size: int) -> pd.Series:

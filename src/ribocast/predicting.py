@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ribocast.construct import Construct
 from ribocast.predictor import Predictor
-from ribocast.sieve import OnError, Sieve, make_room
+from ribocast.sieve import OnError, Sieve, add_columns
 from ribocast.tables import Chunk, read_chunks
 from ribocast.uorf import find_uorfs, start_of
 from ribocast.writing import open_table
@@ -134,10 +134,4 @@ def _with_predictions(
     if starts:
         described = describe_starts(chunk.utrs, model.card.assay(assay).surroundings, starts == "all")
         added = added.assign(**{str(name): described[name] for name in described})
-    frame, renamed = make_room(chunk.frame, added.columns)
-    if renamed and say:
-        changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-        say(f"the input has columns named like predictions: {changes}")
-    for name in added.columns:
-        frame[name] = added[name].to_numpy()
-    return frame
+    return add_columns(chunk.frame, added, like="predictions", say=say)

@@ -13,6 +13,7 @@ from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCar
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
 from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
+from ribocast.unusual import Unusual, how_unusual, remark, widening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,9 @@ class Predictor:
             self.check_profile()
         outputs = self._outputs_of(sequences, card)
         mrl = to_mrl(outputs, card)
-        low, high = interval(card, mrl)
-        notes = [self.note(utr, card) for utr in sequences]
+        unusual = how_unusual(sequences, card)
+        low, high = interval(card, mrl, widening(unusual, card))
+        notes = self.notes(sequences, card, unusual)
         columns = {"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(card.fraction_weights or ()))}
@@ -154,19 +156,19 @@ class Predictor:
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
         return self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
 
-    def note(self, utr: str, assay: AssayCard) -> str:
-        """Say what is unusual about a sequence for an assay; empty if nothing is."""
-        notes = []
-        if not assay.min_length <= len(utr) <= assay.max_length:
-            measured = f"{assay.min_length}"
-            if assay.max_length > assay.min_length:
-                measured += f" to {assay.max_length}"
-            notes.append(f"{len(utr)} nt: extrapolated, measured were {measured} nt")
-        if self.card.fixed_length is not None and len(utr) > self.card.fixed_length:
-            notes.append(f"only the last {self.card.fixed_length} nt are read")
-        if unknown := utr.upper().count("N"):
-            notes.append(f"{unknown} unknown letter{'s' if unknown > 1 else ''} (N)")
-        return "; ".join(notes)
+    def notes(self, utrs: Sequence[str], assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
+        """Say what is unusual about each sequence for an assay; empty where nothing is."""
+        unusual = unusual or how_unusual(utrs, assay)
+        notes = [""] * len(utrs)
+        lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
+        most = self.card.fixed_length
+        cut = np.zeros(len(utrs), dtype=bool) if most is None else lengths > most
+        for row in map(int, np.flatnonzero(unusual.worth_saying | cut)):
+            remarks = remark(assay, len(utrs[row]), unusual.of(row))
+            if cut[row]:
+                remarks.append(f"only the last {most} nt are read")
+            notes[row] = "; ".join(remarks)
+        return notes
 
     def _fit_length(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
         length = self.card.fixed_length
@@ -188,22 +190,27 @@ def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
     return np.asarray(outputs[:, 0] * assay.label_scale + assay.label_mean, dtype=np.float64)
 
 
-def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the calibrated interval around predictions, both of shape (n,); NaN where the assay has none.
+def interval(
+    assay: AssayCard, mrl: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the calibrated interval around predictions, all of shape (n,); NaN where the assay has none.
 
-    It always holds the prediction, also where nearly all of the calibrating rows lay on one side.
+    `widening` is how many times wider than usual each is; see `ribocast.unusual`. The interval always holds the
+    prediction, also where nearly all of the calibrating rows lay on one side.
     """
-    return around(assay.interval, mrl)
+    return around(assay.interval, mrl, widening)
 
 
-def around(card: Interval | None, predicted: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def around(
+    card: Interval | None, predicted: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the ends of a calibrated interval; see `interval`."""
     if card is None:
         unknown = np.full(predicted.shape, np.nan)
         return unknown, unknown.copy()
     bins = np.searchsorted(card.edges, predicted, side="right")
     below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
-    return predicted - below[bins], predicted + above[bins]
+    return predicted - widening * below[bins], predicted + widening * above[bins]
 
 
 def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -130,6 +130,28 @@ def make_room(frame: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame, 
     return frame.rename(columns=renamed), renamed
 
 
+def add_columns(
+    frame: pd.DataFrame, added: pd.DataFrame, *, like: str, say: Callable[[str], None] | None
+) -> pd.DataFrame:
+    """Put columns behind those of the input, which make room for them.
+
+    Parameters
+    ----------
+    frame, added : pandas.DataFrame
+        As many rows, in the same order.
+    like : str
+        What the added columns hold, for people.
+    say : callable, optional
+        Told what was renamed; see `make_room`.
+    """
+    names = [str(name) for name in added.columns]
+    kept, renamed = make_room(frame, names)
+    if renamed and say:
+        changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+        say(f"the input has columns named like {like}: {changes}")
+    return kept.assign(**{name: added[name].to_numpy() for name in names})
+
+
 def beside(output: str | Path, kind: str) -> Path:
     """Name the list that goes beside an output: ``NAME.KIND.csv``."""
     path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()

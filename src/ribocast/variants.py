@@ -15,7 +15,7 @@ from ribocast.errors import RibocastError
 from ribocast.predicting import Predicted
 from ribocast.predictor import Predictor, around
 from ribocast.sequence import Fault, SequenceError, to_dna
-from ribocast.sieve import OnError, Sieve, make_room
+from ribocast.sieve import OnError, Sieve, add_columns
 from ribocast.tables import Chunk, find_column, read_rows, table_name
 from ribocast.uorf import consequence
 from ribocast.writing import open_table
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 REF_NAMES = ("ref_seq", "ref")
 ALT_NAMES = ("alt_seq", "alt")
-SCORES = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high", "consequence", "note")
 _PAIR_ROWS = 8_192
 _SHORTEST_UTR = 10
 """A table whose references are all shorter is likely one of alleles."""
@@ -50,7 +49,6 @@ def score_variants(
         a deletion makes the letters before it stand further from the start codon, or nearer.
     assay : str, optional
         On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
-
     constructs : sequence of Construct of length n, optional
         The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
         loads are always predicted.
@@ -96,7 +94,7 @@ def score_variants(
             "log2_low": low,
             "log2_high": high,
             "consequence": list(map(consequence, refs, alts, constructs)),
-            "note": [model.note(alt, card) for alt in alts],
+            "note": model.notes(alts, card),
         }
     )
 
@@ -163,13 +161,7 @@ def score_table(
             good = sieve.keep(chunk, pair_faults(model, chunk.utrs, frame[alt_name].tolist())).frame
             if len(good):
                 added = score_variants(model, good[ref_name].tolist(), good[alt_name].tolist(), assay=assay).round(5)
-                kept, renamed = make_room(good, SCORES)
-                if renamed and not rows:
-                    changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-                    say(f"the input has columns named like scores: {changes}")
-                for column in SCORES:
-                    kept[column] = added[column].to_numpy()
-                sink.write(kept)
+                sink.write(add_columns(good, added, like="scores", say=say if not rows else None))
             rows += len(good)
             if done:
                 done(rows)
