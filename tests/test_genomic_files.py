@@ -1,8 +1,11 @@
 """VCF in, VCF or table out; annotations of every kind; and one clear line for every file that is not right."""
 
 import gzip
+import os
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import zlib
 from pathlib import Path
@@ -209,6 +212,24 @@ def test_all_is_every_substitution_of_every_utr(model, here):
     assert plus[key].sort_values(key).to_numpy().tolist() == minus[key].sort_values(key).to_numpy().tolist()
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_all_predicts_no_sequence_twice_in_bounded_memory(model, here, monkeypatch, remembered):
+    asked, predict = [], Predictor.mrl
+
+    def mrl(self, utrs, *, assay=None):
+        asked.extend(utrs)
+        return predict(self, utrs, assay=assay)
+
+    monkeypatch.setattr(Predictor, "mrl", mrl)
+    monkeypatch.setattr(genomic_files, "_BATCH_PAIRS", 7)
+    if not remembered:
+        monkeypatch.setattr(genomic_files, "_KNOWN_BYTES", 20 * (genomic_files._ENTRY_BYTES + len(UTR)))
+    genomic_files.score_all(model, leaders(here), here / "all.csv")
+    # The gene on - has the same UTR, but is read behind the one on +.
+    assert set(asked) == {UTR} | {UTR[:at] + base + UTR[at + 1 :] for at in range(len(UTR)) for base in "ACGT"}
+    assert (len(asked) == len(set(asked))) == remembered
+
+
 def test_gff3_packed_and_with_crlf_is_the_same_annotation(here):
     for ensembl in (True, False):
         transcript, gene = ("transcript:", "gene:") if ensembl else ("rna-", "gene-")
@@ -240,6 +261,25 @@ def test_canonical_takes_mane_before_ensembl_and_says_when_there_are_no_tags(her
     (here / "genes.gtf").write_text(gtf())
     with pytest.raises(RibocastError, match=r"^genes.gtf: no transcript is tagged MANE_Select or Ensembl_canonical$"):
         read_annotation(here / "genes.gtf", canonical=True)
+
+
+def test_canonical_tells_genes_by_their_id_and_lists_those_without_a_tag(here):
+    def line(kind, first, last, gene, name, tag=""):
+        return (f'chr1\tx\t{kind}\t{first}\t{last}\t.\t+\t0\tgene_id "{gene}"; gene_name "SAME"; '
+                f'transcript_id "{name}";{tag}\n')  # fmt: skip
+
+    text = ""
+    for gene, name, tag in (
+        ("G1", "first", ' tag "MANE_Select";'), ("G1", "other", ""), ("G2", "second", ' tag "Ensembl_canonical";'),
+        ("G3", "untagged", ""),
+    ):  # fmt: skip
+        text += line("exon", 11, 90, gene, name, tag) + line("CDS", 41, 90, gene, name)
+    (here / "genes.gtf").write_text(text)
+    found = leaders(here, canonical=True)
+    assert [one.name for one in found.transcripts] == ["first", "second"]
+    assert pd.read_csv(here / "out.skipped.csv").to_numpy().tolist() == [
+        ["SAME", "untagged", "no transcript of its gene is tagged MANE_Select or Ensembl_canonical"]
+    ]
 
 
 def test_transcripts_that_cannot_be_used_are_counted_and_listed(here):
@@ -337,6 +377,19 @@ def test_a_wrong_ref_stops_or_is_left_as_it_is_and_listed(model, here):
     assert listed[["row", "pos", "id"]].to_numpy().tolist() == [[3, 61, "wrong"]]
 
 
+def test_ref_is_checked_far_from_every_utr_and_not_where_the_genome_has_no_such_contig(model, here):
+    far = "ACGTTGCA" * 4_000
+    (here / "genome.fa").write_text(genome() + f">chr2\n{far}\n")
+    (here / "calls.vcf").write_text(
+        vcf(*GOOD, ("2", 30_000, "fine", far[29_999], "A", "."), ("2", 17, "w", "C", "A", "."))
+    )
+    fault(here, lambda: score(model, here), r"^calls.vcf row 9: 2:17: REF is C, but genome.fa has A$")
+    (here / "calls.vcf").write_text(vcf(("chr9", 5, ".", "A", "C", "."), ("chr9", 6, ".", "A", "C", "."), *GOOD))
+    told = []
+    assert score(model, here, say=told.append).scored == 5
+    assert told == ["2 rows are on contigs that genome.fa lacks, where REF is not checked: chr9"]
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -431,10 +484,11 @@ def test_a_genome_of_another_build_is_suspected(here):
 
 
 def test_rows_on_other_contigs_are_counted(model, here):
+    (here / "genome.fa").write_text(genome() + ">Un\nGGGGAGGG\n")
     (here / "calls.vcf").write_text(vcf(("chrUn", 5, ".", "A", "C", "."), *GOOD))
     told = []
     score(model, here, say=told.append)
-    assert told == ["1 rows are on contigs without a 5' UTR in the annotation: chrUn"]
+    assert told == ["1 row is on contigs without a 5' UTR in the annotation: chrUn"]
 
 
 def test_the_command_line_scores_a_vcf_and_all(here, capsys, monkeypatch):
@@ -576,3 +630,31 @@ def test_who_has_which_haplotype(model, here):
         score(model, here, phased=True)
     with pytest.raises(RibocastError, match=r"^--all and --phased give a table: .*out.vcf: the ending is none of .csv"):
         score(model, here, "out.vcf", phased=True)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("how", ["stdin", "pipe"])
+def test_standard_input_and_pipes_are_read_packed_or_not(here, packed, how):
+    data, annotation = (gzip.compress(text.encode()) if packed else text.encode() for text in (vcf(*GOOD), gtf()))
+    (here / "input").write_bytes(data)
+    (here / "annotation").write_bytes(annotation)
+    command = [sys.executable, "-m", "ribocast", "variants", "-" if how == "stdin" else "calls.pipe", "--gtf",
+               "genes.pipe", "--fasta", "genome.fa", "-o", "out.tsv", "--threads", "1"]  # fmt: skip
+    feeds = "cat annotation > genes.pipe & " + ("" if how == "stdin" else "cat input > calls.pipe & ")
+    os.mkfifo(here / "genes.pipe")
+    os.mkfifo(here / "calls.pipe")
+    ran = subprocess.run(["bash", "-c", f"{feeds}exec {shlex.join(command)} < input"], cwd=here, capture_output=True,
+                         text=True, timeout=60, check=False)  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert table(here / "out.tsv")["id"].tolist() == ["snv", "snv", "mirror", "mirror", "del", "start", "splice"]
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_silently(here):
+    (here / "calls.vcf").write_text(vcf(*GOOD[:2] * 20_000))
+    command = f"{sys.executable} -m ribocast variants calls.vcf --gtf genes.gtf --fasta genome.fa --threads 1"
+    ran = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -n 1"], cwd=here, capture_output=True,
+                         text=True, timeout=60, check=False)  # fmt: skip
+    assert ran.stdout == "##fileformat=VCFv4.2\n"
+    assert ran.returncode == 141
+    assert "rror" not in ran.stderr
+    assert "Broken" not in ran.stderr

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import sys
-import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 from urllib.parse import unquote
 
 from ribocast.errors import RibocastError
+from ribocast.lines import open_lines
 from ribocast.transcripts import Span, Strand, Transcript, build
 
 _COLUMNS = 9
-_GZIP = b"\x1f\x8b"
-_BLOCKS = b"\x1f\x8b\x08\x04"
-# What every file of block gzip (bgzip) ends with; SAM specification, 4.1.2.
-_LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
 _GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
@@ -62,44 +53,6 @@ class _Parts:
     codon: int | None = None
 
 
-@contextmanager
-def open_text(path: str | Path) -> Iterator[tuple[IO[str], IO[bytes]]]:
-    """Open a text file, plain or gzip; also give the raw stream, whose ``tell()`` is how much is read.
-
-    Raises
-    ------
-    RibocastError
-        If there is no such file, or, while it is read, if it is cut short, damaged or not UTF-8.
-    """
-    name = (Path(path).name or str(path)) if str(path) != "-" else "standard input"
-    try:
-        with cast("IO[bytes]", sys.stdin.buffer) if str(path) == "-" else Path(path).open("rb") as raw:
-            packed = str(path) != "-" and _is_gzip(raw, name)
-            # The cast is due to a wrong stub: GzipFile is what TextIOWrapper takes.
-            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
-            with io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as text:
-                yield text, raw
-    except UnicodeDecodeError as error:
-        raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RibocastError(f"{name}: the gzip data is damaged or cut short") from None
-    except OSError as error:
-        raise RibocastError(f"{name}: {error.strerror or error}") from None
-
-
-def _is_gzip(raw: IO[bytes], name: str) -> bool:
-    head = raw.read(18)
-    packed = head.startswith(_GZIP)
-    if head.startswith(_BLOCKS) and head[12:14] == b"BC":
-        # Cut between two blocks, it would still be readable.
-        raw.seek(0, io.SEEK_END)
-        raw.seek(max(0, raw.tell() - len(_LAST_BLOCK)))
-        if raw.read() != _LAST_BLOCK:
-            raise RibocastError(f"{name}: the gzip data is damaged or cut short")
-    raw.seek(0)
-    return packed
-
-
 def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
     """Read the transcripts of a GTF or a GFF3.
 
@@ -108,7 +61,8 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
     path : str or Path
         Plain or gzip; CRLF is read too. What its ninth column looks like decides which of the two it is.
     canonical : bool
-        Of each gene, only the transcript tagged ``MANE_Select``, or else ``Ensembl_canonical``.
+        Of each gene (told by its id, not its name), only the transcript tagged ``MANE_Select``, or else
+        ``Ensembl_canonical``. Those of genes without either tag are skipped, and listed.
 
     Raises
     ------
@@ -117,7 +71,7 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
         or, with `canonical`, no tag.
     """
     reader = _Reader(Path(path).name or str(path))
-    with open_text(path) as (lines, _):
+    with open_lines(path) as (lines, _):
         for number, line in enumerate(lines, start=1):
             if line.startswith("##FASTA"):
                 break
@@ -173,7 +127,7 @@ class _Reader:
         # Most lines repeat what the transcript's first, or its own, has said.
         if kind == "transcript" or transcript not in self._genes:
             attributes = _gtf(text)
-            gene = attributes.get("gene_id", [""])[0]
+            gene = attributes.get("gene_id", [""])[0] or transcript
             self._genes[transcript] = gene
             if named := attributes.get("gene_name"):
                 self._gene_names[gene] = named[0]
@@ -203,13 +157,16 @@ class _Reader:
     def finish(self, canonical: bool) -> Annotation:
         if not self._parts:
             raise RibocastError(f"{self._name}: there are no exons of transcripts in it")
-        wanted = self._canonical_ids() if canonical else None
+        wanted, tagged = self._canonical_ids() if canonical else (None, set())
         result = Annotation([], [])
         for (own, contig, strand), parts in self._parts.items():
-            if wanted is not None and own not in wanted:
+            alone = wanted is not None and own not in wanted
+            if alone and self._genes.get(own, own) in tagged:
                 continue
             gene, name = self._gene(own), self._names.get(own, _bare(own) if self._gff3 else own)
             built = self._build(own, gene, name, contig, strand, parts)
+            if alone and not isinstance(built, str):
+                built = f"no transcript of its gene is tagged {' or '.join(_CANONICAL)}"
             if isinstance(built, str):
                 result.skipped.append((gene, name, built))
             else:
@@ -236,18 +193,19 @@ class _Reader:
             return "its start codon is not where its coding sequence begins"
         return build(gene, name, contig, strand, parts.exons, starts.pop())
 
-    def _canonical_ids(self) -> set[str]:
+    def _canonical_ids(self) -> tuple[set[str], set[str]]:
+        """Return the one transcript of each gene that has a tag, and those genes."""
         best: dict[str, int] = {}
         ranks: dict[str, int] = {}
         for own, tags in self._tags.items():
             rank = next((rank for rank, tag in enumerate(_CANONICAL) if tag in tags), None)
             if rank is not None:
                 ranks[own] = rank
-                gene = self._genes.get(own, "")
+                gene = self._genes.get(own, own)
                 best[gene] = min(rank, best.get(gene, rank))
         if not ranks:
             raise RibocastError(f"{self._name}: no transcript is tagged {' or '.join(_CANONICAL)}")
-        return {own for own, rank in ranks.items() if rank == best[self._genes.get(own, "")]}
+        return {own for own, rank in ranks.items() if rank == best[self._genes.get(own, own)]}, set(best)
 
 
 def _first(known: int | None, joint: int, strand: str) -> int:

@@ -10,6 +10,7 @@ from ribocast.errors import RibocastError
 from ribocast.transcripts import Span, Transcript, reverse_complement
 
 _NOT_A_LETTER = re.compile("[^ACGTN]")
+_WINDOW = 1 << 13
 
 
 def contig_key(name: str) -> str:
@@ -39,7 +40,7 @@ class Genome:
 
         self.name = Path(path).name
         if not Path(path).is_file():
-            raise RibocastError(f"{path}: there is no such file")
+            raise RibocastError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
         with Path(path).open("rb") as raw:
             head = raw.read(2)
         if head == b"\x1f\x8b":
@@ -51,6 +52,8 @@ class Genome:
         except (pyfaidx.FastaIndexingError, ValueError, OSError) as error:
             raise RibocastError(f"{self.name}: not a readable FASTA file: {error}") from None
         self._lengths = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118 (no dict)
+        # Most places that are asked for are near the last one: what was read, from where, of which contig.
+        self._window = ("", 0, "")
         self._by_key: dict[str, str] = {}
         for name in self._lengths:
             self._by_key.setdefault(contig_key(name), name)
@@ -68,6 +71,14 @@ class Genome:
         begin, end = max(0, begin), min(end, self._lengths[name])
         if begin >= end:
             return ""
+        held, first, letters = self._window
+        if held != name or begin < first or end > first + len(letters):
+            first = max(0, begin - _WINDOW // 8)
+            letters = self._letters(name, first, min(max(end, first + _WINDOW), self._lengths[name]))
+            self._window = (name, first, letters)
+        return letters[begin - first : end - first]
+
+    def _letters(self, name: str, begin: int, end: int) -> str:
         try:
             # By keyword-free slices of pyfaidx: 0-based and half-open like ours.
             letters = str(self._fasta[name][begin:end])

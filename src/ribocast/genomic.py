@@ -56,7 +56,7 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
     Raises
     ------
     RibocastError
-        If REF is not what the genome has there (looked at where UTRs are near).
+        If REF is not what the genome has there, near a UTR or not; a contig that the genome lacks is not looked at.
     """
     begin, end = record.position - 1, record.position - 1 + len(record.ref)
     if not all(map(is_sequence, record.alts)):
@@ -66,12 +66,12 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
     contig = leaders.genome.contig(record.chrom)
     if contig is None:
         return []
+    check_ref(leaders, contig, record)
     # Positions can be any number; a contig is only so long.
     length = leaders.genome.length(contig)
     near = leaders.near(record.chrom, min(begin - reach, length), min(end + reach, length))
     if not near:
         return []
-    check_ref(leaders, contig, record)
     found: list[Found] = []
     for allele, alt in enumerate(record.alts):
         if alt in _NO_CHANGE:
@@ -114,8 +114,13 @@ def check_ref(leaders: Leaders, contig: str, record: Record) -> None:
         raise RibocastError(f"{where}: REF is {shown[0]}, but {leaders.genome.name} has {shown[1]}")
 
 
-def to_table(model: Predictor, found: list[Found], assay: str | None) -> pd.DataFrame:
-    """Score what was found; the columns are ``COLUMNS``, one row each, in order."""
+def to_table(
+    model: Predictor, found: list[Found], assay: str | None, known: dict[str, float] | None = None
+) -> pd.DataFrame:
+    """Score what was found; the columns are ``COLUMNS``, one row each, in order.
+
+    Loads that are `known` are not predicted again; see `ribocast.variants.score_variants`.
+    """
     import pandas as pd
 
     card = model.card.assay(assay) if assay else model.card.variant_assay
@@ -137,7 +142,8 @@ def to_table(model: Predictor, found: list[Found], assay: str | None) -> pd.Data
         }
         own = [owns[id(found[row].leader)] for row in rows]
         refs, alts = [found[row].leader.utr for row in rows], [str(found[row].alt) for row in rows]
-        scores = score_variants(model, refs, alts, assay=card.name, constructs=[one.construct for one in own])
+        constructs = [one.construct for one in own]
+        scores = score_variants(model, refs, alts, assay=card.name, constructs=constructs, known=known)
         for name in _NUMBERS:
             frame.loc[rows, name] = scores[name].round(_DIGITS).to_numpy()
         for row, mine, told, note in zip(rows, own, scores["consequence"], scores["note"], strict=True):

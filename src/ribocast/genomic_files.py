@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +26,10 @@ from ribocast.vcf import VCF_ENDINGS, Broken, Record, create_vcf, open_vcf, with
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
 
 _BATCH_PAIRS, _BATCH_LETTERS = 8_192, 1 << 25
-"""Rows are written when so many pairs of UTRs are to be scored, or the rows are so many letters long."""
+"""Rows are written when so many pairs of UTRs are to be scored, or they are so many letters long."""
+_KNOWN_BYTES, _ENTRY_BYTES = 1 << 26, 200
+"""Loads are remembered, so that a sequence is not predicted again, in so much memory; an entry takes its letters and
+some more."""
 
 
 class Scored(NamedTuple):
@@ -122,7 +127,9 @@ def score_vcf(
     card = model.card.assay(assay) if assay else model.card.variant_assay
     as_vcf = is_vcf(output, only_table=phased)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
-    strangers: dict[str, int] = {}
+    strangers: Counter[str] = Counter()
+    lacking: Counter[str] = Counter()
+    known: dict[str, float] = {}
     size = Path(path).stat().st_size if Path(path).is_file() else 0
     began = time.monotonic()
     with ExitStack() as stack:
@@ -140,7 +147,8 @@ def score_vcf(
         haplotypes = Haplotypes(leaders, vcf.header) if phased else None
 
         def flush() -> None:
-            table = _table(model, batch, card.name, phased)
+            table = _table(model, batch, card.name, phased, known)
+            _forget(known)
             counts["scored"] += int(table["ref_mrl"].notna().sum())
             counts["reported"] += int(table["ref_mrl"].isna().sum())
             if write:
@@ -169,8 +177,10 @@ def score_vcf(
             if haplotypes:
                 batch.add(haplotypes.add(record, found))
             batch.found += found
-            if not leaders.knows(record.chrom):
-                strangers[record.chrom] = strangers.get(record.chrom, 0) + 1
+            if leaders.genome.contig(record.chrom) is None:
+                lacking[record.chrom] += 1
+            elif not leaders.knows(record.chrom):
+                strangers[record.chrom] += 1
             if write:
                 batch.cells.append(record.cells)
                 # A list of short cells takes some hundred bytes more.
@@ -181,20 +191,31 @@ def score_vcf(
             batch.add(haplotypes.finish())
         flush()
         if sink and not counts["tables"]:
-            sink.write(_table(model, batch, card.name, phased))
-    if strangers:
-        names = ", ".join(list(strangers)[:5]) + (", …" if len(strangers) > 5 else "")
-        say(f"{sum(strangers.values()):,} rows are on contigs without a 5' UTR in the annotation: {names}")
+            sink.write(_table(model, batch, card.name, phased, known))
+    for rows, what in ((strangers, "without a 5' UTR in the annotation"),
+                       (lacking, f"that {leaders.genome.name} lacks, where REF is not checked")):  # fmt: skip
+        if rows:
+            names = ", ".join(list(rows)[:5]) + (", …" if len(rows) > 5 else "")
+            say(f"{rows.total():,} row{'s are' if rows.total() > 1 else ' is'} on contigs {what}: {names}")
     return Scored(counts["rows"], counts["scored"], counts["reported"], sieve.count, counts["rows"] / since(began))
 
 
-def _table(model: Predictor, batch: _Batch, assay: str, phased: bool) -> pd.DataFrame:
-    table = to_table(model, batch.found, assay)
+def _table(model: Predictor, batch: _Batch, assay: str, phased: bool, known: dict[str, float]) -> pd.DataFrame:
+    table = to_table(model, batch.found, assay, known)
     if phased:
         each = [batch.haplotypes.get(row) for row in range(len(table))]
         table["haplotype"] = [one.spelling if one else "" for one in each]
         table["samples"] = [one.samples if one else "" for one in each]
     return table
+
+
+def _forget(known: dict[str, float]) -> None:
+    """Drop the oldest loads where they are too many."""
+    over = sum(len(utr) + _ENTRY_BYTES for utr in known) - _KNOWN_BYTES
+    while over > 0:
+        oldest = next(iter(known))
+        over -= len(oldest) + _ENTRY_BYTES
+        del known[oldest]
 
 
 def _leave_out(sieve: Sieve, name: str, record: Record | Broken, reason: str) -> None:
@@ -235,31 +256,41 @@ def score_all(
     Parameters
     ----------
     model, leaders, output, assay, done, say
-        As in `score_vcf`; `output` is a table. Transcripts with the same UTR follow each other, and each distinct
-        sequence is predicted once for all of them.
+        As in `score_vcf`; `output` is a table. Transcripts with the same UTR follow each other, and their sequences
+        are predicted once; a sequence that comes again much later (see ``_KNOWN_BYTES``) is predicted again.
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
     card = model.card.assay(assay) if assay else model.card.variant_assay
     total = 3 * sum(transcript.length for transcript in leaders.transcripts)
-    began, rows, batch = time.monotonic(), 0, list[Found]()
+    began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
+    known: dict[str, float] = {}
+    each = itertools.chain.from_iterable(
+        every_substitution(leaders.read(number)) for number in range(len(leaders.transcripts))
+    )
     with open_table(output) as sink:
-        first = True
-        for number in range(len(leaders.transcripts) + 1):
-            last = number == len(leaders.transcripts)
-            if not last:
-                batch += every_substitution(leaders.read(number))
-            while len(batch) >= _BATCH_PAIRS or (last and (batch or first)):
-                sink.write(to_table(model, batch[:_BATCH_PAIRS], card.name))
-                rows += len(batch[:_BATCH_PAIRS])
-                del batch[:_BATCH_PAIRS]
-                rate = rows / since(began)
-                left = (total - rows) / rate if rate else 0.0
-                done(rows, total, f"{rate:,.0f}/s, {in_time(left)} left")
-                if first:
-                    say(f"about {total:,} substitutions; at {rate:,.0f}/s they take {in_time(rows / rate + left)}"
-                        if rate else "no substitutions")  # fmt: skip
-                first = False
+
+        def flush() -> None:
+            nonlocal rows
+            first, rows = not rows, rows + len(batch)
+            sink.write(to_table(model, batch, card.name, known))
+            _forget(known)
+            rate = rows / since(began)
+            left = (total - rows) / rate if rate else 0.0
+            done(rows, total, f"{rate:,.0f}/s, {in_time(left)} left")
+            if first:
+                about = f"; at {rate:,.0f}/s they take {in_time(rows / rate + left)}" if rate else ""
+                say(f"about {total:,} substitutions{about}")
+
+        for found in each:
+            batch.append(found)
+            letters += len(found.leader.utr)
+            if len(batch) >= _BATCH_PAIRS or letters >= _BATCH_LETTERS:
+                flush()
+                batch.clear()
+                letters = 0
+        if batch or not rows:
+            flush()
     return Scored(rows, rows, 0, 0, rows / since(began))
 
 

@@ -37,6 +37,7 @@ def score_variants(
     *,
     assay: str | None = None,
     constructs: Sequence[Construct] | None = None,
+    known: dict[str, float] | None = None,
 ) -> pd.DataFrame:
     """Score variants of 5′ UTRs.
 
@@ -52,6 +53,8 @@ def score_variants(
     constructs : sequence of Construct of length n, optional
         The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
         loads are always predicted.
+    known : dict of str to float, optional
+        Loads that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
 
     Returns
     -------
@@ -80,9 +83,10 @@ def score_variants(
     card = model.card.assay(assay) if assay else model.card.variant_assay
     refs, alts = [to_dna(utr) for utr in refs], [to_dna(utr) for utr in alts]
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal loads.
-    place = {utr: number for number, utr in enumerate(dict.fromkeys([*refs, *alts]))}
-    loads = model.mrl(list(place), assay=card.name)
-    ref_mrl, alt_mrl = (loads[[place[utr] for utr in utrs]] if utrs else np.empty(0) for utrs in (refs, alts))
+    known = {} if known is None else known
+    new = [utr for utr in dict.fromkeys([*refs, *alts]) if utr not in known]
+    known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
+    ref_mrl, alt_mrl = (np.array([known[utr] for utr in utrs], dtype=np.float64) for utrs in (refs, alts))
     same = np.array([ref == alt for ref, alt in zip(refs, alts, strict=True)], dtype=bool)
     change, low, high = _changes(card, ref_mrl, alt_mrl, same)
     constructs = [card.surroundings] * len(refs) if constructs is None else constructs

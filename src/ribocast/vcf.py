@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ribocast.annotation import open_text
 from ribocast.errors import RibocastError
+from ribocast.lines import open_lines
 from ribocast.writing import whole_file
 
 VCF_ENDINGS = (".vcf", ".vcf.gz")
@@ -84,7 +84,7 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
         If it cannot be read, or has no header.
     """
     name = Path(path).name if str(path) != "-" else "standard input"
-    with open_text(path) as (lines, raw):
+    with open_lines(path) as (lines, read_bytes):
         header: list[str] = []
         for line in lines:
             header.append(line.rstrip("\r\n"))
@@ -101,7 +101,7 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
         columns = header[-1].split("\t")
         if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
             raise RibocastError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
-        yield Vcf(name, header, _rows(lines, len(columns)), raw.tell if str(path) != "-" else lambda: 0)
+        yield Vcf(name, header, _rows(lines, len(columns)), read_bytes)
 
 
 def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:
