@@ -349,6 +349,21 @@ def test_lengths_that_were_not_measured_and_other_starts_are_noted(model, here):
     assert "its start codon is CTG, read as ATG" in note
 
 
+def test_an_atg_that_only_the_adapter_makes_is_noted(model, here):
+    # The adapter ends with A, and the UTR begins with CC.
+    rows = [("chr1", 11, "made", "CC", "TG", "."), ("chr1", 11, "not", "C", "T", ".")]
+    (here / "calls.vcf").write_text(vcf(*rows))
+    score(model, here)
+    got = table(here / "out.tsv").set_index("id")
+    assert got["note"]["made"].startswith("the variant makes an ATG with the adapter, which the transcript lacks")
+    assert got["consequence"]["made"] == "none"
+    assert "adapter" not in got["note"]["not"]
+    (here / "genome.fa").write_text(genome().replace("t" * 10 + "cc", "t" * 10 + "tg"))
+    (here / "calls.vcf").write_text(vcf(("chr1", 11, "lost", "T", "C", ".")))
+    score(model, here)
+    assert table(here / "out.tsv")["note"][0].startswith("the reference makes an ATG with the adapter")
+
+
 def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
     rows = [
         ("chr1", 60, "sv", GENE[59], "<DEL>", "SVTYPE=DEL;END=66"),

@@ -146,11 +146,21 @@ def to_table(
         scores = score_variants(model, refs, alts, assay=card.name, constructs=constructs, known=known)
         for name in _NUMBERS:
             frame.loc[rows, name] = scores[name].round(_DIGITS).to_numpy()
-        for row, mine, told, note in zip(rows, own, scores["consequence"], scores["note"], strict=True):
+        joints = [joint_note(card.surroundings.before, ref, alt) for ref, alt in zip(refs, alts, strict=True)]
+        each = zip(rows, own, joints, scores["consequence"], scores["note"], strict=True)
+        for row, mine, joint, told, note in each:
             words[row] = told
-            notes[row] = "; ".join(part for part in (note, mine.note, notes[row]) if part)
+            notes[row] = "; ".join(part for part in (joint, note, mine.note, notes[row]) if part)
     frame["consequence"], frame["note"] = words, notes
     return frame
+
+
+def joint_note(before: str, ref: str, alt: str) -> str:
+    """Say which of two UTRs makes an ATG with the end of the adapter: it is predicted with one that no cell has."""
+    made, lost = ("ATG" in before[-2:] + utr[:2] for utr in (alt, ref))
+    if made == lost:
+        return ""
+    return f"the {'variant' if made else 'reference'} makes an ATG with the adapter, which the transcript lacks"
 
 
 def every_substitution(leader: Leader) -> Iterator[Found]:

@@ -139,11 +139,12 @@ def open_leaders(
     say = say or (lambda _: None)
     if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
         say(f"making the index {Path(fasta).name}.fai")
-    annotation = read_annotation(gtf, canonical=canonical)
-    leaders = Leaders(annotation, Genome(fasta))
+    genome = Genome(fasta)
+    leaders = Leaders(read_annotation(gtf, canonical=canonical), genome)
     skipped = leaders.skipped
     listing = beside(output, "skipped") if output is not None and str(output) != "-" else None
-    say(f"{Path(gtf).name}: {len(leaders.transcripts):,} transcripts with a 5' UTR")
+    count = len(leaders.transcripts)
+    say(f"{Path(gtf).name}: {count:,} transcript{'s' * (count != 1)} with a 5' UTR")
     if skipped:
         reasons = ", ".join(
             f"{count:,}: {reason}" for reason, count in Annotation([], skipped).reasons().items()
@@ -153,7 +154,7 @@ def open_leaders(
             with open_table(listing) as sink:
                 sink.write(pd.DataFrame(skipped, columns=["gene", "transcript", "reason"]))
             listed = f", listed in {listing}"
-        say(f"skipped {len(skipped):,} transcripts ({reasons}){listed}")
+        say(f"skipped {len(skipped):,} transcript{'s' * (len(skipped) != 1)} ({reasons}){listed}")
     elif listing:
         # An earlier run's list would pass for this one's.
         listing.unlink(missing_ok=True)

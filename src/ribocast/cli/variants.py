@@ -38,7 +38,10 @@ def variants(
     fasta: Annotated[Path | None, typer.Option(help="For a VCF: the genome, FASTA.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Score every substitution in every UTR of --gtf.")] = False,
     canonical: Annotated[
-        bool, typer.Option("--canonical", help="Of each gene, only the transcript tagged MANE_Select or canonical.")
+        bool,
+        typer.Option(
+            "--canonical", help="Of each gene_id, only the transcript tagged MANE_Select, or else Ensembl_canonical."
+        ),
     ] = False,
     phased: Annotated[
         bool, typer.Option("--phased", help="Also score a sample's variants of one UTR together (a table; sorted VCF).")
@@ -60,7 +63,8 @@ def variants(
 
     Of a VCF, the variants in 5′ UTRs are scored, in a VCF (INFO/RIBOCAST) or a table of one row per variant and
     transcript. The loads are those of the UTR in the construct of the assay, whose adapter and coding sequence the
-    model was measured with; the consequence is read in the transcript, with its own coding sequence.
+    model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
+    compared with the genome.
     """
     from ribocast.predictor import load
 
@@ -103,6 +107,8 @@ def _of_genome(
     is_vcf(output, only_table=phased or path is None)
     if assay:
         model.card.assay(assay)
+    if path not in (None, "-") and not Path(str(path)).exists():
+        raise RibocastError(f"{path}: no such file")
     with progress("scoring", results_to=output) as (advance, tell):
         leaders = open_leaders(gtf, fasta, output, canonical=canonical, say=tell)
         if path is not None:
