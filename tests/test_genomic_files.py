@@ -174,6 +174,38 @@ def test_bcftools_reads_what_is_written(model, here):
     assert [line.split()[0] for line in ran.stdout.splitlines()] == ["snv", "mirror", "del"]
 
 
+@pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
+@pytest.mark.parametrize("name", ["scored.vcf", "scored.vcf.gz"])
+def test_what_is_written_is_valid_for_bcftools(model, here, name):
+    rows = [(5, "T", "C"), (54, "A", "G,T"), (60, GENE[59:62], GENE[59]), (71, "A", "G"), (2 * SIZE + 1 - 54, "T", "C")]
+    text = phased_vcf([(spot, ref, alt, "GT", ["0|1", "1/1"]) for spot, ref, alt in rows], ["a", "b"])
+    text = text.replace("##INFO", '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n##INFO', 1)
+    (here / "calls.vcf").write_text(text)
+    score(model, here, name)
+
+    def bcftools(*arguments):
+        ran = subprocess.run(
+            ["bcftools", *arguments], cwd=here, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stderr.startswith("Lines") or not ran.stderr
+        return ran.stdout
+
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(here / name, "rt") as file:
+        ours = [line for line in file if not line.startswith("#")]
+    assert len(ours) == len(rows)
+    read = [line for line in bcftools("view", name).splitlines(keepends=True) if not line.startswith("#")]
+    assert read == ours
+    assert bcftools("norm", "-f", "genome.fa", "-c", "e", "-m", "-any", name).count("\tGT\t") == len(rows) + 1
+    fields = bcftools("query", "-f", "%POS [%GT ]%RIBOCAST_LOG2\\n", name).splitlines()
+    assert [line.split()[:3] for line in fields] == [[str(spot), "0|1", "1/1"] for spot, _, _ in rows]
+    assert [line.split()[3] == "." for line in fields] == [True, False, False, True, False]
+    if name.endswith(".gz"):
+        bcftools("index", name)
+        assert bcftools("query", "-r", "chr1:54-71", "-f", "%POS\\n", name).split() == ["54", "60", "71"]
+
+
 def test_pysam_reads_what_is_written(model, here):
     import pysam
 

@@ -19,9 +19,7 @@ from ribocast.genomic import COLUMNS, PLACES, Found, every_substitution, in_lead
 from ribocast.haplotypes import Haplotype, Haplotypes
 from ribocast.leaders import Leaders
 from ribocast.predictor import Predictor
-from ribocast.sequence import Fault
 from ribocast.sieve import OnError, Sieve
-from ribocast.tables import Chunk
 from ribocast.vcf import VCF_ENDINGS, Broken, Record, create_vcf, open_vcf, with_our_header, with_our_info
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
 
@@ -49,6 +47,8 @@ class _Batch:
     cells: list[list[str]] = field(default_factory=list)
     letters: int = 0
     found: list[Found] = field(default_factory=list)
+    # Rows left out: their numbers, first cells, and why.
+    bad: list[tuple[int, list[str], str]] = field(default_factory=list)
     # Of the haplotypes among what was found, by their place there.
     haplotypes: dict[int, Haplotype] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class _Batch:
             self.found.append(one.found)
 
     def full(self) -> bool:
-        return len(self.found) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
+        return max(len(self.found), len(self.bad)) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
 
 
 def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
@@ -146,7 +146,13 @@ def score_vcf(
         batch = _Batch()
         haplotypes = Haplotypes(leaders, vcf.header) if phased else None
 
+        def leave_out(record: Record | Broken, reason: str) -> None:
+            batch.bad.append((record.row, (record.cells + [""] * 5)[:5], reason))
+            if on_error == "stop" or batch.full():
+                flush()
+
         def flush() -> None:
+            _leave_out(sieve, vcf.name, batch.bad)
             table = _table(model, batch, card.name, phased, known)
             _forget(known)
             counts["scored"] += int(table["ref_mrl"].notna().sum())
@@ -159,6 +165,7 @@ def score_vcf(
             read = vcf.read_bytes()
             expected = round(counts["rows"] * size / read) if size and read else None
             done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
+            batch.bad.clear()
             batch.cells.clear()
             batch.letters = 0
             batch.found.clear()
@@ -167,13 +174,13 @@ def score_vcf(
         for record in vcf.rows:
             counts["rows"] += 1
             if isinstance(record, Broken):
-                _leave_out(sieve, vcf.name, record, record.reason)
+                leave_out(record, record.reason)
                 continue
             found: list[Found] = []
             try:
                 found = in_leaders(leaders, record, len(batch.cells))
             except RibocastError as error:
-                _leave_out(sieve, vcf.name, record, str(error))
+                leave_out(record, str(error))
             if haplotypes:
                 batch.add(haplotypes.add(record, found))
             batch.found += found
@@ -218,10 +225,10 @@ def _forget(known: dict[str, float]) -> None:
         del known[oldest]
 
 
-def _leave_out(sieve: Sieve, name: str, record: Record | Broken, reason: str) -> None:
-    cells = (record.cells + [""] * 5)[:5]
-    frame = pd.DataFrame([cells], columns=["chrom", "pos", "id", "ref", "alt"])
-    sieve.keep(Chunk(frame, name, record.row, "ref", None), [Fault(0, reason)])
+def _leave_out(sieve: Sieve, name: str, bad: list[tuple[int, list[str], str]]) -> None:
+    if bad:
+        frame = pd.DataFrame([cells for _, cells, _ in bad], columns=["chrom", "pos", "id", "ref", "alt"])
+        sieve.leave_out(name, frame, [row for row, _, _ in bad], [reason for _, _, reason in bad])
 
 
 def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFrame) -> None:
