@@ -49,7 +49,7 @@ class Sieve:
         self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None]
     ) -> None:
         self.count = 0
-        self.path = _rejected_path(output) if output is not None and str(output) != "-" else None
+        self.path = beside(output, "rejected") if output is not None and str(output) != "-" else None
         self._on_error, self._source, self._say = on_error, source, say
         self._first = ""
         self._sink: TableSink | None = None
@@ -79,21 +79,33 @@ class Sieve:
         """
         if not faults:
             return chunk
-        if self._on_error == "stop":
-            raise RibocastError(chunk.say(faults[0]))
-        self._first = self._first or chunk.say(faults[0])
-        self.count += len(faults)
         good = np.ones(len(chunk.frame), dtype=bool)
         good[[fault.row for fault in faults]] = False
-        if self.path is None:
-            for fault in faults:
-                self._say(f"left out: {chunk.say(fault)}")
-        else:
-            bad = make_room(chunk.frame[~good], ("row", "reason"))[0]
-            bad.insert(0, "row", [chunk.first_row + fault.row for fault in faults])
-            bad.insert(1, "reason", [fault.reason for fault in faults])
-            self._open(self.path).write(bad)
+        numbers = [chunk.first_row + fault.row for fault in faults]
+        self.leave_out(chunk.source, chunk.frame[~good], numbers, [fault.reason for fault in faults])
         return chunk.keep(good)
+
+    def leave_out(self, name: str, rows: pd.DataFrame, numbers: list[int], reasons: list[str]) -> None:
+        """Leave out bad rows of a table called `name`: count and list them.
+
+        Raises
+        ------
+        RibocastError
+            For the first of them, unless they are skipped.
+        """
+        said = [f"{name} row {number}: {reason}" for number, reason in zip(numbers, reasons, strict=True)]
+        if self._on_error == "stop":
+            raise RibocastError(said[0])
+        self._first = self._first or said[0]
+        self.count += len(said)
+        if self.path is None:
+            for line in said:
+                self._say(f"left out: {line}")
+        else:
+            bad = make_room(rows, ("row", "reason"))[0]
+            bad.insert(0, "row", numbers)
+            bad.insert(1, "reason", reasons)
+            self._open(self.path).write(bad)
 
     def refuse_nothing(self, rows: int) -> None:
         """Raise RibocastError if no row was usable."""
@@ -152,11 +164,12 @@ def add_columns(
     return kept.assign(**{name: added[name].to_numpy() for name in names})
 
 
-def _rejected_path(output: str | Path) -> Path:
+def beside(output: str | Path, kind: str) -> Path:
+    """Name the list that goes beside an output: ``NAME.KIND.csv``."""
     path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()
-    endings = sorted(TABLE_ENDINGS, key=len, reverse=True)
+    endings = sorted((*TABLE_ENDINGS, ".vcf", ".vcf.gz"), key=len, reverse=True)
     ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
-    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.rejected.csv")
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{kind}.csv")
 
 
 def _same(path: Path, source: str | Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard
+from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.predicting import Predicted
 from ribocast.predictor import Predictor, around
@@ -30,7 +31,13 @@ _SHORTEST_UTR = 10
 
 
 def score_variants(
-    model: Predictor, refs: Sequence[str], alts: Sequence[str], *, assay: str | None = None
+    model: Predictor,
+    refs: Sequence[str],
+    alts: Sequence[str],
+    *,
+    assay: str | None = None,
+    constructs: Sequence[Construct] | None = None,
+    known: dict[str, float] | None = None,
 ) -> pd.DataFrame:
     """Score variants of 5′ UTRs.
 
@@ -43,6 +50,11 @@ def score_variants(
         a deletion makes the letters before it stand further from the start codon, or nearer.
     assay : str, optional
         On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
+    constructs : sequence of Construct of length n, optional
+        The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
+        loads are always predicted.
+    known : dict of str to float, optional
+        Loads that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
 
     Returns
     -------
@@ -71,12 +83,13 @@ def score_variants(
     card = model.card.assay(assay) if assay else model.card.variant_assay
     refs, alts = [to_dna(utr) for utr in refs], [to_dna(utr) for utr in alts]
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal loads.
-    place = {utr: number for number, utr in enumerate(dict.fromkeys([*refs, *alts]))}
-    loads = model.mrl(list(place), assay=card.name)
-    ref_mrl, alt_mrl = (loads[[place[utr] for utr in utrs]] if utrs else np.empty(0) for utrs in (refs, alts))
+    known = {} if known is None else known
+    new = [utr for utr in dict.fromkeys([*refs, *alts]) if utr not in known]
+    known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
+    ref_mrl, alt_mrl = (np.array([known[utr] for utr in utrs], dtype=np.float64) for utrs in (refs, alts))
     same = np.array([ref == alt for ref, alt in zip(refs, alts, strict=True)], dtype=bool)
     change, low, high = _changes(card, ref_mrl, alt_mrl, same)
-    construct = card.surroundings
+    constructs = [card.surroundings] * len(refs) if constructs is None else constructs
     return pd.DataFrame(
         {
             "ref_mrl": ref_mrl,
@@ -84,7 +97,7 @@ def score_variants(
             "log2_fold_change": change,
             "log2_low": low,
             "log2_high": high,
-            "consequence": [consequence(ref, alt, construct) for ref, alt in zip(refs, alts, strict=True)],
+            "consequence": list(map(consequence, refs, alts, constructs)),
             "note": model.notes(alts, card),
         }
     )
