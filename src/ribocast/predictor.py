@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
-from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
+from ribocast.sequence import SEQUENCE_NAMES, Fault, Letters, SequenceError, find_faults
+from ribocast.spelling import Spelled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH_LETTERS = 256 * 50
-# Far beyond any leader: a chromosome given by mistake would else take all memory.
-_LONGEST = 100_000
+# Fewer rows than this are not shared out between streams.
+_LEAST_ROWS = 16
+LONGEST = 100_000
+"""Letters of the longest sequence that is predicted: a chromosome given by mistake would else take all memory."""
 
 
 def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", threads: int | None = None) -> Predictor:
@@ -97,14 +100,23 @@ class Predictor:
         card = self.card.assay(assay)
         if profile:
             self.check_profile()
-        outputs = self._outputs_of(sequences, card)
-        mrl = to_mrl(outputs, card)
-        low, high = interval(card, mrl)
-        notes = [self.note(utr, card) for utr in sequences]
-        columns = {"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high}
+        spelled = self._spell(sequences)
+        columns = self.columns(spelled, self.run(spelled)[:, self._number(card)], card, profile=profile)
+        return pd.DataFrame({"seq": sequences, **columns})
+
+    def columns(
+        self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """Put what the network gave for an assay, shape (n, width), into words: the columns that `predict` adds."""
+        mrl = to_mrl(outputs, assay)
+        low, high = interval(assay, mrl)
+        columns: dict[str, NDArray[Any]] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
-            columns |= {f"r{number}": outputs[:, number] for number in range(len(card.fraction_weights or ()))}
-        return pd.DataFrame({**columns, "note": notes})
+            columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
+        # Few differ: each kind of note is written once.
+        kinds, kind_of = np.unique(np.stack([spelled.lengths, spelled.unknown()]), axis=1, return_inverse=True)
+        notes = np.array([self._note(length, unknown, assay) for length, unknown in kinds.T.tolist()], dtype=object)
+        return {**columns, "note": notes[kind_of] if len(notes) else notes}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
@@ -125,46 +137,66 @@ class Predictor:
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
         found = find_faults(utrs)
-        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > _LONGEST]
+        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > LONGEST]
         if not too_long:
             return found
         bad = {fault.row: fault for fault in found}
         for row in too_long:
             length = len(cast("str", utrs[row]))
-            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {_LONGEST:,} are predicted"))
+            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {LONGEST:,} are predicted"))
         return [bad[row] for row in sorted(bad)]
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
         # A Series would be looked up by its labels below, and a string by its letters.
-        utrs = _sequences(utrs)
+        return self.run(self._spell(_sequences(utrs)))
+
+    def run(self, spelled: Spelled, *, before_batch: Callable[[], None] | None = None) -> Outputs:
+        """Run the network on sequences that were checked; what `before_batch` raises ends the run.
+
+        Several threads may do so at once.
+        """
+        result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
+        # Neighbours of like length share a batch, so that little is spent on padding.
+        order = np.argsort(spelled.lengths, kind="stable")
+        batches = _batches(spelled.lengths[order], order, self.engine.streams)
+
+        def letters() -> Iterator[Letters]:
+            for rows in batches:
+                if before_batch:
+                    before_batch()
+                yield self._fit_length(spelled.rows(rows))
+
+        for rows, output in zip(batches, self.engine.run(letters()), strict=True):
+            result[rows] = output
+        return result
+
+    def _spell(self, utrs: Sequence[str]) -> Spelled:
         # Checked before they are sorted into batches, so that the first bad row is named by its own number.
         if faults := self.faults(utrs):
             raise SequenceError(faults[0])
-        result = np.empty((len(utrs), len(self.card.assays), self.card.width), dtype=np.float32)
-        lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
-        # Neighbours of like length share a batch, so that little is spent on padding.
-        order = np.argsort(lengths, kind="stable")
-        rows = _batches(lengths[order], order)
-        letters = [self._fit_length(encode([utrs[row] for row in batch])) for batch in rows]
-        for batch, output in zip(rows, self.engine.run(letters), strict=True):
-            result[batch] = output
-        return result
+        return Spelled.of(utrs)
+
+    def _number(self, card: AssayCard) -> int:
+        return [known.name for known in self.card.assays].index(card.name)
 
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
-        return self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
+        return self.outputs(utrs)[:, self._number(card)]
 
     def note(self, utr: str, assay: AssayCard) -> str:
         """Say what is unusual about a sequence for an assay; empty if nothing is."""
+        return self._note(len(utr), utr.upper().count("N"), assay)
+
+    def _note(self, length: int, unknown: int, assay: AssayCard) -> str:
         notes = []
-        if not assay.min_length <= len(utr) <= assay.max_length:
+        if not assay.min_length <= length <= assay.max_length:
             measured = f"{assay.min_length}"
             if assay.max_length > assay.min_length:
                 measured += f" to {assay.max_length}"
-            notes.append(f"{len(utr)} nt: extrapolated, measured were {measured} nt")
-        if self.card.fixed_length is not None and len(utr) > self.card.fixed_length:
+            notes.append(f"{length} nt: extrapolated, measured were {measured} nt")
+        if self.card.fixed_length is not None and length > self.card.fixed_length:
             notes.append(f"only the last {self.card.fixed_length} nt are read")
-        if unknown := utr.upper().count("N"):
+        if unknown:
             notes.append(f"{unknown} unknown letter{'s' if unknown > 1 else ''} (N)")
         return "; ".join(notes)
 
@@ -202,10 +234,12 @@ def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.flo
     return mrl - below[bins], mrl + above[bins]
 
 
-def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64], streams: int) -> list[NDArray[np.int64]]:
     batches, start = [], 0
+    # A few rows are shared out, so that no stream is idle.
+    most = max(_LEAST_ROWS, -(-len(order) // streams))
     while start < len(order):
-        rows = max(1, _BATCH_LETTERS // int(lengths[start]))
+        rows = min(most, max(1, _BATCH_LETTERS // int(lengths[start])))
         # A batch is as wide as its longest: stop before padding would outweigh the letters by a fifth.
         stop = min(start + rows, int(np.searchsorted(lengths, lengths[start] * 1.2, side="right")))
         batches.append(order[start:stop])

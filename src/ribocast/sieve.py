@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from ribocast.errors import RibocastError
 from ribocast.sequence import Fault
 from ribocast.tables import Chunk
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OnError = Literal["stop", "skip"]
 
@@ -36,6 +33,8 @@ class Sieve:
         What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
     say : callable
         Told, in a line, what the user should know.
+    mark : str
+        See `ribocast.writing.whole_file`.
 
     Attributes
     ----------
@@ -46,11 +45,12 @@ class Sieve:
     """
 
     def __init__(
-        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None]
-    ) -> None:
+        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None],
+        mark: str = "",
+    ) -> None:  # fmt: skip
         self.count = 0
         self.path = _rejected_path(output) if output is not None and str(output) != "-" else None
-        self._on_error, self._source, self._say = on_error, source, say
+        self._on_error, self._source, self._say, self._mark = on_error, source, say, mark
         self._first = ""
         self._sink: TableSink | None = None
         self._stack = ExitStack()
@@ -83,13 +83,14 @@ class Sieve:
             raise RibocastError(chunk.say(faults[0]))
         self._first = self._first or chunk.say(faults[0])
         self.count += len(faults)
-        good = np.ones(len(chunk.frame), dtype=bool)
+        good = np.ones(len(chunk), dtype=bool)
         good[[fault.row for fault in faults]] = False
         if self.path is None:
             for fault in faults:
                 self._say(f"left out: {chunk.say(fault)}")
         else:
-            bad = make_room(chunk.frame[~good], ("row", "reason"))[0]
+            bad = chunk.keep(~good).frame
+            bad = bad.rename(columns=make_room(bad.columns, ("row", "reason")))
             bad.insert(0, "row", [chunk.first_row + fault.row for fault in faults])
             bad.insert(1, "reason", [fault.reason for fault in faults])
             self._open(self.path).write(bad)
@@ -104,30 +105,25 @@ class Sieve:
         if self._sink is None:
             if _same(path, self._source):
                 raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
-            self._sink = self._stack.enter_context(open_table(path))
+            self._sink = self._stack.enter_context(open_table(path, mark=self._mark))
         return self._sink
 
 
-def make_room(frame: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Rename the columns that have one of `names` to ``input_NAME``.
+def make_room(taken: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """Say which of the columns that a table has are to be renamed for columns called `names`, and to what.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A copy of the frame, with no column of these names.
-    dict of str to str
-        What was renamed to what. Where ``input_NAME`` is there too, it is ``input_input_NAME``, and so on.
+    A column that has one of the names becomes ``input_NAME``; where that is there too, ``input_input_NAME``, and so on.
     """
     renamed: dict[str, str] = {}
-    taken = {str(column) for column in frame.columns}
+    there = set(taken)
     for name in names:
-        if name in taken:
+        if name in there:
             new = f"input_{name}"
-            while new in taken:
+            while new in there:
                 new = f"input_{new}"
             renamed[name] = new
-            taken.add(new)
-    return frame.rename(columns=renamed), renamed
+            there.add(new)
+    return renamed
 
 
 def _rejected_path(output: str | Path) -> Path:

@@ -11,6 +11,7 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ribocast.errors import RibocastError
-from ribocast.formats import read_frames
+from ribocast.formats import as_frame, read_pieces
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Chunk:
 
     Attributes
     ----------
-    frame : pandas.DataFrame
-        Every column of the input; the index counts from 0 within the chunk.
+    rows : pandas.DataFrame or pyarrow.Table
+        Every column of the input; an index counts from 0 within the chunk.
     source : str
         The name of the file, for messages.
     first_row : int
@@ -48,11 +49,24 @@ class Chunk:
         Where the labels are, if the table has any.
     """
 
-    frame: pd.DataFrame
+    rows: pd.DataFrame | pa.Table
     source: str
     first_row: int
     seq_column: str
     label_column: str | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame."""
+        return as_frame(self.rows) if isinstance(self.rows, pa.Table) else self.rows
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows as an Arrow table."""
+        return self.rows if isinstance(self.rows, pa.Table) else pa.Table.from_pandas(self.rows, preserve_index=False)
 
     @property
     def utrs(self) -> list[str]:
@@ -88,13 +102,16 @@ class Chunk:
 
     def keep(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Chunk:
         """Return the chunk with only the rows where `mask` is true."""
-        frame = self.frame[mask].reset_index(drop=True)
-        return Chunk(frame, self.source, self.first_row, self.seq_column, self.label_column)
+        if isinstance(self.rows, pa.Table):
+            rows = self.rows.filter(pa.array(mask))
+        else:
+            rows = self.rows[mask].reset_index(drop=True)
+        return Chunk(rows, self.source, self.first_row, self.seq_column, self.label_column)
 
     def _need_label(self) -> str:
         if self.label_column is None:
             names = ", ".join(LABEL_NAMES)
-            columns = ", ".join(map(str, self.frame.columns))
+            columns = ", ".join(_names(self.rows))
             raise RibocastError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
         return self.label_column
 
@@ -129,18 +146,28 @@ def read_chunks(
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
     name, first_row = _name(path), 1
-    for frame in read_rows(path, chunk_rows=chunk_rows):
-        yield _chunk(frame, name, first_row, column, label)
-        first_row += len(frame)
+    for rows in _read(path, chunk_rows):
+        yield _chunk(rows, name, first_row, column, label)
+        first_row += len(rows)
 
 
 def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
+    return map(as_frame, _read(path, chunk_rows))
+
+
+def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
+    """Read a whole table at once; see `read_chunks`."""
+    rows = pa.concat_tables(_read(path, CHUNK_ROWS)).combine_chunks()
+    return _chunk(rows, _name(path), 1, column, label)
+
+
+def _read(path: str | Path, chunk_rows: int) -> Iterator[pa.Table]:
     name, rows = _name(path), 0
     try:
-        for frame in read_frames(path, name, chunk_rows):
-            rows += len(frame)
-            yield frame
+        for table in read_pieces(path, name, chunk_rows):
+            rows += len(table)
+            yield table
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -151,16 +178,6 @@ def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.
         raise RibocastError(f"{name}: {error.strerror or error}") from None
     if not rows:
         raise RibocastError(f"{name}: there are no rows")
-
-
-def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
-    """Read a whole table at once; see `read_chunks`."""
-    import pandas as pd
-
-    chunks = list(read_chunks(path, column=column, label=label))
-    frame = pd.concat([chunk.frame for chunk in chunks], ignore_index=True)
-    first = chunks[0]
-    return Chunk(frame, first.source, 1, first.seq_column, first.label_column)
 
 
 def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | None = None) -> Chunk:
@@ -174,21 +191,25 @@ def _name(path: str | Path) -> str:
     return Path(path).name if str(path) != "-" else "standard input"
 
 
-def _chunk(frame: pd.DataFrame, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
-    seq_column = _find_column(frame, name, column, SEQUENCE_NAMES, "sequence", "--column")
+def _names(rows: pd.DataFrame | pa.Table) -> list[str]:
+    return rows.column_names if isinstance(rows, pa.Table) else [str(column) for column in rows.columns]
+
+
+def _chunk(rows: pd.DataFrame | pa.Table, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
+    columns = _names(rows)
+    seq_column = _find_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
     if seq_column is None:
-        columns, names = ", ".join(map(str, frame.columns)), ", ".join(SEQUENCE_NAMES)
-        raise RibocastError(f"{name}: no sequence column ({names}) among: {columns}; name it with --column")
-    return Chunk(frame, name, first_row, seq_column, _find_column(frame, name, label, LABEL_NAMES, "label", "--label"))
+        listed, names = ", ".join(columns), ", ".join(SEQUENCE_NAMES)
+        raise RibocastError(f"{name}: no sequence column ({names}) among: {listed}; name it with --column")
+    return Chunk(rows, name, first_row, seq_column, _find_column(columns, name, label, LABEL_NAMES, "label", "--label"))
 
 
 def _find_column(
-    frame: pd.DataFrame, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
+    columns: Sequence[str], name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
 ) -> str | None:
     if wanted is not None:
-        if wanted not in frame.columns:
-            columns = ", ".join(map(str, frame.columns))
-            raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {columns} (from {option})")
+        if wanted not in columns:
+            raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
         return wanted
-    by_lower = {str(column).lower(): str(column) for column in reversed(list(frame.columns))}
+    by_lower = {column.lower(): column for column in reversed(columns)}
     return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)

@@ -23,6 +23,9 @@ def predict(
     profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")
+    ] = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -36,8 +39,8 @@ def predict(
     loaded = load(model, engine=engine, threads=threads)
     with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
-            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, say=tell,
-            done=lambda rows: advance(rows, None, ""),
+            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, resume=resume,
+            say=tell, done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.assay()

@@ -1,0 +1,111 @@
+"""Many sequences as one row of bytes: what is done to letters is done to all of them at once."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ribocast.sequence import PAD, Letters
+
+_SPELL = bytes.maketrans(b"acgtunU", b"ACGTTNT")
+_RIGHT = b"ACGTN"
+_IS_WRONG = np.ones(256, dtype=bool)
+_IS_WRONG[list(_RIGHT)] = False
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """Sequences in upper case with T for U, one after the other. What is no letter is left as it is.
+
+    Attributes
+    ----------
+    letters : bytes
+        All of them.
+    bounds : numpy.ndarray of int64, shape (n + 1,)
+        Sequence i is ``letters[bounds[i]:bounds[i + 1]]``.
+    """
+
+    letters: bytes
+    bounds: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, utrs: Sequence[str]) -> Spelled:
+        """Spell sequences that were checked (`ribocast.sequence.find_faults`)."""
+        bounds = np.zeros(len(utrs) + 1, dtype=np.int64)
+        np.cumsum(np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs)), out=bounds[1:])
+        return cls("".join(utrs).encode("ascii").translate(_SPELL), bounds)
+
+    @classmethod
+    def of_column(cls, column: pa.ChunkedArray | pa.Array) -> Spelled:
+        """Spell a column of text, unchecked; missing values are empty, as is all that is no text (see `suspects`)."""
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+            return cls(b"", np.zeros(len(column) + 1, dtype=np.int64))
+        column = column.cast(pa.large_string())
+        if column.null_count:
+            column = column.fill_null("")
+        return cls._of_texts(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+
+    @classmethod
+    def _of_texts(cls, texts: Any) -> Spelled:
+        if not len(texts):
+            return cls(b"", np.zeros(1, dtype=np.int64))
+        _, offsets, data = texts.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+        letters = b"" if data is None else bytes(memoryview(data)[bounds[0] : bounds[-1]])
+        return cls(letters.translate(_SPELL), bounds - bounds[0])
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Letters of each sequence."""
+        return np.diff(self.bounds)
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the letters and of where the sequences end."""
+        return zlib.crc32(self.bounds.astype("<i8").tobytes(), zlib.crc32(self.letters))
+
+    def suspects(self, longest: int) -> NDArray[np.int64]:
+        """Return the rows that are empty, longer than `longest` letters, or have anything but A, C, G, T and N."""
+        odd = (self.lengths == 0) | (self.lengths > longest)
+        if self.letters.translate(None, _RIGHT):
+            odd[self._rows_of(np.flatnonzero(_IS_WRONG[np.frombuffer(self.letters, np.uint8)]))] = True
+        return np.flatnonzero(odd)
+
+    def unknown(self) -> NDArray[np.int64]:
+        """Count the letters N of each sequence."""
+        if b"N" not in self.letters:
+            return np.zeros(len(self), dtype=np.int64)
+        found = np.flatnonzero(np.frombuffer(self.letters, np.uint8) == ord("N"))
+        return np.bincount(self._rows_of(found), minlength=len(self))
+
+    def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
+        """Return each different sequence once, in the order in which they come, and its number for each row."""
+        texts = pa.Array.from_buffers(
+            pa.large_string(), len(self), [None, pa.py_buffer(self.bounds), pa.py_buffer(self.letters)]
+        ).dictionary_encode()
+        return texts.dictionary.to_pylist(), texts.indices.to_numpy().astype(np.int64)
+
+    def rows(self, rows: NDArray[np.int64]) -> Letters:
+        """Return some sequences as an array, uint8 of shape (rows, longest), right-aligned as by `encode`."""
+        letters: Letters = np.frombuffer(self.letters, np.uint8)
+        lengths = self.lengths[rows]
+        longest = int(lengths.max(initial=0))
+        places = (self.bounds[rows + 1] - longest)[:, None] + np.arange(longest)
+        if (lengths == longest).all():
+            return np.take(letters, places)
+        is_letter = np.arange(longest) >= longest - lengths[:, None]
+        return np.where(is_letter, np.take(letters, np.where(is_letter, places, 0)), np.uint8(PAD))
+
+    def _rows_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self.bounds, places, side="right") - 1
