@@ -21,16 +21,14 @@ def test_an_answer_is_that_of_its_sequence_and_only_new_ones_are_asked_for(piece
     asked = []
     for utrs, question in questions:
         new = [utr for utr, is_new in zip(utrs, question.is_new, strict=True) if is_new]
-        for utr, is_new in zip(utrs, question.is_new, strict=True):
-            kept, total = [], 0
-            for old in reversed(asked):
-                total += len(old)
-                if len(kept) == most or total > letters:
-                    break
-                kept.append(old)
-            assert is_new == (utr not in kept)
-            if is_new:
-                asked.append(utr)
+        kept, total = [], 0
+        for old in reversed(asked):
+            total += len(old)
+            if len(kept) == most or total > letters:
+                break
+            kept.append(old)
+        assert new == [utr for utr in utrs if utr not in kept]
+        asked += new
         outputs = np.array([number(utr) for utr in new], np.float32).reshape(-1, 2)
         assert seen.answer(question, outputs).tolist() == [number(utr) for utr in utrs]
 

@@ -114,9 +114,11 @@ class Predictor:
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
         # Few differ: each kind of note is written once.
-        kinds, kind_of = np.unique(np.stack([spelled.lengths, spelled.unknown()]), axis=1, return_inverse=True)
-        notes = np.array([self._note(length, unknown, assay) for length, unknown in kinds.T.tolist()], dtype=object)
-        return {**columns, "note": notes[kind_of] if len(notes) else notes}
+        lengths, unknown = spelled.lengths, spelled.unknown()
+        span = int(unknown.max(initial=0)) + 1
+        kinds, kind_of = np.unique(lengths * span + unknown, return_inverse=True)
+        notes = [self._note(*divmod(kind, span), assay) for kind in kinds.tolist()]
+        return {**columns, "note": np.array(notes, dtype=object)[kind_of]}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
@@ -202,7 +204,7 @@ class Predictor:
 
     def _fit_length(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
         length = self.card.fixed_length
-        if length is None:
+        if length is None or letters.shape[1] == length:
             return letters
         letters = letters[:, -length:]
         return np.pad(letters, ((0, 0), (length - letters.shape[1], 0)))

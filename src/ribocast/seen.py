@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -38,20 +40,27 @@ class Seen:
         self._most, self._most_letters = sequences, letters
         self._answers = np.zeros((sequences, width), dtype=np.float32)
         self._place_of: dict[str, int] = {}
-        self._kept: list[str | None] = [None] * sequences
-        self._letters = self._next = self._oldest = 0
+        self._in_order: deque[str] = deque()
+        self._letters = self._next = 0
 
     def ask(self, utrs: list[str]) -> Question:
         """Look up sequences that all differ; remember the new ones."""
-        places = np.empty(len(utrs), dtype=np.int64)
-        is_new = np.zeros(len(utrs), dtype=bool)
-        for row, utr in enumerate(utrs):
-            place = self._place_of.get(utr)
-            if place is None:
-                is_new[row] = True
-                place = self._remember(utr)
-            places[row] = place
-        return Question(is_new, places)
+        found = list(map(self._place_of.get, utrs))
+        is_new = np.fromiter((place is None for place in found), dtype=bool, count=len(utrs))
+        new = list(compress(utrs, is_new))
+        places = (self._next + np.arange(len(new))) % self._most
+        self._next += len(new)
+        self._place_of.update(zip(new, places.tolist(), strict=True))
+        self._in_order.extend(new)
+        self._letters += sum(map(len, new))
+        while len(self._in_order) > self._most or self._letters > self._most_letters:
+            oldest = self._in_order.popleft()
+            del self._place_of[oldest]
+            self._letters -= len(oldest)
+        of_all = np.empty(len(utrs), dtype=np.int64)
+        of_all[is_new] = places
+        of_all[~is_new] = [place for place in found if place is not None]
+        return Question(is_new, of_all)
 
     def answer(self, question: Question, outputs: Outputs) -> Outputs:
         """Return the answers, shape (sequences asked for, width), given those of the new ones."""
@@ -60,24 +69,3 @@ class Seen:
         answers[question.is_new] = outputs
         self._answers[question.places[question.is_new]] = outputs
         return answers
-
-    def _remember(self, utr: str) -> int:
-        place = self._next % self._most
-        if self._next - self._oldest == self._most:
-            self._forget()
-        self._kept[place] = utr
-        self._place_of[utr] = place
-        self._letters += len(utr)
-        self._next += 1
-        while self._letters > self._most_letters:
-            self._forget()
-        return place
-
-    def _forget(self) -> None:
-        place = self._oldest % self._most
-        utr = self._kept[place]
-        if utr is not None:
-            del self._place_of[utr]
-            self._letters -= len(utr)
-            self._kept[place] = None
-        self._oldest += 1
