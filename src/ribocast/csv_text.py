@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ribocast.arrow import bounds_of, from_texts, letters_of
+
 
 def has_plain_types(table: pa.Table) -> bool:
     """Say whether a table's columns are text and numbers alone, so that `csv_rows` writes them."""
@@ -58,15 +60,10 @@ def _as_text(values: Any, separator: str, *, alone: bool) -> Any:
 
 
 def _text(text: str) -> Any:
-    return pa.scalar(text, pa.large_string())
+    return from_texts([text])[0]
 
 
 def _content(texts: Any) -> str:
     """Return all texts of an array (of large strings without missing ones) one after the other."""
-    if not len(texts):
-        return ""
-    _, offsets, data = texts.buffers()
-    bounds = memoryview(offsets).cast("q")
-    if data is None:
-        return ""
-    return str(memoryview(data)[bounds[texts.offset] : bounds[texts.offset + len(texts)]], "utf-8")
+    bounds = bounds_of(texts)
+    return str(letters_of(texts)[bounds[0] : bounds[-1]], "utf-8")

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from ribocast.arrow import as_array, as_mask, as_texts, bounds_of, letters_of
 from ribocast.errors import RibocastError
 
 
@@ -20,10 +22,10 @@ def read_lines(pieces: Iterable[bytes]) -> Iterator[pa.Table]:
     blank = 0
     for block in _whole_lines(pieces):
         lines = _lines_of(block)
-        filled = np.flatnonzero(pc.binary_length(lines).to_numpy())
+        filled = np.flatnonzero(np.diff(bounds_of(lines)))
         if filled.size:
             used = int(filled[-1]) + 1
-            yield pa.table({"seq": pa.chunked_array([[""] * blank, lines[:used]], pa.large_string()).combine_chunks()})
+            yield pa.table({"seq": pa.concat_arrays([as_texts(b"", np.zeros(blank + 1, np.int64)), lines[:used]])})
             blank = len(lines) - used
         else:
             blank += len(lines)
@@ -40,33 +42,32 @@ def read_fasta(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     waiting: list[Any] = []
     for block in _whole_lines(pieces):
         lines = _lines_of(block)
-        titles = np.flatnonzero(pc.starts_with(lines, ">").to_numpy(zero_copy_only=False))
+        titles = np.flatnonzero(_are_titles(lines))
         if not titles.size:
             # A long record goes on: its lines are joined once it is known where it ends.
             waiting.append(lines)
             continue
         yield from _records([*waiting, lines[: titles[-1]]], name)
         waiting = [lines[titles[-1] :]]
-    yield from _records(waiting, name)
+    if waiting:
+        yield from _records(waiting, name)
 
 
 def _records(parts: list[Any], name: str) -> Iterator[pa.Table]:
-    lines = pa.chunked_array(parts, pa.large_string()).combine_chunks()
-    is_title = pc.starts_with(lines, ">").to_numpy(zero_copy_only=False)
+    lines = pa.concat_arrays(parts)
+    is_title = _are_titles(lines)
     titles = np.flatnonzero(is_title)
     before = lines[: titles[0]] if titles.size else lines
-    if pc.sum(pc.binary_length(before)).as_py():
+    if np.diff(bounds_of(before)).any():
         raise RibocastError(f"{name}: not FASTA: the first record does not begin with '>'")
     if not titles.size:
         return
     lines, titles = lines[titles[0] :], titles - titles[0]
-    ids = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(lines.take(pa.array(titles)), 1))
+    ids = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(lines.take(as_array(titles)), 1))
     # Without the titles, the lines of a record stand one after the other: its sequence is there already.
-    others = lines.filter(pa.array(~is_title[-len(lines) :]))
-    _, offsets, data = others.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64) if len(others) else np.zeros(1, dtype=np.int64)
-    bounds = ends[np.append(titles - np.arange(len(titles)), len(others))]
-    sequences = pa.Array.from_buffers(pa.large_string(), len(titles), [None, pa.py_buffer(bounds), data])
+    others = lines.filter(as_mask(~is_title[-len(lines) :]))
+    bounds = bounds_of(others)[np.append(titles - np.arange(len(titles)), len(others))]
+    sequences = as_texts(others.buffers()[2] or b"", bounds)
     yield pa.table({"id": ids, "seq": sequences})
 
 
@@ -101,5 +102,12 @@ def _lines_of(block: bytes) -> Any:
     block.decode("utf-8")  # says what is wrong if it is none
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     bounds = np.concatenate([[0], ends + 1]).astype(np.int64)
-    lines = pa.Array.from_buffers(pa.large_string(), len(ends), [None, pa.py_buffer(bounds), pa.py_buffer(block)])
-    return pc.utf8_trim_whitespace(lines)
+    return pc.utf8_trim_whitespace(as_texts(block, bounds))
+
+
+def _are_titles(lines: Any) -> NDArray[np.bool_]:
+    """Say which lines begin with ``>``."""
+    bounds = bounds_of(lines)
+    first = np.frombuffer(bytes(letters_of(lines)) + b"\n", np.uint8)[bounds[:-1]]
+    are_titles: NDArray[np.bool_] = (first == ord(">")) & (np.diff(bounds) > 0)
+    return are_titles

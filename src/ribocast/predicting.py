@@ -14,13 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ribocast import __version__
+from ribocast.arrow import as_array, from_texts
 from ribocast.engine import Outputs
 from ribocast.errors import RibocastError
 from ribocast.journal import Journal
@@ -237,8 +238,7 @@ class _Run:
 
     def _answer(self, new: Spelled) -> Outputs:
         outputs = self.model.run(new, before_batch=self._stay)
-        number = [assay.name for assay in self.model.card.assays].index(self.assay.name)
-        return np.ascontiguousarray(outputs[:, number])
+        return np.ascontiguousarray(outputs[:, self.model.number(self.assay)])
 
     def _stay(self) -> None:
         if self._stop.is_set():
@@ -250,21 +250,24 @@ class _Run:
         if journal and not piece.was_resumed:
             journal.add(piece.new.checksum, answers)
         outputs = self._seen.answer(piece.question, answers)[piece.number_of]
-        columns = self.model.columns(piece.spelled, outputs, self.assay, profile=self.profile)
+        # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
+        columns = {
+            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5))
+            for name, values in self.model.columns(outputs, self.assay, profile=self.profile).items()
+        }
+        notes, note_of = self.model.notes(piece.spelled, self.assay)
+        columns["note"] = from_texts(notes).take(as_array(note_of))
         sink.write(_with_predictions(piece.chunk, columns, self.say if self._is_first else None))
         self._is_first = False
         return len(piece.chunk)
 
 
-def _with_predictions(chunk: Chunk, columns: Mapping[str, NDArray[Any]], say: Callable[[str], None] | None) -> pa.Table:
+def _with_predictions(chunk: Chunk, columns: Mapping[str, pa.Array], say: Callable[[str], None] | None) -> pa.Table:
     renamed = make_room(chunk.table.column_names, columns)
     if renamed and say:
         changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
         say(f"the input has columns named like predictions: {changes}")
     table = chunk.table.rename_columns([renamed.get(name, name) for name in chunk.table.column_names])
-    for name, values in columns.items():
-        if name != "note":
-            # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
-            values = values.astype(np.float64).round(8 if name.startswith("r") else 5)
-        table = table.append_column(name, pa.array(values, from_pandas=True))
+    for name, column in columns.items():
+        table = table.append_column(name, column)
     return table

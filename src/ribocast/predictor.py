@@ -101,24 +101,25 @@ class Predictor:
         if profile:
             self.check_profile()
         spelled = self._spell(sequences)
-        columns = self.columns(spelled, self.run(spelled)[:, self._number(card)], card, profile=profile)
-        return pd.DataFrame({"seq": sequences, **columns})
+        columns = self.columns(self.run(spelled)[:, self.number(card)], card, profile=profile)
+        notes, note_of = self.notes(spelled, card)
+        return pd.DataFrame({"seq": sequences, **columns, "note": np.array(notes, dtype=object)[note_of]})
 
-    def columns(
-        self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False
-    ) -> dict[str, NDArray[Any]]:
-        """Put what the network gave for an assay, shape (n, width), into words: the columns that `predict` adds."""
+    def columns(self, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, NDArray[Any]]:
+        """Return the numbers that `predict` adds, by column, from what the network gave for an assay, (n, width)."""
         mrl = to_mrl(outputs, assay)
         low, high = interval(assay, mrl)
         columns: dict[str, NDArray[Any]] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
-        # Few differ: each kind of note is written once.
+        return columns
+
+    def notes(self, spelled: Spelled, assay: AssayCard) -> tuple[list[str], NDArray[np.int64]]:
+        """Say what is unusual about each sequence for an assay: the different notes, and the number of each one's."""
         lengths, unknown = spelled.lengths, spelled.unknown()
         span = int(unknown.max(initial=0)) + 1
         kinds, kind_of = np.unique(lengths * span + unknown, return_inverse=True)
-        notes = [self._note(*divmod(kind, span), assay) for kind in kinds.tolist()]
-        return {**columns, "note": np.array(notes, dtype=object)[kind_of]}
+        return [self._note(kind // span, kind % span, assay) for kind in kinds.tolist()], kind_of
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
@@ -179,11 +180,12 @@ class Predictor:
             raise SequenceError(faults[0])
         return Spelled.of(utrs)
 
-    def _number(self, card: AssayCard) -> int:
+    def number(self, card: AssayCard) -> int:
+        """Return the place of an assay among the network's outputs."""
         return [known.name for known in self.card.assays].index(card.name)
 
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
-        return self.outputs(utrs)[:, self._number(card)]
+        return self.outputs(utrs)[:, self.number(card)]
 
     def note(self, utr: str, assay: AssayCard) -> str:
         """Say what is unusual about a sequence for an assay; empty if nothing is."""

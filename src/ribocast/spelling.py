@@ -6,13 +6,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ribocast.sequence import PAD, Letters
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SPELL = bytes.maketrans(b"acgtunU", b"ACGTTNT")
 _RIGHT = b"ACGTN"
@@ -45,6 +47,8 @@ class Spelled:
     @classmethod
     def of_column(cls, column: pa.ChunkedArray | pa.Array) -> Spelled:
         """Spell a column of text, unchecked; missing values are empty, as is all that is no text (see `suspects`)."""
+        import pyarrow as pa
+
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
             return cls(b"", np.zeros(len(column) + 1, dtype=np.int64))
@@ -55,11 +59,10 @@ class Spelled:
 
     @classmethod
     def _of_texts(cls, texts: Any) -> Spelled:
-        if not len(texts):
-            return cls(b"", np.zeros(1, dtype=np.int64))
-        _, offsets, data = texts.buffers()
-        bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-        letters = b"" if data is None else bytes(memoryview(data)[bounds[0] : bounds[-1]])
+        from ribocast.arrow import bounds_of, letters_of
+
+        bounds = bounds_of(texts)
+        letters = bytes(letters_of(texts)[bounds[0] : bounds[-1]])
         return cls(letters.translate(_SPELL), bounds - bounds[0])
 
     def __len__(self) -> int:
@@ -91,10 +94,11 @@ class Spelled:
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """Return each different sequence once, in the order in which they come, and its number for each row."""
-        texts = pa.Array.from_buffers(
-            pa.large_string(), len(self), [None, pa.py_buffer(self.bounds), pa.py_buffer(self.letters)]
-        ).dictionary_encode()
-        return texts.dictionary.to_pylist(), texts.indices.to_numpy().astype(np.int64)
+        from ribocast.arrow import as_texts
+
+        texts = as_texts(self.letters, self.bounds).dictionary_encode()
+        numbers = np.frombuffer(texts.indices.buffers()[1], dtype=np.int32, count=len(texts))
+        return texts.dictionary.to_pylist(), numbers.astype(np.int64)
 
     def rows(self, rows: NDArray[np.int64]) -> Letters:
         """Return some sequences as an array, uint8 of shape (rows, longest), right-aligned as by `encode`."""

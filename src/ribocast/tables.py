@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
 from ribocast.formats import as_frame, read_pieces
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
@@ -103,7 +104,7 @@ class Chunk:
     def keep(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Chunk:
         """Return the chunk with only the rows where `mask` is true."""
         if isinstance(self.rows, pa.Table):
-            rows = self.rows.filter(pa.array(mask))
+            rows = self.rows.filter(as_mask(mask))
         else:
             rows = self.rows[mask].reset_index(drop=True)
         return Chunk(rows, self.source, self.first_row, self.seq_column, self.label_column)
