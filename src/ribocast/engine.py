@@ -166,6 +166,12 @@ class OpenVinoEngine:
             self._changed.notify()
 
 
+def leave_out_converters() -> None:
+    """Have OpenVINO imported without its tools that convert models of other makers: for programs that are ours alone."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+
+
 def _import_openvino() -> ModuleType:
     # Importing OpenVINO would start a thread that reports to its makers over the network. None here makes it take
     # its own stub for that module instead; where a user's program imported OpenVINO first, that was its choice.

@@ -33,10 +33,18 @@ def predict(
 
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added.
     """
-    from ribocast.predicting import predict_file
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ribocast.engine import leave_out_converters
     from ribocast.predictor import load
 
-    loaded = load(model, engine=engine, threads=threads)
+    leave_out_converters()
+    with ThreadPoolExecutor(1) as background:
+        # The network is made ready meanwhile, mostly outside Python.
+        loading = background.submit(load, model, engine=engine, threads=threads)
+        from ribocast.predicting import predict_file
+
+        loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
             loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, resume=resume,
