@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH_LETTERS = 256 * 50
+_BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 # Fewer rows than this are not shared out between streams.
 _LEAST_ROWS = 16
 LONGEST = 100_000
@@ -125,6 +126,49 @@ class Predictor:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
         card = self.card.assay(assay)
         return to_mrl(self._outputs_of(utrs, card), card)
+
+    def substitutions(self, utr: str, *, assay: str | None = None) -> NDArray[np.float64]:
+        """Predict the load of every single substitution of a sequence.
+
+        Parameters
+        ----------
+        utr : str
+            5′→3′, ending right before the start codon.
+        assay : str, optional
+            On whose scale; the model's default assay without it.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (length, 4)
+            Ribosomes per mRNA with A, C, G or T (in this order) at each position; the sequence's own load where that
+            is the base it has.
+
+        Raises
+        ------
+        SequenceError
+            If the sequence cannot be used; see `faults`.
+        RibocastError
+            If the model does not know the assay.
+        """
+        card = self.card.assay(assay)
+        own = self._spell([utr]).rows(np.zeros(1, dtype=np.int64))  # (1, length)
+        length = own.shape[1]
+        # The sequence itself, then its substitutions, position by position.
+        positions, bases = np.nonzero(own[0][:, None] != _BASES)
+        rows = max(1, min(_BATCH_LETTERS // length, -(-(len(positions) + 1) // self.engine.streams)))
+
+        def batches() -> Iterator[Letters]:
+            for start in range(-1, len(positions), rows):
+                which = np.arange(max(start, 0), min(start + rows, len(positions)))
+                letters = np.repeat(own, len(which) + (start < 0), axis=0)
+                letters[np.arange(len(which)) + (start < 0), positions[which]] = _BASES[bases[which]]
+                yield self._fit_length(letters)
+
+        outputs = np.concatenate(self.engine.run(batches()))
+        mrl = to_mrl(outputs[:, self.number(card)], card)
+        loads = np.full((length, len(_BASES)), mrl[0])
+        loads[positions, bases] = mrl[1:]
+        return loads
 
     def profile(self, utrs: Sequence[str], *, assay: str | None = None) -> Outputs:
         """Predict polysome profiles, nothing else; shape (n, fractions of the assay), shares that sum to 1."""
