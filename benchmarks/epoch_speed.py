@@ -3,8 +3,8 @@
     python benchmarks/epoch_speed.py [--rows 20000] [--turns 3] [--threads N] [--json FILE]
 
 The same simulated rows, float32, Adam at 0.001, batches of 64, an epoch of learning without validation, in turns that
-alternate; the median of each. The notebook's loop goes through a DataLoader over a TensorDataset of one-hot letters that
-are encoded beforehand; ours looks letters up inside the network. The loss of the last epoch stands beside each: the
+alternate; the median of each. The notebook's loop goes through a DataLoader over a TensorDataset of one-hot letters,
+encoded beforehand; ours looks letters up inside the network. The loss of the last epoch stands beside each: the
 mathematics is the same, the order of rows and dropout are not.
 """
 

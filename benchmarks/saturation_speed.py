@@ -2,9 +2,9 @@
 
     python benchmarks/saturation_speed.py [--turns 20] [--threads N] [--json FILE]
 
-The shipped model. tangermeme (`pip install tangermeme`) runs it in PyTorch behind a layer that turns one-hot letters into
-the bytes the network takes, by `saturation_mutagenesis` with its raw outputs; ribocast by `Predictor.substitutions`. The
-two tables of loads are compared. Medians of turns that alternate.
+The shipped model. tangermeme (`pip install tangermeme`) runs it in PyTorch behind a layer that turns one-hot letters
+into the bytes the network takes, by `saturation_mutagenesis` with its raw outputs; ribocast by
+`Predictor.substitutions`. The two tables of loads are compared. Medians of turns that alternate.
 """
 
 from __future__ import annotations

@@ -514,6 +514,12 @@ def test_the_command_line_and_the_package_import_nothing_heavy():
     assert not imported("import ribocast, ribocast.cli; ribocast.cli.main(['--help'])") & heavy
 
 
+def test_predicting_text_imports_no_pandas_and_no_learning(framed, table):
+    used = imported(f"from ribocast.cli import main; main(['predict', {str(table)!r}, '--model', {str(framed)!r}])")
+    assert "pyarrow" in used
+    assert not used & {"pandas", "torch", "scipy", "matplotlib", "openvino.tools.ovc.main"}
+
+
 def test_a_reader_that_has_seen_enough_causes_no_noise(framed, tmp_path):
     path = tmp_path / "many.txt"
     path.write_text("ACGTACGTAC\n" * 40_000)

@@ -167,7 +167,7 @@ class OpenVinoEngine:
 
 
 def leave_out_converters() -> None:
-    """Have OpenVINO imported without its tools that convert models of other makers: for programs that are ours alone."""
+    """Have OpenVINO imported without its converters of other makers' models: for programs that are ours alone."""
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
