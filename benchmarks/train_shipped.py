@@ -5,34 +5,44 @@
 For each of five folds (whole groups of sequences that share a 24-mer), networks that differ by seed are trained
 without the fold, and the mean of their predictions for it is kept: the figures and prediction intervals of
 ``model.json`` come from these out-of-fold predictions alone, which stand row by row in ``out_of_fold.parquet`` of the
-work folder. The shipped model is the mean of as many networks trained on every row by the same recipe. Every training
-keeps a checkpoint after each epoch; run the command again and it continues.
+work folder. The shipped model is the mean of as many networks trained on every row by the same recipe. One process of
+one thread trains a network, as many at a time as there are cores: small steps leave a second thread little to do. Every
+training keeps a checkpoint after each epoch; run the command again and it continues.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import ribocast
-from ribocast.bundle import PRETRAINED, Bundle, Figure
+from ribocast.bundle import PRETRAINED, Figure, ModelCard, open_bundle
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS, load_measurements
+from ribocast.learn.changes import pair_unseen, with_change_interval
+from ribocast.learn.intervals import calibrate
 from ribocast.learn.judging import figure, judge
 from ribocast.learn.models import architecture
 from ribocast.learn.scoring import Floats, score_profile
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.predictor import Predictor
+from ribocast.predictor import Predictor, interval
+from ribocast.unusual import how_unusual, widening
 
 MODEL, FOLDS, FOLD_SEED, SEEDS = "framed", 5, 1, (1, 2)
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
-WELL_MEASURED_READS = 620
+HUMAN, WELL_MEASURED_READS = "egfp_human50", 620
 
 
 def main() -> None:
@@ -42,42 +52,70 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("shipped-run"), help="checkpoints and fold models")
     parser.add_argument("--output", type=Path, default=PRETRAINED / "default", help="where the bundle goes")
     parser.add_argument("--json", type=Path, help="write the table here too")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="networks trained at a time")
     options = parser.parse_args()
     began = time.perf_counter()
     rows = load_measurements(options.data)
     fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
-    profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
-    for number in range(FOLDS):
-        unseen = fold == number
-        for seed in SEEDS:
-            model = ribocast.load(train(rows[~unseen], options.work / f"seed-{seed}" / f"fold-{number}", seed).folder)
-            profiles[unseen] += predict_own(model, rows[unseen]) / len(SEEDS)
+    train_all(rows, fold, options.work, options.workers)
+    models = [[ribocast.load(options.work / f"seed-{seed}" / f"fold-{number}") for seed in SEEDS]
+              for number in range(FOLDS)]  # fmt: skip
+    profiles = profiles_unseen(models, fold, rows)
     out_of_fold = loads_of(rows, profiles)
-    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]]
-    own.assign(fold=fold, predicted=out_of_fold).to_parquet(options.work / "out_of_fold.parquet")
-    figures = [
-        *subset_figures(rows, out_of_fold),
-        variant_figure(options.data, rows, out_of_fold),
-        *profile_figures(rows, profiles),
-    ]
+    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
+    own.to_parquet(options.work / "out_of_fold.parquet")
+    pairs = pair_unseen(pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz"), own, HUMAN)
+    figures = [*subset_figures(rows, out_of_fold), variant_figure(pairs), *profile_figures(rows, profiles)]
     print_table(figures)
-    whole = [train(rows, options.work / f"seed-{seed}" / "all", seed) for seed in SEEDS]
-    card = judge(whole[0].card, rows, out_of_fold, HOW).model_copy(
-        update={"name": "default", "figures": tuple(figures)}
-    )
+    whole = [open_bundle(options.work / f"seed-{seed}" / "all") for seed in SEEDS]
+    coverage = coverage_by_fold(whole[0].card, rows, out_of_fold, fold)
+    card = judge(whole[0].card, rows, out_of_fold, HOW, partial(predict_unseen, models, fold))
+    card = with_change_interval(card, HUMAN, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    card = card.model_copy(update={"name": "default", "figures": tuple(figures)})
     average(whole, options.output, card=card)
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
     if options.json:
-        options.json.write_text(json.dumps([entry.model_dump() for entry in figures], indent=2) + "\n")
+        report = {"figures": [entry.model_dump() for entry in figures], "coverage": coverage}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def train(rows: pd.DataFrame, folder: Path, seed: int) -> Bundle:
+def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: int) -> None:
+    """Train every network, or go on: each seed without each fold, and on all rows."""
+    # Read by the new processes when they load PyTorch.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        unseen = {"all": -1} | {f"fold-{number}": number for number in range(FOLDS)}
+        tasks = [
+            pool.submit(train, rows[fold != number], work / f"seed-{seed}" / name, seed)
+            for seed in SEEDS
+            for name, number in unseen.items()
+        ]
+        for task in tasks:
+            task.result()
+
+
+def train(rows: pd.DataFrame, folder: Path, seed: int) -> None:
     """Train on all rows given, or continue; the last epoch is kept, so nothing was chosen on other rows."""
-    print(f"{folder}: {len(rows):,} rows", file=sys.stderr, flush=True)
-    return fit(
+    label = "/".join(folder.parts[-2:])
+    print(f"{label}: {len(rows):,} rows", file=sys.stderr, flush=True)
+    fit(
         rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=architecture(MODEL).recipe,
-        held_out=0.0, seed=seed, resume=True, say=lambda line: print(line, file=sys.stderr, flush=True),
-    ).bundle  # fmt: skip
+        held_out=0.0, seed=seed, resume=True, say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
+    )  # fmt: skip
+
+
+def profiles_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+    """Predict the profile of each row by the networks trained without its fold; the index says which row it is."""
+    profiles = np.zeros((len(rows), max(len(assay.fraction_weights or ()) for assay in ASSAYS.values())))
+    for number, own in enumerate(models):
+        unseen = fold[rows.index] == number
+        profiles[unseen] = sum(predict_own(model, rows[unseen]) for model in own) / len(own)
+    return profiles
+
+
+def predict_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
+    """Predict the load of each row by the networks trained without its fold."""
+    return loads_of(rows, profiles_unseen(models, fold, rows))
 
 
 def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
@@ -98,6 +136,29 @@ def loads_of(rows: pd.DataFrame, profiles: Floats) -> Floats:
         weights = np.array(assay.fraction_weights)
         loads[mine] = profiles[mine, : len(weights)] @ weights
     return loads
+
+
+def coverage_by_fold(
+    card: ModelCard, rows: pd.DataFrame, predicted: Floats, fold: NDArray[np.int64]
+) -> dict[str, list[float]]:
+    """Calibrate intervals on four folds and count how many rows of the fifth they hold, each fold in turn."""
+    coverage: dict[str, list[float]] = {}
+    print(f"{'share of rows in 90 % intervals calibrated on the other folds':<72}by fold")
+    for assay in card.assays:
+        mine = (rows["assay"] == assay.name).to_numpy()
+        utrs, measured = rows["seq"].to_numpy()[mine], rows["mrl"].to_numpy()[mine]
+        loads, part = predicted[mine], fold[mine]
+        coverage[assay.name] = []
+        for number in range(FOLDS):
+            unseen = part == number
+            calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], loads[~unseen])
+            wider = widening(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
+            low, high = interval(calibrated, loads[unseen], wider)
+            coverage[assay.name].append(
+                round(float(((low <= measured[unseen]) & (measured[unseen] <= high)).mean()), 4)
+            )
+        print(f"{assay.name:<72}{'  '.join(f'{share:.3f}' for share in coverage[assay.name])}")
+    return coverage
 
 
 def profile_figures(rows: pd.DataFrame, profiles: Floats) -> list[Figure]:
@@ -131,14 +192,11 @@ def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
     return figures
 
 
-def variant_figure(data: Path, rows: pd.DataFrame, predicted: Floats) -> Figure:
-    """Score log2 fold changes of single-nucleotide variants; reference and variant are never in different folds."""
-    pairs = pd.read_csv(data / "egfp_human50_snv_pairs.csv.gz").query("alt_reads >= @WELL_MEASURED_READS")
-    human = (rows["assay"] == "egfp_human50").to_numpy()
-    load = dict(zip(rows.loc[human, "seq"], predicted[human], strict=True))
-    change = np.log2(pairs["alt_seq"].map(load) / pairs["ref_seq"].map(load)).to_numpy()
+def variant_figure(pairs: pd.DataFrame) -> Figure:
+    """Score log2 fold changes of single-nucleotide variants."""
+    pairs = pairs[pairs["alt_reads"] >= WELL_MEASURED_READS]
     subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
-    return figure("egfp_human50", subset, HOW, pairs["log2_fold_change"].to_numpy(), change)
+    return figure(HUMAN, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
 
 
 def print_table(figures: list[Figure]) -> None:

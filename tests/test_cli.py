@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn import metrics
 
 import ribocast
-from ribocast import predicting
+from ribocast import flow
 from ribocast.cli import main
 from ribocast.learn.simulate import simulate
 
@@ -456,7 +456,7 @@ def test_an_interrupted_command_says_so_and_leaves_nothing(framed, table, tmp_pa
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predicting, "_with_predictions", interrupt)
+    monkeypatch.setattr(flow, "add_columns", interrupt)
     assert run("predict", table, "--model", framed, "-o", tmp_path / "out.csv") == 130
     assert capsys.readouterr().err.strip() == "error: interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["leaders.csv"]

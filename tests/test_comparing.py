@@ -237,9 +237,10 @@ def test_a_single_row_may_be_of_a_group_called_all():
 
 def test_the_report_without_its_templates_says_what_to_install(rows, table, tmp_path, capsys, monkeypatch):
     rows.assign(pred=rows["mrl"] * 2).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
+    monkeypatch.delitem(sys.modules, "ribocast.pages", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert run("compare", tmp_path / "p.csv", "--data", table, "-o", tmp_path / "r.html") == 2
-    assert "error: this needs jinja2: pip install 'ribocast[learn]'" in capsys.readouterr().err
+    assert "error: this needs jinja2: pip install 'ribocast[plots]'" in capsys.readouterr().err
 
 
 def test_the_report_holds_the_command_that_makes_it_again(rows, table, tmp_path):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ribocast.bundle import AssayCard
-from ribocast.learn.intervals import FEWEST_ROWS, conformal_interval
+from ribocast.learn.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calibrate, conformal_interval
 from ribocast.predictor import interval
+from ribocast.unusual import how_unusual, widening
 
 
 def card(calibration):
@@ -40,3 +41,64 @@ def test_predictions_that_do_not_differ_still_calibrate():
     low, high = interval(card(calibration), np.array([4.0, 5.0, 6.0]))
     assert np.isfinite(low).all()
     assert np.isfinite(high).all()
+
+
+def gc_makes_noise(rows, seed):
+    """Loads that are noisier the more a sequence differs from the usual shares of bases."""
+    random = np.random.default_rng(seed)
+    gc = random.beta(5, 5, rows)
+    utrs = ["".join(random.choice(list("ACGT"), 50, p=[(1 - g) / 2, g / 2, g / 2, (1 - g) / 2])) for g in gc]
+    predicted = random.uniform(3, 8, rows)
+    share = np.array([sum(base in "GC" for base in utr) / 50 for utr in utrs])
+    return utrs, predicted + random.normal(size=rows) * (0.2 + 4 * (share - 0.5) ** 2), predicted
+
+
+def test_intervals_are_wider_where_bases_are_unusual_and_still_cover_nine_in_ten():
+    utrs, measured, predicted = gc_makes_noise(6000, seed=1)
+    assay = calibrate(card(None), utrs, measured, predicted)
+    utrs, measured, predicted = gc_makes_noise(6000, seed=2)
+    unusual = how_unusual(utrs, assay)
+    low, high = interval(assay, predicted, widening(unusual, assay))
+    inside = (low <= measured) & (measured <= high)
+    assert abs(inside.mean() - 0.9) < 0.02
+    far = unusual.composition > np.quantile(unusual.composition, 0.95)
+    plain = interval(assay, predicted, 1.0)
+    assert inside[far].mean() > 0.82 > ((plain[0] <= measured) & (measured <= plain[1]))[far].mean()
+
+
+def test_intervals_are_wider_where_letters_are_hidden_as_far_as_hiding_them_costs():
+    random = np.random.default_rng(0)
+    utrs = ["".join(random.choice(list("ACGT"), 50)) for _ in range(1500)]
+    load = np.array([utr.count("A") / 5 for utr in utrs])
+    measured = load + random.normal(0, 0.1, len(load))
+
+    def count(others):
+        return np.array([(utr.count("A") + utr.count("N") / 4) / 5 for utr in others])
+
+    def predict(rows, others):
+        for row, other in zip(rows, others, strict=True):
+            assert all(letter in ("N", known) for letter, known in zip(other, utrs[row], strict=True))
+        return count(others)
+
+    assay = calibrate(card(None), utrs, measured, load, predict)
+    for share in (0.1, 0.4):
+        hidden = ["".join("N" if random.random() < share else base for base in utr) for utr in utrs]
+        low, high = interval(assay, count(hidden), widening(how_unusual(hidden, assay), assay))
+        assert abs(((low <= measured) & (measured <= high)).mean() - 0.9) < 0.06
+
+
+def test_beyond_the_measured_lengths_intervals_grow_with_the_distance():
+    utrs, measured, predicted = gc_makes_noise(1000, seed=3)
+    assay = calibrate(card(None).model_copy(update={"max_length": 50}), utrs, measured, predicted)
+    longer = how_unusual(["ACGTA" * 10, "ACGTA" * 11, "ACGTA" * 20, "ACGTA" * 40], assay)
+    factors = widening(longer, assay)
+    assert (np.diff(factors) > 0).all()
+    assert assay.interval.widening.beyond == BEYOND_LENGTHS
+
+
+def test_a_model_that_misses_nothing_calibrates_too():
+    utrs, _, predicted = gc_makes_noise(600, seed=4)
+    assay = calibrate(
+        card(None).model_copy(update={"max_length": 50}), utrs, predicted, predicted, lambda rows, _: predicted[rows]
+    )
+    assert widening(how_unusual(utrs, assay), assay).tolist() == [1.0] * 600

@@ -115,7 +115,7 @@ def test_fractions_are_shares_and_lacking_ones_are_never_filled():
 
 
 def test_training_sees_what_evaluation_sees_where_nothing_is_padded():
-    network = build("framed", channels=8, dilations=(1, 2), dropout=0.0)
+    network = build("framed", channels=8, dilations=(1, 2), dropout=0.0, letter_dropout=0.0)
     letters = torch.from_numpy(encode(["ACGTTGCA" * 6, "TTGACATG" * 6]))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
@@ -124,6 +124,22 @@ def test_training_sees_what_evaluation_sees_where_nothing_is_padded():
     evaluated = network(letters)
     network.training = True
     np.testing.assert_allclose(network(letters).detach(), evaluated.detach(), atol=1e-6)
+
+
+def test_hidden_letters_are_hidden_in_training_alone():
+    network = build("framed", channels=8, dilations=(1,), dropout=0.0, letter_dropout=0.5)
+    letters = torch.from_numpy(encode(["ACGTTGCA" * 6]))
+    assert torch.equal(network(letters), network(letters))
+    network.training = True
+    assert not torch.equal(network(letters), network(letters))
+
+
+def test_assays_with_other_coding_sequences_share_a_network_and_other_joints_do_not():
+    mcherry = cards("egfp_random50")[0].model_copy(update={"name": "red", "after": "ATGGTGAGCAAG"})
+    network = architecture("framed").build([*cards("egfp_random50"), mcherry], channels=8, dilations=(1,)).eval()
+    assert network(torch.from_numpy(encode(["ACGT"]))).shape[1] == 2
+    with pytest.raises(RibocastError, match="next to the UTR"):
+        architecture("framed").build([*cards("egfp_random50"), mcherry.model_copy(update={"before": "GGGCC"})])
 
 
 def test_without_fraction_weights_framed_gives_standardised_loads():

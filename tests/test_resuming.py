@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import journal, predicting
+from ribocast import journal, predicting, variants
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.journal import Journal
 from ribocast.predicting import predict_file
 from ribocast.sequence import to_dna
+from ribocast.uorf import consequence
+from ribocast.variants import score_table
 from ribocast.writing import TABLE_ENDINGS
 
 PIECE, KILLED_AFTER = 7, 3
@@ -30,6 +32,7 @@ def model(framed):
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     monkeypatch.setattr(predicting, "_PREDICT_ROWS", PIECE)
+    monkeypatch.setattr(variants, "_PAIR_ROWS", PIECE)
     monkeypatch.setattr(journal, "_WORTH_SECONDS", 0.0)
 
 
@@ -219,3 +222,39 @@ def test_a_short_run_that_fails_leaves_nothing(model, table, tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         predict(model, table, tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_stopped_table_of_variants_goes_on_as_well(model, tmp_path, monkeypatch):
+    random = np.random.default_rng(7)
+    refs = ["".join(random.choice(list("ACGT"), 40)) for _ in range(4)]
+    pairs = [(ref, f"{ref[:place]}{base}{ref[place + 1 :]}") for ref in refs for place in (3, 20) for base in "ACGTX"]
+    table = pd.DataFrame(pairs, columns=["ref_seq", "alt_seq"])
+    table.to_csv(tmp_path / "in.csv", index=False)
+    whole = score_table(model, tmp_path / "in.csv", tmp_path / "whole.csv", on_error="skip")
+    assert (whole.rows, whole.skipped) == (32, 8)
+    # A reference, and three substitutions of each of two of its bases: the fourth letter is its own.
+    assert whole.networked == 4 * 7
+    go_on = stop_after(monkeypatch, 3, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        score_table(model, tmp_path / "in.csv", tmp_path / "out.csv", on_error="skip")
+    go_on()
+    done = score_table(model, tmp_path / "in.csv", tmp_path / "out.csv", on_error="skip", resume=True)
+    assert 0 < done.networked < whole.networked
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    good = table[~table["alt_seq"].str.contains("X")]
+    got = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)["consequence"].tolist()
+    assert got == [consequence(*pair) for pair in zip(good["ref_seq"], good["alt_seq"], strict=True)]
+
+
+def test_upstream_starts_of_repeats_are_described_on_every_row_and_kept_on_resuming(model, tmp_path, monkeypatch):
+    utrs = ["CCATGCC", "GGGGGGGG", "ccaugcc"] * 9
+    (tmp_path / "in.txt").write_text("\n".join(utrs) + "\n")
+    options = {"uorf": True, "profile": True}
+    predict(model, tmp_path / "in.txt", tmp_path / "whole.csv", **options)
+    got = pd.read_csv(tmp_path / "whole.csv", keep_default_na=False)
+    assert got["seq"].tolist() == utrs
+    assert got["uatgs"].tolist() == [1, 0, 1] * 9
+    leave_journal(model, tmp_path / "in.txt", tmp_path / "out.csv", monkeypatch, pieces=2, **options)
+    done, _ = predict(model, tmp_path / "in.txt", tmp_path / "out.csv", resume=True, **options)
+    assert done.networked == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

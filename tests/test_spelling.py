@@ -19,7 +19,17 @@ def test_any_rows_come_back_as_encode_has_them(utrs, seed):
     rows = np.random.default_rng(seed).permutation(len(utrs))[: len(utrs) // 2 + 1]
     np.testing.assert_array_equal(spelled.rows(rows), encode([to_dna(utrs[row]) for row in rows]))
     assert spelled.lengths.tolist() == [len(utr) for utr in utrs]
-    assert spelled.unknown().tolist() == [utr.upper().count("N") for utr in utrs]
+    for letter in "ATN":
+        assert spelled.count(letter.encode()).tolist() == [to_dna(utr).count(letter) for utr in utrs]
+
+
+@given(st.lists(UTRS, min_size=1, max_size=3))
+def test_sequences_are_put_behind_one_another(parts):
+    joined, whole = (
+        Spelled.joined([Spelled.of(part) for part in parts]),
+        Spelled.of([utr for part in parts for utr in part]),
+    )
+    assert (joined.letters, joined.bounds.tolist()) == (whole.letters, whole.bounds.tolist())
 
 
 @given(texts=TEXTS, kind=KINDS, cut=st.integers(0, 12), longest=st.integers(1, 9))

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ribocast.errors import RibocastError
+    from ribocast.explaining import explain
     from ribocast.predictor import Predictor, load
+    from ribocast.variants import score_variants
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "RibocastError", "__version__", "load"]
+__all__ = ["Predictor", "RibocastError", "__version__", "explain", "load", "score_variants"]
 
-_HOMES = {"load": "ribocast.predictor", "Predictor": "ribocast.predictor", "RibocastError": "ribocast.errors"}
+_HOMES = {
+    "Predictor": "ribocast.predictor",
+    "RibocastError": "ribocast.errors",
+    "explain": "ribocast.explaining",
+    "load": "ribocast.predictor",
+    "score_variants": "ribocast.variants",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -30,11 +31,44 @@ class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Interval(_Card):
-    """What was missed on rows the model had not seen, by predicted load.
+class Composition(_Card):
+    """The shares of A, C and G in the sequences that were measured: their mean, and the inverse of their covariance."""
 
-    With `b` the number of `edges` at or below a prediction, 90 % of the unseen rows lay between
-    ``prediction - below[b]`` and ``prediction + above[b]`` (split-conformal, one bin an interval of predictions).
+    mean: tuple[float, float, float]
+    precision: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+
+
+class Knots(_Card):
+    """A line from knot to knot: `factor`, from 1 on and never falling, at rising values."""
+
+    at: tuple[float, ...] = (0.0,)
+    factor: tuple[float, ...] = (1.0,)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Knots:
+        if not len(self.at) == len(self.factor) > 0:
+            raise ValueError("at and factor must have as many numbers, at least one")
+        if any(one >= other for one, other in pairwise(self.at)):
+            raise ValueError("at must rise")
+        if self.factor[0] < 1 or list(self.factor) != sorted(self.factor):
+            raise ValueError("factor must begin at 1 or more and not fall")
+        return self
+
+
+class Widening(_Card):
+    """How many times more was missed on unusual rows; see `ribocast.unusual`. The three are multiplied."""
+
+    beyond: Knots = Knots()
+    unknown: Knots = Knots()
+    composition: Knots = Knots()
+
+
+class Interval(_Card):
+    """What was missed on rows the model had not seen, by predicted load (or change of load).
+
+    With `b` the number of `edges` at or below a prediction and `w` the widening, 90 % of the unseen rows lay between
+    ``prediction - w · below[b]`` and ``prediction + w · above[b]`` (split-conformal, one bin an interval of
+    predictions).
     """
 
     coverage: float = Field(gt=0, lt=1)
@@ -42,6 +76,7 @@ class Interval(_Card):
     below: tuple[float, ...]
     above: tuple[float, ...]
     rows: int = Field(ge=1)
+    widening: Widening | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Interval:
@@ -57,6 +92,7 @@ class AssayCard(_Card):
 
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
     ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
+    `interval` is around predicted loads, `change_interval` around predicted log2 fold changes of variants.
     """
 
     name: str = Field(min_length=1)
@@ -70,7 +106,9 @@ class AssayCard(_Card):
     fraction_weights: tuple[float, ...] | None = Field(default=None, min_length=2)
     profile_measured: bool = False
     unit: str = "ribosomes per mRNA"
+    composition: Composition | None = None
     interval: Interval | None = None
+    change_interval: Interval | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> AssayCard:
@@ -161,6 +199,11 @@ class ModelCard(_Card):
         if self.output == "standardised":
             return 1
         return max(len(assay.fraction_weights or ()) for assay in self.assays)
+
+    @property
+    def variant_assay(self) -> AssayCard:
+        """The assay for variants: the first whose changes have an interval, else the default one."""
+        return next((assay for assay in self.assays if assay.change_interval is not None), self.assay())
 
     def assay(self, name: str | None = None) -> AssayCard:
         """Return the assay of that name (the default one without a name).

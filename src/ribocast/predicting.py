@@ -1,75 +1,33 @@
-"""Predicting a whole file: rows in, the same rows with their predictions out, in bounded memory.
-
-Three things go on at the same time: this thread reads and checks pieces, two others run the network (one encodes while
-the other's batches run), and one writes. Pieces are of a fixed size and at most a few are under way.
-"""
+"""Predicting a whole file: rows in, the same rows with their predictions out."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from itertools import compress
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from ribocast import __version__
 from ribocast.arrow import as_array, from_texts
+from ribocast.construct import Construct
 from ribocast.engine import Outputs
-from ribocast.errors import RibocastError
-from ribocast.journal import Journal
-from ribocast.predictor import LONGEST, Predictor
-from ribocast.seen import Question, Seen
+from ribocast.flow import Asked, Predicted, work_through
+from ribocast.predictor import Predictor
 from ribocast.sequence import Fault
-from ribocast.sieve import OnError, Sieve, make_room
+from ribocast.sieve import OnError
 from ribocast.spelling import Spelled
 from ribocast.tables import Chunk, read_chunks
-from ribocast.writing import TableSink, open_table
+from ribocast.uorf import find_uorfs, start_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PREDICT_ROWS = 16_384
-_UNDER_WAY = 4
-
-
-class Predicted(NamedTuple):
-    """What was done with a file.
-
-    Attributes
-    ----------
-    rows, skipped : int
-        Rows predicted, rows left out.
-    rejects : Path or None
-        Where those are listed.
-    networked : int
-        Sequences that the network ran for: neither repeats nor resumed.
-    """
-
-    rows: int
-    skipped: int
-    rejects: Path | None
-    networked: int
-
-
-class _Stopped(Exception):  # noqa: N818 (nothing is wrong with it)
-    """The work is given up; why is told elsewhere."""
-
-
-class _Piece(NamedTuple):
-    """Rows on their way: the different sequences among them, which of these each row has, and which are new."""
-
-    chunk: Chunk
-    spelled: Spelled
-    number_of: NDArray[np.int64]
-    question: Question
-    new: Spelled
-    answers: Future[Outputs]
-    was_resumed: bool
+START_COLUMNS = (
+    "uatgs", "uorfs", "overlapping_uorfs", "n_terminal_extensions", "upstream_starts", "kozak", "kozak_score",
+)  # fmt: skip
 
 
 def predict_file(
@@ -80,6 +38,8 @@ def predict_file(
     assay: str | None = None,
     column: str | None = None,
     profile: bool = False,
+    uorf: bool = False,
+    near_cognates: bool = False,
     on_error: OnError = "stop",
     resume: bool = False,
     done: Callable[[int], None] | None = None,
@@ -104,6 +64,10 @@ def predict_file(
         The column of the sequences.
     profile : bool
         Add the polysome profile, ``r0`` …
+    uorf : bool
+        Add what `describe_starts` says.
+    near_cognates : bool
+        Add that, with near-cognate upstream starts in its list.
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
@@ -122,152 +86,68 @@ def predict_file(
         no file is written; standard output has the rows before. On `resume`, also if the stopped run was of another
         model, assay or machine's engine.
     """
-    say, done = say or (lambda _: None), done or (lambda _: None)
-    run = _Run(model, assay, profile, say)
-    with ExitStack() as stack:
-        journal = None
-        if "-" not in (str(path), str(output or "-")):
-            journal = stack.enter_context(_journal(run, output or "", resume, say))
-        elif resume:
-            raise RibocastError("--resume needs an input file and an output file (-o)")
-        mark = "resumable" if journal and journal.is_open else ""
-        sink = stack.enter_context(open_table(output, mark=mark))
-        sieve = stack.enter_context(Sieve(on_error, path, output, say, mark))
-        rows = run.pump(read_chunks(path, column=column, chunk_rows=_PREDICT_ROWS), sieve, sink, journal, done)
-        sieve.refuse_nothing(rows)
-    return Predicted(rows, sieve.count, sieve.path if sieve.count else None, run.networked)
+    if profile:
+        model.check_profile()
+    starts = "all" if near_cognates else "ATG" if uorf else None
+    work = _Predictions(model, path, assay, column, profile, starts)
+    return work_through(work, path, output, on_error=on_error, resume=resume, done=done, say=say)
 
 
-@contextmanager
-def _journal(run: _Run, output: str | Path, resume: bool, say: Callable[[str], None]) -> Iterator[Journal]:
-    journal = Journal(output, run.terms(), resume=resume, say=say)
-    failed = True
-    try:
-        yield journal
-        failed = False
-    finally:
-        if journal.close(failed=failed) and run.networked:
-            say(f"{output}: what was predicted is kept; --resume goes on from there")
+class _Predictions:
+    """The work of `predict_file`; see `ribocast.flow.Work`."""
 
+    like = "predictions"
 
-class _Run:
-    """One file's way through reading, the network and writing."""
+    def __init__(
+        self, model: Predictor, path: str | Path, assay: str | None, column: str | None, profile: bool,
+        starts: str | None,
+    ) -> None:  # fmt: skip
+        self.model, self.assay, self.piece_rows = model, model.card.assay(assay), _PREDICT_ROWS
+        self._path, self._column, self._profile, self._starts = path, column, profile, starts
 
-    def __init__(self, model: Predictor, assay: str | None, profile: bool, say: Callable[[str], None]) -> None:
-        self.model, self.profile, self.say = model, profile, say
-        self.assay = model.card.assay(assay)
-        if profile:
-            model.check_profile()
-        self.networked = 0
-        self._seen = Seen(model.card.width)
-        self._stop = threading.Event()
-        self._is_first = True
+    def chunks(self) -> Iterator[Chunk]:
+        return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows)
 
-    def terms(self) -> dict[str, str]:
-        """Return what the network's numbers depend on, to the last bit, beside the sequences."""
-        engine, card = self.model.engine, self.model.card.model_dump_json().encode()
-        return {
-            "ribocast": __version__,
-            "model": f"{self.model.card.name} {hashlib.sha256(card).hexdigest()[:16]}",
-            "assay": self.assay.name,
-            "engine": f"{engine.name} {engine.version} with {engine.streams} streams",
-            "pieces": f"{_PREDICT_ROWS} rows",
-        }
+    def spell(self, chunk: Chunk) -> Spelled:
+        return Spelled.of_column(chunk.table[chunk.seq_column])
 
-    def pump(
-        self, chunks: Iterator[Chunk], sieve: Sieve, sink: TableSink, journal: Journal | None,
-        done: Callable[[int], None],
-    ) -> int:  # fmt: skip
-        """Keep reading, the network and writing at work; return the number of rows."""
-        rows, reading = 0, True
-        under_way: deque[Future[int]] = deque()
+    def faults(self, chunk: Chunk) -> list[Fault]:
+        return self.model.faults(chunk.utrs)
 
-        def finish(most: int) -> None:
-            nonlocal rows
-            while len(under_way) > most:
-                rows += under_way.popleft().result()
-                done(rows)
-
-        with ThreadPoolExecutor(2, "network") as network, ThreadPoolExecutor(1, "writing") as writing:
-            try:
-                for chunk in chunks:
-                    good, spelled = self._check(chunk, sieve)
-                    reading = False
-                    if len(good):
-                        piece = self._begin(good, spelled, network, journal)
-                        under_way.append(writing.submit(self._write, piece, sink, journal))
-                    finish(_UNDER_WAY)
-                    reading = True
-                reading = False
-                finish(0)
-            except BaseException as error:
-                # Rows before a bad one belong on standard output; a file will not be there anyway.
-                if reading and journal is None and isinstance(error, RibocastError):
-                    finish(0)
-                self._stop.set()
-                for pool in (network, writing):
-                    pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        return rows
-
-    def _check(self, chunk: Chunk, sieve: Sieve) -> tuple[Chunk, Spelled]:
-        """Leave the rows out that cannot be predicted, or stop at the first."""
-        spelled = Spelled.of_column(chunk.table[chunk.seq_column])
-        suspects = spelled.suspects(LONGEST)
-        if not suspects.size:
-            return chunk, spelled
-        rows = np.zeros(len(chunk), dtype=bool)
-        rows[suspects] = True
-        faults = self.model.faults(chunk.keep(rows).utrs)
-        good = sieve.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
-        return good, Spelled.of_column(good.table[good.seq_column])
-
-    def _begin(self, chunk: Chunk, spelled: Spelled, network: ThreadPoolExecutor, journal: Journal | None) -> _Piece:
-        """Have the network run for the sequences that are new, unless the journal has them."""
-        utrs, number_of = spelled.distinct()
-        question = self._seen.ask(utrs)
-        new = Spelled.of(utrs if question.is_new.all() else list(compress(utrs, question.is_new)))
-        kept = journal.replay(new.checksum, len(new), self.model.card.width) if journal else None
-        if kept is None:
-            self.networked += len(new)
-            answers = network.submit(self._answer, new)
-        else:
-            answers = Future()
-            answers.set_result(kept)
-        return _Piece(chunk, spelled, number_of, question, new, answers, kept is not None)
-
-    def _answer(self, new: Spelled) -> Outputs:
-        outputs = self.model.run(new, before_batch=self._stay)
-        return np.ascontiguousarray(outputs[:, self.model.number(self.assay)])
-
-    def _stay(self) -> None:
-        if self._stop.is_set():
-            raise _Stopped
-
-    def _write(self, piece: _Piece, sink: TableSink, journal: Journal | None) -> int:
-        """Write a piece when its answers are there; pieces come in order."""
-        answers = piece.answers.result()
-        if journal and not piece.was_resumed:
-            journal.add(piece.new.checksum, answers)
-        outputs = self._seen.answer(piece.question, answers)[piece.number_of]
+    def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
+        found = self.model.columns(asked.spelled, outputs, self.assay, profile=self._profile)
+        notes = from_texts(found.pop("note"))
         # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
-        columns = {
-            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5))
-            for name, values in self.model.columns(outputs, self.assay, profile=self.profile).items()
+        numbers = {
+            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5)[asked.number_of])
+            for name, values in found.items()
         }
-        notes, note_of = self.model.notes(piece.spelled, self.assay)
-        columns["note"] = from_texts(notes).take(as_array(note_of))
-        sink.write(_with_predictions(piece.chunk, columns, self.say if self._is_first else None))
-        self._is_first = False
-        return len(piece.chunk)
+        take = as_array(asked.number_of)
+        columns = {**numbers, "note": notes.take(take)}
+        if self._starts:
+            described = describe_starts(asked.utrs, self.assay.surroundings, self._starts == "all")
+            table = pa.Table.from_pandas(described, preserve_index=False).take(take)
+            columns |= {name: table[name] for name in table.column_names}
+        return columns
 
 
-def _with_predictions(chunk: Chunk, columns: Mapping[str, pa.Array], say: Callable[[str], None] | None) -> pa.Table:
-    renamed = make_room(chunk.table.column_names, columns)
-    if renamed and say:
-        changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-        say(f"the input has columns named like predictions: {changes}")
-    table = chunk.table.rename_columns([renamed.get(name, name) for name in chunk.table.column_names])
-    for name, column in columns.items():
-        table = table.append_column(name, column)
-    return table
+def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bool = False) -> pd.DataFrame:
+    """Describe the upstream starts of leaders, and the context of their start codon.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``uatgs``, how many upstream ATGs; ``uorfs``, ``overlapping_uorfs`` and ``n_terminal_extensions``, how many of
+        them are of each kind (see `ribocast.uorf.Uorf`); ``upstream_starts``, each in words, and with `near_cognates`
+        those too; ``kozak`` and ``kozak_score`` of the start codon.
+    """
+    import pandas as pd
+
+    rows = []
+    for utr in utrs:
+        found = find_uorfs(utr, construct, near_cognates=near_cognates)
+        kinds = Counter(uorf.kind for uorf in found if uorf.codon == "ATG")
+        start = start_of(utr, construct)
+        rows.append((kinds.total(), kinds["uORF"], kinds["overlapping uORF"], kinds["N-terminal extension"],
+                     "; ".join(uorf.in_words(place=True) for uorf in found), start.strength, start.score))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(START_COLUMNS))

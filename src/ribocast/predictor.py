@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, ModelCard, open_bundle
+from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
 from ribocast.sequence import SEQUENCE_NAMES, Fault, Letters, SequenceError, find_faults
-from ribocast.spelling import Spelled
+from ribocast.spelling import Spelled, as_spelled
+from ribocast.unusual import Unusual, how_unusual, remark, widening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,25 +103,21 @@ class Predictor:
         if profile:
             self.check_profile()
         spelled = self._spell(sequences)
-        columns = self.columns(self.run(spelled)[:, self.number(card)], card, profile=profile)
-        notes, note_of = self.notes(spelled, card)
-        return pd.DataFrame({"seq": sequences, **columns, "note": np.array(notes, dtype=object)[note_of]})
+        columns = self.columns(spelled, self.run(spelled)[:, self.number(card)], card, profile=profile)
+        return pd.DataFrame({"seq": sequences, **columns})
 
-    def columns(self, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, NDArray[Any]]:
-        """Return the numbers that `predict` adds, by column, from what the network gave for an assay, (n, width)."""
+    def columns(self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
+        """Return what `predict` adds, by column, from what the network gave for an assay, (n, width).
+
+        All are arrays of numbers, shape (n,), but ``note``, the last, which is a list of str.
+        """
         mrl = to_mrl(outputs, assay)
-        low, high = interval(assay, mrl)
-        columns: dict[str, NDArray[Any]] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
+        unusual = how_unusual(spelled, assay)
+        low, high = interval(assay, mrl, widening(unusual, assay))
+        columns: dict[str, Any] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
-        return columns
-
-    def notes(self, spelled: Spelled, assay: AssayCard) -> tuple[list[str], NDArray[np.int64]]:
-        """Say what is unusual about each sequence for an assay: the different notes, and the number of each one's."""
-        lengths, unknown = spelled.lengths, spelled.unknown()
-        span = int(unknown.max(initial=0)) + 1
-        kinds, kind_of = np.unique(lengths * span + unknown, return_inverse=True)
-        return [self._note(kind // span, kind % span, assay) for kind in kinds.tolist()], kind_of
+        return {**columns, "note": self.notes(spelled, assay, unusual)}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
@@ -231,22 +228,19 @@ class Predictor:
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
         return self.outputs(utrs)[:, self.number(card)]
 
-    def note(self, utr: str, assay: AssayCard) -> str:
-        """Say what is unusual about a sequence for an assay; empty if nothing is."""
-        return self._note(len(utr), utr.upper().count("N"), assay)
-
-    def _note(self, length: int, unknown: int, assay: AssayCard) -> str:
-        notes = []
-        if not assay.min_length <= length <= assay.max_length:
-            measured = f"{assay.min_length}"
-            if assay.max_length > assay.min_length:
-                measured += f" to {assay.max_length}"
-            notes.append(f"{length} nt: extrapolated, measured were {measured} nt")
-        if self.card.fixed_length is not None and length > self.card.fixed_length:
-            notes.append(f"only the last {self.card.fixed_length} nt are read")
-        if unknown:
-            notes.append(f"{unknown} unknown letter{'s' if unknown > 1 else ''} (N)")
-        return "; ".join(notes)
+    def notes(self, utrs: Sequence[str] | Spelled, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
+        """Say what is unusual about each sequence for an assay; empty where nothing is."""
+        lengths = as_spelled(utrs).lengths
+        unusual = unusual or how_unusual(utrs, assay)
+        notes = [""] * len(utrs)
+        most = self.card.fixed_length
+        cut = np.zeros(len(utrs), dtype=bool) if most is None else lengths > most
+        for row in map(int, np.flatnonzero(unusual.worth_saying | cut)):
+            remarks = remark(assay, int(lengths[row]), unusual.of(row))
+            if cut[row]:
+                remarks.append(f"only the last {most} nt are read")
+            notes[row] = "; ".join(remarks)
+        return notes
 
     def _fit_length(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
         length = self.card.fixed_length
@@ -268,18 +262,27 @@ def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
     return np.asarray(outputs[:, 0] * assay.label_scale + assay.label_mean, dtype=np.float64)
 
 
-def interval(assay: AssayCard, mrl: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the calibrated interval around predictions, both of shape (n,); NaN where the assay has none.
+def interval(
+    assay: AssayCard, mrl: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the calibrated interval around predictions, all of shape (n,); NaN where the assay has none.
 
-    It always holds the prediction, also where nearly all of the calibrating rows lay on one side.
+    `widening` is how many times wider than usual each is; see `ribocast.unusual`. The interval always holds the
+    prediction, also where nearly all of the calibrating rows lay on one side.
     """
-    card = assay.interval
+    return around(assay.interval, mrl, widening)
+
+
+def around(
+    card: Interval | None, predicted: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of a calibrated interval; see `interval`."""
     if card is None:
-        unknown = np.full(mrl.shape, np.nan)
+        unknown = np.full(predicted.shape, np.nan)
         return unknown, unknown.copy()
-    bins = np.searchsorted(card.edges, mrl, side="right")
+    bins = np.searchsorted(card.edges, predicted, side="right")
     below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
-    return mrl - below[bins], mrl + above[bins]
+    return predicted - widening * below[bins], predicted + widening * above[bins]
 
 
 def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64], streams: int) -> list[NDArray[np.int64]]:

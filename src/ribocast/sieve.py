@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
+import pyarrow as pa
 
 from ribocast.errors import RibocastError
 from ribocast.sequence import Fault
@@ -124,6 +125,32 @@ def make_room(taken: Iterable[str], names: Iterable[str]) -> dict[str, str]:
             renamed[name] = new
             there.add(new)
     return renamed
+
+
+def add_columns(
+    table: pa.Table, added: Mapping[str, pa.Array], *, like: str, say: Callable[[str], None] | None
+) -> pa.Table:
+    """Put columns behind those of the input, which make room for them.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Rows of the input.
+    added : mapping of str to pyarrow.Array
+        By name, for the same rows in the same order.
+    like : str
+        What the added columns hold, for people.
+    say : callable, optional
+        Told what was renamed; see `make_room`.
+    """
+    renamed = make_room(table.column_names, added)
+    if renamed and say:
+        changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+        say(f"the input has columns named like {like}: {changes}")
+    table = table.rename_columns([renamed.get(name, name) for name in table.column_names])
+    for name, column in added.items():
+        table = table.append_column(name, column)
+    return table
 
 
 def _rejected_path(output: str | Path) -> Path:

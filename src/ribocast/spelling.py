@@ -75,6 +75,17 @@ class Spelled:
         letters = letters.translate(_SPELL)
         return cls(letters, bounds, is_clean=not letters.translate(None, _RIGHT))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Spelled]) -> Spelled:
+        """Put sequences behind one another: those of the first part, then those of the second, and so on."""
+        offsets = np.cumsum([0, *(len(part.letters) for part in parts)])
+        bounds = [part.bounds[1:] + offset for part, offset in zip(parts, offsets, strict=False)]
+        return cls(
+            b"".join(part.letters for part in parts),
+            np.concatenate([[0], *bounds]).astype(np.int64),
+            is_clean=all(part.is_clean for part in parts),
+        )
+
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
@@ -95,12 +106,11 @@ class Spelled:
             odd[self._rows_of(np.flatnonzero(_IS_WRONG[np.frombuffer(self.letters, np.uint8)]))] = True
         return np.flatnonzero(odd)
 
-    def unknown(self) -> NDArray[np.int64]:
-        """Count the letters N of each sequence."""
-        if b"N" not in self.letters:
-            return np.zeros(len(self), dtype=np.int64)
-        found = np.flatnonzero(np.frombuffer(self.letters, np.uint8) == ord("N"))
-        return np.bincount(self._rows_of(found), minlength=len(self))
+    def count(self, letter: bytes) -> NDArray[np.int64]:
+        """Count a letter in each sequence."""
+        upto = np.zeros(len(self.letters) + 1, dtype=np.int64)
+        np.cumsum(np.frombuffer(self.letters, np.uint8) == ord(letter), out=upto[1:])
+        return np.diff(upto[self.bounds])
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """Return each different sequence once, in the order in which they come, and its number for each row."""
@@ -123,3 +133,8 @@ class Spelled:
 
     def _rows_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.searchsorted(self.bounds, places, side="right") - 1
+
+
+def as_spelled(utrs: Sequence[str] | Spelled) -> Spelled:
+    """Spell checked sequences that are not spelled yet."""
+    return utrs if isinstance(utrs, Spelled) else Spelled.of(utrs)

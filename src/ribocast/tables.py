@@ -146,25 +146,26 @@ def read_chunks(
     RibocastError
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
-    name, first_row = _name(path), 1
-    for rows in _read(path, chunk_rows):
+    name, first_row = table_name(path), 1
+    for rows in read_arrow(path, chunk_rows=chunk_rows):
         yield _chunk(rows, name, first_row, column, label)
         first_row += len(rows)
 
 
 def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
-    return map(as_frame, _read(path, chunk_rows))
+    return map(as_frame, read_arrow(path, chunk_rows=chunk_rows))
 
 
 def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
     """Read a whole table at once; see `read_chunks`."""
-    rows = pa.concat_tables(_read(path, CHUNK_ROWS)).combine_chunks()
-    return _chunk(rows, _name(path), 1, column, label)
+    rows = pa.concat_tables(read_arrow(path)).combine_chunks()
+    return _chunk(rows, table_name(path), 1, column, label)
 
 
-def _read(path: str | Path, chunk_rows: int) -> Iterator[pa.Table]:
-    name, rows = _name(path), 0
+def read_arrow(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
+    name, rows = table_name(path), 0
     try:
         for table in read_pieces(path, name, chunk_rows):
             rows += len(table)
@@ -188,7 +189,8 @@ def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | Non
     return _chunk(frame.reset_index(drop=True), "the frame", 1, column, label)
 
 
-def _name(path: str | Path) -> str:
+def table_name(path: str | Path) -> str:
+    """Return what messages call a table."""
     return Path(path).name if str(path) != "-" else "standard input"
 
 
@@ -198,16 +200,23 @@ def _names(rows: pd.DataFrame | pa.Table) -> list[str]:
 
 def _chunk(rows: pd.DataFrame | pa.Table, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
     columns = _names(rows)
-    seq_column = _find_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
+    seq_column = find_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
     if seq_column is None:
         listed, names = ", ".join(columns), ", ".join(SEQUENCE_NAMES)
         raise RibocastError(f"{name}: no sequence column ({names}) among: {listed}; name it with --column")
-    return Chunk(rows, name, first_row, seq_column, _find_column(columns, name, label, LABEL_NAMES, "label", "--label"))
+    return Chunk(rows, name, first_row, seq_column, find_column(columns, name, label, LABEL_NAMES, "label", "--label"))
 
 
-def _find_column(
+def find_column(
     columns: Sequence[str], name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
 ) -> str | None:
+    """Find a column by its usual names (any case; None if it has none of them), or the one that is wanted.
+
+    Raises
+    ------
+    RibocastError
+        If the wanted one is not there; it names the table, the `kind` of column, and the `option` it was given by.
+    """
     if wanted is not None:
         if wanted not in columns:
             raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")

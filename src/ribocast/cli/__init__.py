@@ -8,10 +8,15 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
+from ribocast.cli import predict, variants, explain, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
+
+_EXTRAS = {
+    "learn": {"torch", "safetensors", "onnx", "onnxscript", "scipy", "optuna"},
+    "plots": {"matplotlib", "jinja2"},
+}
 
 
 @app.callback(invoke_without_command=True)
@@ -53,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted", 130)
     except ModuleNotFoundError as error:
         needed = (error.name or "").partition(".")[0]
-        if needed in {"torch", "safetensors", "onnx", "onnxscript", "scipy", "matplotlib", "optuna", "jinja2"}:
-            return fail(f"this needs {needed}: pip install 'ribocast[learn]'")
+        for extra, parts in _EXTRAS.items():
+            if needed in parts:
+                return fail(f"this needs {needed}: pip install 'ribocast[{extra}]'")
         raise
     except Exception as error:
         if not hasattr(error, "format_message"):

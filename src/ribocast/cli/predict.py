@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ResumeOption, ThreadsOption, app
 from ribocast.errors import RibocastError
 from ribocast.terminal import print_json, print_table, progress, say
 
@@ -21,11 +21,13 @@ def predict(
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
+    uorf: Annotated[bool, typer.Option("--uorf", help="Add upstream starts, their ORFs and Kozak contexts.")] = False,
+    near_cognates: Annotated[
+        bool, typer.Option("--near-cognates", help="With --uorf: list CTG, GTG, TTG and the like too.")
+    ] = False,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")
-    ] = False,
+    resume: ResumeOption = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -47,8 +49,9 @@ def predict(
         loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
-            loaded, table, output, assay=assay, column=column, profile=profile, on_error=on_error, resume=resume,
-            say=tell, done=lambda rows: advance(rows, None, ""),
+            loaded, table, output, assay=assay, column=column, profile=profile, uorf=uorf,
+            near_cognates=near_cognates, on_error=on_error, resume=resume, say=tell,
+            done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.assay()

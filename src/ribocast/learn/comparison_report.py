@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,6 @@ import numpy as np
 
 from ribocast.learn.comparing import FIGURES, Comparison, Group
 from ribocast.terminal import number
-from ribocast.writing import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,15 +42,13 @@ def write_report(
     resamples : int
         Of the bootstrap.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from ribocast.figures import png_of
+    from ribocast.pages import embedded, write_page
 
-    from ribocast import __version__
-
-    environment = Environment(
-        loader=PackageLoader("ribocast.learn"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     models = list(comparison.predicted)
-    text = environment.get_template("comparison.html").render(
+    write_page(
+        path,
+        "comparison.html",
         title=f"{' and '.join(models) if len(models) < 3 else f'{len(models)} models'} on {source}",
         rows=f"{len(comparison.measured):,}",
         source=source,
@@ -62,20 +57,17 @@ def write_report(
         remarks=remarks,
         labels=list(FIGURES.values()),
         groups=[_describe(group) for group in comparison.groups],
-        scatter=_png(_draw_scatter(comparison)),
+        scatter=embedded(png_of(_draw_scatter(comparison))),
         scatter_alt="Measured against predicted loads, one panel a model: " + "; ".join(
             f"{name} r² {number(comparison.groups[0].scores[name].as_dict()['pearson_r2'])}" for name in models
         ),
-        bars=_png(_draw_groups(comparison)) if len(comparison.groups) > 1 else "",
+        bars=embedded(png_of(_draw_groups(comparison))) if len(comparison.groups) > 1 else "",
         bars_alt="r² of each model in each group, with its 95 % interval; the figures stand in the tables below",
-        forest=_png(_draw_differences(comparison)) if len(models) > 1 else "",
+        forest=embedded(png_of(_draw_differences(comparison))) if len(models) > 1 else "",
         forest_alt="Differences of r² in each group, with their 95 % intervals; they stand in the lists below",
         left_out=", ".join(f"{name} ({count})" for name, count in comparison.left_out.items()),
-        version=f"ribocast {__version__}",
         command=command,
     )  # fmt: skip
-    with whole_file(Path(path)) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 def _describe(group: Group) -> dict[str, object]:
@@ -93,14 +85,12 @@ def _describe(group: Group) -> dict[str, object]:
 
 
 def _draw_scatter(comparison: Comparison) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from ribocast.figures import new_figure
 
     names = list(comparison.predicted)
     across = min(len(names), _MOST_ACROSS)
     down = -(-len(names) // across)
-    figure = Figure(figsize=(3.6 * across, 3.6 * down), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.6 * across, 3.6 * down)
     panels = np.atleast_1d(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
     everything = np.concatenate([comparison.measured, *comparison.predicted.values()])
     low, high = np.quantile(everything, [0.001, 0.999])
@@ -123,12 +113,10 @@ def _draw_scatter(comparison: Comparison) -> Figure:
 
 
 def _draw_groups(comparison: Comparison) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from ribocast.figures import new_figure
 
     groups, names = comparison.groups, list(comparison.predicted)
-    figure = Figure(figsize=(7.2, 0.8 + 0.28 * len(groups) * (1 + len(names))), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.2, 0.8 + 0.28 * len(groups) * (1 + len(names)))
     axes = figure.add_subplot()
     for place, name in enumerate(names):
         values = [group.scores[name].pearson_r2 for group in groups]
@@ -148,8 +136,7 @@ def _draw_groups(comparison: Comparison) -> Figure:
 
 
 def _draw_differences(comparison: Comparison) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from ribocast.figures import new_figure
 
     names = list(comparison.predicted)
     pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
@@ -160,8 +147,7 @@ def _draw_differences(comparison: Comparison) -> Figure:
         for difference in group.differences
         if (difference.first, difference.second, difference.figure) == (first, second, "pearson_r2")
     ]
-    figure = Figure(figsize=(7.2, 0.9 + 0.3 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.2, 0.9 + 0.3 * len(rows))
     axes = figure.add_subplot()
     for place, (_, pair, _, difference) in enumerate(rows):
         low, high = difference.ci95
@@ -176,10 +162,3 @@ def _draw_differences(comparison: Comparison) -> Figure:
     axes.set_xlabel("difference of r², with its 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _png(figure: Figure) -> str:
-    stream = io.BytesIO()
-    # No version and no date: the same figures give the same bytes.
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return base64.b64encode(stream.getvalue()).decode("ascii")

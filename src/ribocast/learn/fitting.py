@@ -158,7 +158,7 @@ def fit(
     network.load_state_dict(progress.best_weights)
     card = card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
-        card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})")
+        card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})", loop.predict)
     write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {model}")
     return Trained(export(network, card, folder), progress.history)
 

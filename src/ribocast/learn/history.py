@@ -15,12 +15,11 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
         writer.writeheader()
         writer.writerows(history)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    from ribocast.figures import new_figure, save_figure
+
+    figure = new_figure(6, 4)
     axes = figure.add_subplot()
     epochs = [entry["epoch"] for entry in history]
     axes.plot(epochs, [entry["train_loss"] for entry in history], color="#0072b2", marker="o", ms=3, label="training")
@@ -32,4 +31,4 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     with whole_file(folder / "history.png") as partial:
-        figure.savefig(partial, dpi=150, format="png")
+        save_figure(figure, partial, ".png")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import Figure, ModelCard
-from ribocast.learn.intervals import FEWEST_ROWS, conformal_interval
+from ribocast.learn.intervals import FEWEST_ROWS, calibrate
 from ribocast.learn.scoring import score
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str) -> ModelCard:
+def judge(
+    card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
+    predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
+) -> ModelCard:  # fmt: skip
     """Add to a card what rows that were not learnt from show: figures and prediction intervals, by assay.
 
     Parameters
@@ -23,11 +28,14 @@ def judge(card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], h
     card : ModelCard
         Of the model that predicted.
     rows : pandas.DataFrame
-        ``mrl`` and ``assay``.
+        ``seq``, ``mrl`` and ``assay``.
     predicted : numpy.ndarray of float, shape (n,)
         Loads on each row's own scale.
     how : str
         The split, in words.
+    predict : callable, optional
+        Predicts some of the rows, whose index tells which, with other letters in ``seq``; still unlearnt from. It shows
+        what unknown letters cost.
     """
     assays, figures = [], []
     for assay in card.assays:
@@ -35,10 +43,18 @@ def judge(card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], h
         if mine.sum() > 1:
             measured = rows["mrl"].to_numpy(np.float64)[mine]
             if mine.sum() >= FEWEST_ROWS:
-                assay = assay.model_copy(update={"interval": conformal_interval(measured, predicted[mine])})
+                own = rows[mine]
+                hidden = predict and partial(_predict_others, predict, own)
+                assay = calibrate(assay, own["seq"].tolist(), measured, predicted[mine], hidden or None)
             figures.append(figure(assay.name, "all", how, measured, predicted[mine]))
         assays.append(assay)
     return card.model_copy(update={"assays": tuple(assays), "figures": (*card.figures, *figures)})
+
+
+def _predict_others(
+    predict: Callable[[pd.DataFrame], NDArray[np.float64]], rows: pd.DataFrame, numbers: list[int], utrs: list[str]
+) -> NDArray[np.float64]:
+    return predict(rows.iloc[numbers].assign(seq=utrs))
 
 
 def figure(assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> Figure:

@@ -94,7 +94,7 @@ HOMEWORK_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=64
 OPTIMUS_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=128)
 OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
 FRAMED_RECIPE = Recipe(
-    "adamw", 2e-3, 0.01, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
+    "adamw", 2e-3, 0.1, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
 )
 # Small steps: larger ones made a trained network worse where there were only hundreds of rows (benchmarks/transfer.py).
 FINE_TUNING = {

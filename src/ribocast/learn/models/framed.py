@@ -1,14 +1,16 @@
 """The shipped architecture: residual convolutions that know the reading frame, for any length and many assays.
 
-Three things make it learn from few rows. Every position carries its frame relative to the start codon. Open
+Four things make it learn from few rows. Every position carries its frame relative to the start codon. Open
 reading frames are computed, not learnt: whether a position lies in one that an upstream ATG opened, and whether
-that ends before the start codon. And pooling is by frame, with attention and a branch that keeps position beside it.
+that ends before the start codon. So are hairpins: how strongly each position can pair. And pooling is by frame, with
+attention and a branch that keeps position beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix  # of any strings, in spite of its home
 from typing import cast
 
 import torch
@@ -17,11 +19,16 @@ from torch.nn import functional as F
 
 from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
+from ribocast.learn.models.hairpins import Hairpins
 from ribocast.learn.models.network import BASES, LetterTable, Network
 
 # 3 · 2^7 = 384 nt: how far an open frame is followed. Longer ones read as closed.
 _DOUBLINGS = 7
 _NEVER = -1e4
+# What follows the start codon is far away, and nearly alike in all rows: more of it adds little.
+_CODING = 20
+# The share of each base, and the length.
+_SUMMARIES = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,10 @@ class Settings:
         Units before the output.
     dropout : float
         Before the output.
+    letter_dropout : float
+        Share of letters that are hidden from the convolutions in training; frames and hairpins are of all letters.
+    hairpin_reach : int
+        Half of the largest distance of two bases that pair; see `Hairpins`.
     """
 
     channels: int = 64
@@ -52,6 +63,8 @@ class Settings:
     position_length: int = 100
     hidden: int = 128
     dropout: float = 0.3
+    letter_dropout: float = 0.03
+    hairpin_reach: int = 19
 
 
 class OpenFrames(nn.Module):
@@ -131,13 +144,15 @@ class FramedNetwork(Network):
         width = 1 if self.output == "standardised" else max(len(row or ()) for row in weights)
         channels = settings.channels
         self.letters = LetterTable()
-        self.frames = OpenFrames(*_sides(assays))
-        self.stem = nn.Conv1d(5 + 3 + OpenFrames.channels, channels, settings.kernel, padding=settings.kernel // 2)
+        self.frames = OpenFrames(*_around(assays))
+        self.hairpins = Hairpins(*_around(assays), settings.hairpin_reach)
+        given = 5 + 3 + OpenFrames.channels + Hairpins.channels
+        self.stem = nn.Conv1d(given, channels, settings.kernel, padding=settings.kernel // 2)
         self.blocks = nn.ModuleList(Block(channels, settings.kernel, dilation) for dilation in settings.dilations)
         self.score = nn.Conv1d(channels, settings.attention_heads, 1)
         self.place = nn.Conv1d(channels, settings.position_channels, 1)
         self.placed = nn.Linear(settings.position_channels * settings.position_length, 64)
-        pooled = 6 * channels + settings.attention_heads * channels + 64
+        pooled = 6 * channels + settings.attention_heads * channels + 64 + _SUMMARIES + Hairpins.summaries
         self.hidden = nn.Sequential(nn.Linear(pooled, settings.hidden), nn.ReLU(), nn.Dropout(settings.dropout))
         self.out = nn.Linear(settings.hidden, len(assays) * width)
         self.shape = (len(assays), width)
@@ -174,12 +189,19 @@ class FramedNetwork(Network):
         needed = None if self.training and bool(letters.all()) else mask
         frame_number = (-torch.arange(letters.shape[1], 0, -1, device=mask.device)) % 3
         frame = F.one_hot(frame_number, 3).to(mask.dtype).T[None] * mask  # (rows, 3, length)
-        x = self.stem(torch.cat([table, frame, self.frames(bases, mask)], dim=1))
+        pairing, hairpins = self.hairpins(letters, mask)
+        shown = table
+        if self.training and self.settings.letter_dropout:
+            hidden = torch.rand(mask.shape, device=mask.device) < self.settings.letter_dropout
+            shown = torch.cat([bases.masked_fill(hidden, 0), mask], dim=1)
+        x = self.stem(torch.cat([shown, frame, self.frames(bases, mask), pairing], dim=1))
         x = x if needed is None else x * mask
         for block in self.blocks:
             x = block(x, needed)
         x = torch.relu(x)  # (rows, channels, length)
-        features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask)]
+        length = mask.sum(dim=2)
+        summaries = [bases.sum(dim=2) / length.clamp(min=1), length / 100, hairpins]
+        features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask), *summaries]
         x = self.out(self.hidden(torch.cat(features, dim=1))).float()
         x = x.unflatten(1, self.shape)  # (rows, assays, width)
         if self.output == "standardised":
@@ -206,11 +228,13 @@ def _pool_by_frame(x: Tensor, mask: Tensor) -> list[Tensor]:
     return [x.amax(dim=2).flatten(1), (x.sum(dim=2) / count).to(x.dtype).flatten(1)]
 
 
-def _sides(assays: Sequence[AssayCard]) -> tuple[str, str]:
-    sides = {(assay.before[-2:], assay.after[:2]) for assay in assays}
-    if len(sides) > 1:
-        raise RibocastError(f"assays with different bases next to the UTR cannot share one network: {sorted(sides)}")
-    return sides.pop()
+def _around(assays: Sequence[AssayCard]) -> tuple[str, str]:
+    """Find what stands before and after the leader in every assay, as far as it is the same in all."""
+    ends = {(assay.before[-2:], assay.after[:2]) for assay in assays}
+    if len(ends) > 1:
+        raise RibocastError(f"assays with different bases next to the UTR cannot share one network: {sorted(ends)}")
+    before = commonprefix([assay.before[::-1] for assay in assays])[::-1]  # noqa: RUF071
+    return before, commonprefix([assay.after[:_CODING] for assay in assays])  # noqa: RUF071
 
 
 def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:

@@ -99,8 +99,7 @@ def _trial(verdict: Verdict) -> dict[str, Any]:
 
 def draw_importance(path: Path, verdicts: Sequence[Verdict]) -> None:
     """Draw the score of every trial over the values of each setting, the most important setting first."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from ribocast.figures import new_figure, save_figure
 
     shares = importance(verdicts)
     scored = [verdict for verdict in verdicts if verdict.scores and verdict.state in ("complete", "pruned")]
@@ -109,8 +108,7 @@ def draw_importance(path: Path, verdicts: Sequence[Verdict]) -> None:
     names = sorted(shares, key=lambda name: -shares[name])
     columns = min(len(names), 3)
     lines = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(1 + 3 * columns, 0.6 + 2.8 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1 + 3 * columns, 0.6 + 2.8 * lines)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for panel, name in zip(panels, names, strict=False):
         _draw_setting(panel, name, scored)
@@ -122,7 +120,7 @@ def draw_importance(path: Path, verdicts: Sequence[Verdict]) -> None:
         panel.set_ylabel("mean r² over folds")
     panels[0].legend(frameon=False, fontsize=8)
     with whole_file(path) as partial:
-        figure.savefig(partial, dpi=150, format="png")
+        save_figure(figure, partial, ".png")
 
 
 def _draw_setting(panel: Axes, name: str, scored: Sequence[Verdict]) -> None:

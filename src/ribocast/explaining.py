@@ -1,0 +1,248 @@
+"""Why a 5′ UTR is translated as it is: the effect of every small change of it, and its upstream ORFs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.bundle import AssayCard
+from ribocast.errors import RibocastError
+from ribocast.predictor import Predictor, interval, to_mrl
+from ribocast.sequence import SequenceError, to_dna
+from ribocast.unusual import how_unusual, widening
+from ribocast.uorf import Start, Uorf, consequence, find_uorfs, start_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+EFFECTS = ("position", "kind", "ref", "alt", "mrl", "change", "log2_fold_change", "consequence")
+MOST_INDEL = 3
+_LETTERS = "ACGT"
+_TOGETHER = 20_000
+"""About how many changed sequences are held at once."""
+
+
+class Change(NamedTuple):
+    """A small change of a UTR.
+
+    `position` counts from the start codon (−1 is the last base); of an insertion it is the base that follows, +1 right
+    before the start codon. `ref` and `alt` are the letters replaced and put in their place.
+    """
+
+    position: int
+    kind: str
+    ref: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model says of one UTR, and why.
+
+    Attributes
+    ----------
+    seq : str
+        The UTR, DNA letters in upper case.
+    assay : AssayCard
+        On whose scale loads are.
+    mrl, mrl_low, mrl_high : float
+        The load, ribosomes per mRNA, and its 90 % prediction interval for a measurement (NaN if the model has none).
+    profile : numpy.ndarray of float or None
+        Shares of the assay's polysome fractions, if the model gives them.
+    effects : pandas.DataFrame
+        A row per change: ``position``, ``kind`` (substitution, deletion, insertion), ``ref``, ``alt`` as in `Change`;
+        ``mrl`` of the changed sequence; ``change``, its difference; ``log2_fold_change``; ``consequence`` in words.
+        All four letters of each position are there; those of the UTR's own letter are 0.
+    uorfs : tuple of Uorf
+        Every upstream start codon, from 5′ to 3′.
+    start : Start
+        The context of the start codon.
+    note : str
+        What is unusual about the sequence for this assay.
+    name : str
+        What the sequence is called; may be empty.
+    """
+
+    seq: str
+    assay: AssayCard
+    mrl: float
+    mrl_low: float
+    mrl_high: float
+    profile: NDArray[np.floating] | None
+    effects: pd.DataFrame
+    uorfs: tuple[Uorf, ...]
+    start: Start
+    note: str = ""
+    name: str = ""
+
+    @property
+    def headline(self) -> str:
+        """Its name and load in one line."""
+        load = f"{self.mrl:.2f}"
+        if np.isfinite(self.mrl_low):
+            load += f" ({self.mrl_low:.2f} to {self.mrl_high:.2f})"
+        name = f"{self.name}: " if self.name else ""
+        return f"{name}predicted load {load} {self.assay.unit}, {self.assay.name}"
+
+    def plot(self) -> Figure:
+        """Draw it; needs the extra ``plots``. See `ribocast.plots.draw_explanation`."""
+        from ribocast.plots import draw_explanation
+
+        return draw_explanation(self)
+
+
+def explain(
+    model: Predictor,
+    utr: str,
+    *,
+    assay: str | None = None,
+    indels: int = 0,
+    near_cognates: bool = False,
+    name: str = "",
+) -> Explanation:
+    """Explain one UTR; see `explain_all`."""
+    (explanation,) = explain_all(
+        model, [utr], assay=assay, indels=indels, near_cognates=near_cognates, names=[name]
+    )  # fmt: skip
+    return explanation
+
+
+def explain_all(
+    model: Predictor,
+    utrs: Sequence[str],
+    *,
+    assay: str | None = None,
+    indels: int = 0,
+    near_cognates: bool = False,
+    names: Sequence[str] | None = None,
+) -> Iterator[Explanation]:
+    """Explain UTRs by saturation mutagenesis, many changed sequences in one call of the network.
+
+    Parameters
+    ----------
+    model : Predictor
+        See `ribocast.load`.
+    utrs : sequence of str
+        5′→3′, each ending right before the start codon.
+    assay : str, optional
+        On whose scale; the model's default assay without it.
+    indels : int
+        Besides all substitutions, all deletions and insertions of up to so many letters (at most 3). A changed length
+        is right-aligned: every letter keeps its distance from the start codon except those 5′ of the change, which
+        come nearer to it or move away.
+    near_cognates : bool
+        List near-cognate upstream starts too; see `ribocast.uorf.find_uorfs`.
+    names : sequence of str, optional
+        What they are called.
+
+    Yields
+    ------
+    Explanation
+        One per sequence, in order.
+
+    Raises
+    ------
+    SequenceError
+        At the first sequence that cannot be used.
+    RibocastError
+        If the model does not know the assay, or `indels` is none of 0 to 3.
+    """
+    if not 0 <= indels <= MOST_INDEL:
+        raise RibocastError(f"indels of up to {indels} nt: 0 to {MOST_INDEL} are possible")
+    card = model.card.assay(assay)
+    if isinstance(utrs, str):
+        raise RibocastError("explain_all takes a list of sequences, not one sequence")
+    if faults := model.faults(utrs):
+        raise SequenceError(faults[0])
+    names = names or [""] * len(utrs)
+    first = 0
+    while first < len(utrs):
+        last, waiting = first, 0
+        changes: list[list[Change]] = []
+        while last < len(utrs) and (last == first or waiting < _TOGETHER):
+            changes.append(list(small_changes(to_dna(utrs[last]), indels)))
+            waiting += len(changes[-1])
+            last += 1
+        group = [to_dna(utr) for utr in utrs[first:last]]
+        yield from _explain_group(model, card, group, changes, names[first:last], near_cognates)
+        first = last
+
+
+def small_changes(utr: str, indels: int = 0) -> Iterator[Change]:
+    """List every substitution of a UTR, and every deletion and insertion of up to `indels` letters.
+
+    The substitution of a letter by itself is among them. No deletion takes the whole sequence. Different changes can
+    give the same sequence (any one of a run of equal letters can be deleted); all are listed.
+    """
+    length = len(utr)
+    for index, ref in enumerate(utr):
+        for alt in _LETTERS:
+            yield Change(index - length, "substitution", ref, alt)
+    for size in range(1, indels + 1):
+        for index in range(length - size + 1 if length > size else 0):
+            yield Change(index - length, "deletion", utr[index : index + size], "")
+    for size in range(1, indels + 1):
+        inserts = ["".join(letters) for letters in product(_LETTERS, repeat=size)]
+        for index in range(length + 1):
+            for alt in inserts:
+                # There is no position 0.
+                yield Change(index - length or 1, "insertion", "", alt)
+
+
+def apply_change(utr: str, change: Change) -> str:
+    """Return the changed sequence."""
+    index = len(utr) + change.position if change.position < 0 else len(utr)
+    return utr[:index] + change.alt + utr[index + len(change.ref) :]
+
+
+def _explain_group(
+    model: Predictor,
+    card: AssayCard,
+    utrs: list[str],
+    changes: list[list[Change]],
+    names: Sequence[str],
+    near_cognates: bool,
+) -> Iterator[Explanation]:
+    import pandas as pd
+
+    changed = [[apply_change(utr, change) for change in mine] for utr, mine in zip(utrs, changes, strict=True)]
+    # Each sequence once, so that a change which changes nothing has exactly the load of the sequence itself.
+    place = {utr: number for number, utr in enumerate(dict.fromkeys([*utrs, *(s for mine in changed for s in mine)]))}
+    number_of_assay = [known.name for known in model.card.assays].index(card.name)
+    outputs = model.outputs(list(place))[:, number_of_assay]
+    loads = to_mrl(outputs, card)
+    unusual = how_unusual(utrs, card)
+    low, high = interval(card, loads[[place[utr] for utr in utrs]], widening(unusual, card))
+    notes = model.notes(utrs, card, unusual)
+    construct = card.surroundings
+    for number, (utr, mine, sequences, name) in enumerate(zip(utrs, changes, changed, names, strict=True)):
+        own = place[utr]
+        mrl = loads[[place[sequence] for sequence in sequences]]
+        ratio = mrl / loads[own]
+        effects = pd.DataFrame(mine, columns=list(Change._fields)).assign(
+            mrl=mrl,
+            change=mrl - loads[own],
+            # Networks that give one number can give loads below 0, of which there is no fold change.
+            log2_fold_change=np.log2(ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (loads[own] > 0)),
+            consequence=[consequence(utr, sequence, construct) for sequence in sequences],
+        )
+        profile = outputs[own, : len(card.fraction_weights or ())] if model.card.output == "fractions" else None
+        yield Explanation(
+            seq=utr,
+            assay=card,
+            mrl=float(loads[own]),
+            mrl_low=float(low[number]),
+            mrl_high=float(high[number]),
+            profile=profile,
+            effects=effects,
+            uorfs=tuple(find_uorfs(utr, construct, near_cognates=near_cognates)),
+            start=start_of(utr, construct),
+            note=notes[number],
+            name=name,
+        )

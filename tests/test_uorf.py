@@ -1,0 +1,205 @@
+"""Upstream starts and stops in their construct, and what variants do to them, in words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ribocast.construct import EGFP, Construct
+from ribocast.uorf import (
+    KOZAK_WEIGHTS,
+    NEAR_COGNATES,
+    NO_CONSEQUENCE,
+    consequence,
+    find_uorfs,
+    kozak_score,
+    kozak_strength,
+)
+
+ANY = st.text(st.sampled_from("ACGT"), max_size=60)
+CALM = "C" * 50
+
+
+def put(at, letters, into=CALM):
+    """Write letters at a position counted from the start codon (−1 is the last base)."""
+    index = len(into) + at
+    return into[:index] + letters + into[index + len(letters) :]
+
+
+@given(utr=ANY, before=ANY, after=ANY)
+def test_every_upstream_atg_is_found_where_it_stands_and_read_to_its_stop(utr, before, after):
+    construct = Construct(before, "ATG" + after)
+    whole, start = construct.around(utr), construct.start(utr)
+    expected = [at for at in range(start) if whole[at : at + 3] == "ATG"]
+    found = find_uorfs(utr, construct)
+    assert [uorf.position + start for uorf in found] == expected
+    for uorf, at in zip(found, expected, strict=True):
+        codons = [whole[place : place + 3] for place in range(at, len(whole), 3)]
+        stops = [number for number, codon in enumerate(codons) if codon in ("TAA", "TAG", "TGA")]
+        ends_inside = bool(stops) and at + 3 * stops[0] + 3 <= start
+        assert uorf.frame == (at - start) % 3
+        assert uorf.kind == ("uORF" if ends_inside else "overlapping uORF" if uorf.frame else "N-terminal extension")
+        if stops:
+            first = at + 3 * stops[0] - start
+            # People count … −2, −1, +1, +2 …: there is no 0.
+            assert uorf.stop == (first if first < 0 else first + 1)
+        else:
+            assert uorf.stop is None
+        around = "N" * 6 + whole + "N" * 6
+        assert uorf.context == around[at : at + 11]
+        assert uorf.context[6:9] == uorf.codon == "ATG"
+
+
+@given(utr=ANY)
+def test_rna_and_lower_case_have_the_same_uorfs(utr):
+    assert find_uorfs(utr.replace("T", "u").lower()) == find_uorfs(utr)
+
+
+@given(utr=ANY)
+def test_near_cognates_come_on_top_of_the_atgs_in_order(utr):
+    everything = find_uorfs(utr, near_cognates=True)
+    assert [uorf for uorf in everything if uorf.codon == "ATG"] == find_uorfs(utr)
+    positions = [uorf.position for uorf in everything]
+    assert positions == sorted(set(positions))
+    assert {uorf.codon for uorf in everything} <= NEAR_COGNATES | {"ATG"}
+    assert len(NEAR_COGNATES) == 9
+
+
+def test_an_atg_at_the_very_end_is_at_minus_three_and_in_frame():
+    (uorf,) = find_uorfs("CCCCCCCATG")
+    assert (uorf.position, uorf.frame, uorf.kind) == (-3, 0, "N-terminal extension")
+    assert uorf.context == "CCCCCCATGAT"
+
+
+def test_an_atg_forms_across_the_joint_with_the_adapter():
+    (uorf,) = find_uorfs("TG" + "C" * 48)
+    assert (uorf.position, uorf.frame) == (-51, 0)
+    assert uorf.context == EGFP.before[-7:] + "TGCC"
+    assert not find_uorfs("TG" + "C" * 48, Construct("", EGFP.after))
+
+
+@pytest.mark.parametrize(("end", "frame"), [("TA", 1), ("TG", 1)])
+def test_a_stop_across_the_joint_with_the_coding_sequence_overlaps_the_start_codon(end, frame):
+    utr = "C" * 10 + "ATG" + "CCC" + end
+    (uorf,) = find_uorfs(utr)
+    assert (uorf.position, uorf.frame, uorf.stop, uorf.kind) == (-8, frame, -2, "overlapping uORF")
+
+
+def test_a_near_cognate_forms_across_the_joint_with_the_coding_sequence():
+    assert find_uorfs("CCCCAT", Construct("", "ATGC"), near_cognates=True)[-1].codon == "ATA"
+    assert find_uorfs("CCCCAT", Construct("", "ATGC"), near_cognates=True)[-1].position == -2
+
+
+def test_a_stop_right_before_the_start_codon_is_inside_the_leader():
+    (uorf,) = find_uorfs("CCCATGCCCTAA")
+    assert (uorf.position, uorf.stop, uorf.kind) == (-9, -3, "uORF")
+    assert uorf.in_words() == "weak Kozak, frame 0, stop at -3: uORF"
+
+
+def test_the_start_codon_itself_is_no_uorf_and_a_stop_in_the_coding_sequence_is_placed_from_plus_one():
+    assert find_uorfs("C" * 20) == []
+    (uorf,) = find_uorfs(put(-20, "ATG"))
+    # GFP's ATG GGC GAA TTA AGT AAG: the TAA of TTAAGT begins at its 11th base.
+    assert (uorf.frame, uorf.stop, uorf.kind) == (1, 11, "overlapping uORF")
+
+
+def test_an_n_is_part_of_no_start_and_of_no_stop():
+    assert find_uorfs("CCCANGCCC") == []
+    assert find_uorfs("CCCATGTANCCC")[0].kind == "N-terminal extension"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "strength"),
+    [("A", "G", "strong"), ("G", "G", "strong"), ("A", "C", "moderate"), ("T", "G", "moderate"), ("C", "A", "weak"),
+     ("N", "N", "weak")],
+)  # fmt: skip
+def test_strength_is_a_purine_at_minus_three_and_g_at_plus_four(before, after, strength):
+    assert kozak_strength(before, after) == strength
+
+
+@given(letters=st.text(st.sampled_from("ACGTN"), min_size=11, max_size=11))
+def test_the_score_of_a_context_is_the_sum_of_its_letters(letters):
+    expected = sum(
+        KOZAK_WEIGHTS[letter][place] for place, letter in enumerate(letters[:6] + letters[9:]) if letter != "N"
+    )
+    assert kozak_score(letters) == pytest.approx(expected, abs=0.005)
+
+
+def test_each_position_of_the_score_sums_to_nothing_and_the_best_known_letters_score_best():
+    assert all(abs(sum(column)) < 0.02 for column in zip(*KOZAK_WEIGHTS.values(), strict=True))
+    assert kozak_score("GCCACCATGGC") > kozak_score("GCCACCATGCC") > kozak_score("GCCTCCATGCC")
+
+
+@pytest.mark.parametrize(
+    ("alt", "words"),
+    [
+        (put(-26, "ACCATGG"), "uATG gained, strong Kozak, frame 1, no stop: overlapping uORF"),
+        (put(-27, "CCCATGG"), "uATG gained, moderate Kozak, frame 0, no stop: N-terminal extension"),
+        (put(-26, "CCCATGCCCTGA"), "uATG gained, weak Kozak, frame 1, stop at -17: uORF"),
+        (put(-3, "A"), "Kozak of the start codon changed at -3 (C to A), moderate to strong"),
+        (put(-5, "T"), NO_CONSEQUENCE),
+        (CALM, NO_CONSEQUENCE),
+        ("CCC" + CALM, NO_CONSEQUENCE),
+        (put(-50, "TG"), "uATG gained, weak Kozak, frame 0, no stop: N-terminal extension"),
+    ],
+)
+def test_what_a_variant_of_a_calm_leader_does_is_said_in_words(alt, words):
+    assert consequence(CALM, alt) == words
+
+
+def test_what_is_lost_is_described_as_it_was():
+    ref = put(-26, "ACCATGG")
+    assert consequence(ref, put(-22, "C", ref)) == "uATG lost, strong Kozak, frame 1, no stop: overlapping uORF"
+
+
+def test_a_stop_lost_and_gained_and_a_changed_context_name_their_uatg():
+    ref = put(-26, "ACCATGGCCTGA")
+    lost = put(-17, "C", ref)
+    assert consequence(ref, lost) == ("stop lost of the uATG at -23, strong Kozak, frame 1, no stop: overlapping uORF")
+    assert consequence(lost, ref) == "stop gained of the uATG at -23, strong Kozak, frame 1, stop at -17: uORF"
+    longer = put(-11, "TAA", ref)
+    assert consequence(longer, put(-17, "C", longer)) == (
+        "stop lost of the uATG at -23, strong Kozak, frame 1, stop at -11: uORF"
+    )
+    assert consequence(ref, put(-26, "T", ref)) == "Kozak of the uATG at -23 changed at -3 (A to T), strong to moderate"
+    assert consequence(ref, put(-26, "G", ref)) == "Kozak of the uATG at -23 changed at -3 (A to G), still strong"
+
+
+def test_a_deletion_after_an_upstream_atg_moves_its_frame():
+    ref = put(-26, "ACCATGG")
+    alt = ref[:-10] + ref[-9:]
+    assert consequence(ref, alt) == (
+        "frame changed of the uATG at -22, strong Kozak, frame 2, no stop: overlapping uORF"
+    )
+
+
+def test_an_indel_before_an_upstream_atg_changes_nothing_of_it():
+    ref = put(-26, "ACCATGG")
+    assert consequence(ref, "CC" + ref) == NO_CONSEQUENCE
+    assert consequence(ref, ref[3:]) == NO_CONSEQUENCE
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_an_indel_in_windows_of_one_length_moves_what_is_before_it(size):
+    whole = "GATTACAGGCACCATGGTTACAGCCGTTAGACCAGTTGACCTTGCAAACCGTTCAGCACC"
+    ref, alt = whole[10:], (whole[:40] + whole[40 + size :])[-50:]
+    assert len(ref) == len(alt) == 50
+    told = consequence(ref, alt)
+    assert "gained" not in told.replace("stop gained", "")
+    assert "uATG lost" not in told
+    assert told == consequence(whole, whole[:40] + whole[40 + size :])
+    assert consequence(alt, ref) == consequence(whole[:40] + whole[40 + size :], whole)
+
+
+@given(ref=ANY, alt=ANY)
+def test_gained_one_way_is_lost_the_other_way(ref, alt):
+    there, back = consequence(ref, alt), consequence(alt, ref)
+    assert there.count("uATG gained") == back.count("uATG lost")
+    assert there.count("stop gained") == back.count("stop lost")
+    assert (there == NO_CONSEQUENCE) == (back == NO_CONSEQUENCE)
+    gained = len(find_uorfs(alt)) - len(find_uorfs(ref))
+    assert there.count("uATG gained") - there.count("uATG lost") == gained
+
+
+@given(utr=ANY)
+def test_a_sequence_beside_itself_has_no_consequence(utr):
+    assert consequence(utr, utr.lower().replace("t", "u")) == NO_CONSEQUENCE
