@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribocast.sequence import decode, encode, find_faults, to_dna
@@ -32,6 +32,7 @@ def test_sequences_are_put_behind_one_another(parts):
     assert (joined.letters, joined.bounds.tolist()) == (whole.letters, whole.bounds.tolist())
 
 
+@settings(deadline=None)  # Arrow loads what it needs at the first call
 @given(texts=TEXTS, kind=KINDS, cut=st.integers(0, 12), longest=st.integers(1, 9))
 def test_columns_of_any_kind_and_cut_are_judged_as_python_judges_them(texts, kind, cut, longest):
     whole = pa.chunked_array([texts[:cut], texts[cut:]], pa.string()).cast(kind)
