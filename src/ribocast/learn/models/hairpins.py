@@ -103,8 +103,8 @@ class Hairpins(nn.Module):
         ends = F.embedding(middle + self.halves + self.odd + self.reach + 1, neighbours)  # (halves, 2, width, rows)
         index = starts + ends
         pair, stack = (F.embedding(index, table).squeeze(4) for table in (self.pair, self.stack))
-        pairs, stacks = pair.split(1), stack.split(1)
-        inside = torch.cat(_grow((pair * self.loops).split(1), stacks[1:])).clamp(max=_MOST)
+        pairs, stacks = pair.chunk(count), stack.chunk(count)
+        inside = torch.cat(_grow((pair * self.loops).chunk(count), stacks[1:])).clamp(max=_MOST)
         outside = torch.cat(_grow(pairs[::-1], stacks[:0:-1])[::-1]).clamp(max=_MOST)
         weights = inside * outside
         even, odd = weights[:, 0], weights[:, 1]  # (halves, width, rows)
