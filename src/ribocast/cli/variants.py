@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ribocast.cli.options import EngineOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.options import EngineOption, OnErrorOption, ResumeOption, ThreadsOption, app
 from ribocast.errors import RibocastError
 from ribocast.terminal import progress, say
 
@@ -53,6 +53,7 @@ def variants(
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
     on_error: OnErrorOption = "stop",
+    resume: ResumeOption = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -80,6 +81,8 @@ def variants(
         raise RibocastError("--canonical and --phased are for variants of a genome")
     if phased and every:
         raise RibocastError("--phased is for a VCF, not for --all")
+    if resume and of_genome:
+        raise RibocastError("--resume is for tables of pairs")
     loaded = load(model, engine=engine, threads=threads)
     if gtf is not None and fasta is not None:
         _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
@@ -89,7 +92,7 @@ def variants(
         with progress("scoring", results_to=output) as (advance, tell):
             score_table(
                 loaded, table, output, assay=assay, ref_column=ref_column, alt_column=alt_column, on_error=on_error,
-                say=tell, done=lambda rows: advance(rows, None, ""),
+                resume=resume, say=tell, done=lambda rows: advance(rows, None, ""),
             )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.variant_assay

@@ -118,7 +118,7 @@ class OpenFrames(nn.Module):
 
 
 class Block(nn.Module):
-    """x + Conv(ReLU(BatchNorm(x))), keeping padding at zero."""
+    """x + Conv(ReLU(BatchNorm(x))), which padding does not reach."""
 
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -131,7 +131,10 @@ class Block(nn.Module):
         y = torch.relu(self.norm(x))
         if mask is None:
             return x + self.convolution(y)  # type: ignore[no-any-return]
-        return (x + self.convolution(y * mask)) * mask  # type: ignore[no-any-return]
+        x = x + self.convolution(y * mask)
+        # In training, batch statistics see the padding. Else nothing does, and the engine joins this sum to the
+        # convolution.
+        return x * mask if self.training else x
 
 
 class FramedNetwork(Network):
@@ -203,10 +206,10 @@ class FramedNetwork(Network):
             hidden = torch.rand(mask.shape, device=mask.device) < self.settings.letter_dropout
             shown = torch.cat([bases.masked_fill(hidden, 0), mask], dim=1)
         x = self.stem(torch.cat([shown, frame, self.frames(bases, mask), pairing], dim=1))
-        x = x if needed is None else x * mask
+        x = x * mask if self.training and needed is not None else x
         for block in self.blocks:
             x = block(x, needed)
-        x = torch.relu(x)  # (rows, channels, length)
+        x = torch.relu(x) if needed is None else torch.relu(x) * mask  # (rows, channels, length)
         length = mask.sum(dim=2)
         summaries = [bases.sum(dim=2) / length.clamp(min=1), length / 100, hairpins]
         features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask), *summaries]
