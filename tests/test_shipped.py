@@ -1,4 +1,4 @@
-"""The shipped model: small, described, sane on leaders that biologists know, right on the measurements."""
+"""The shipped models: small, described, sane on leaders that biologists know, right on the measurements."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import ribocast
-from ribocast.bundle import PRETRAINED, open_bundle
+from ribocast.bundle import PRETRAINED, open_bundle, shipped_models
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.scoring import evaluate
 from ribocast.learn.simulate import simulate
@@ -23,22 +23,32 @@ NEEDED = {  # what two networks without hairpins reached, on each library's unse
 }
 
 
-@pytest.fixture(scope="module")
-def model():
-    return ribocast.load()
+MOST_BYTES = {"default": 8_000_000, "default-large": 40_000_000}
 
 
-def test_it_is_under_8_megabytes_and_knows_the_four_libraries():
-    bundle = open_bundle()
-    assert sum(path.stat().st_size for path in (PRETRAINED / "default").iterdir()) < 8_000_000
+@pytest.fixture(scope="module", params=MOST_BYTES)
+def model(request):
+    return ribocast.load(request.param)
+
+
+def test_those_and_no_others_are_shipped():
+    assert shipped_models() == sorted(MOST_BYTES)
+
+
+@pytest.mark.parametrize("name", MOST_BYTES)
+def test_they_are_small_and_know_the_four_libraries(name):
+    bundle = open_bundle(name)
+    assert sum(path.stat().st_size for path in (PRETRAINED / name).iterdir()) < MOST_BYTES[name]
     assert [assay.name for assay in bundle.card.assays] == list(ASSAYS)
     assert all(assay.interval is not None and assay.interval.rows > 10_000 for assay in bundle.card.assays)
     assert sum(data.rows for data in bundle.card.data) == 100_280
+    assert {data.assay for data in bundle.card.taught} == set(ASSAYS)
 
 
+@pytest.mark.parametrize("name", MOST_BYTES)
 @pytest.mark.parametrize(("assay", "subset"), NEEDED)
-def test_its_out_of_fold_figures_reach_the_starting_points(assay, subset):
-    (figure,) = [f for f in open_bundle().card.figures if (f.assay, f.subset) == (assay, subset)]
+def test_their_out_of_fold_figures_reach_the_starting_points(name, assay, subset):
+    (figure,) = [f for f in open_bundle(name).card.figures if (f.assay, f.subset) == (assay, subset)]
     assert figure.split.startswith("out of fold, 5 folds grouped by shared 24-mers")
     assert figure.pearson_r2 >= NEEDED[assay, subset]
 
@@ -69,7 +79,7 @@ def test_profiles_of_random_leaders_sum_to_one_and_mean_the_load_that_is_reporte
         np.testing.assert_allclose(fractions @ weights, table["mrl"], atol=1e-4)
 
 
-def test_it_is_less_sure_of_what_is_unlike_the_measured_sequences(model):
+def test_they_are_less_sure_of_what_is_unlike_the_measured_sequences(model):
     usual = simulate(40, seed=6)["seq"].tolist()
     width = [table["mrl_high"] - table["mrl_low"] for table in (
         model.predict(usual), model.predict([utr[:20] + "N" * 20 + utr[40:] for utr in usual]),
@@ -81,6 +91,6 @@ def test_it_is_less_sure_of_what_is_unlike_the_measured_sequences(model):
 
 @pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="the measurements are not on this machine")
 @pytest.mark.parametrize("assay", ASSAYS)
-def test_it_fits_the_measurements_it_learnt_from(model, assay):
+def test_they_fit_the_measurements_they_learnt_from(model, assay):
     rows = pd.read_csv(MEASUREMENTS / f"{assay}.csv.gz").sample(2000, random_state=0)
     assert evaluate(model, rows[["seq", "mrl"]], assay=assay).pearson_r2 > 0.8
