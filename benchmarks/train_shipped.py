@@ -2,12 +2,13 @@
 
     python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
 
-Three networks that differ by seed are trained on every row. They label new sequences, and a fourth network, `default`,
-learns these and the rows. `default-large` is the mean of all four. For each of five folds (whole groups of sequences
-that share a 24-mer) all this is done without the fold, teachers included: the figures and prediction intervals of
-``model.json`` come from these out-of-fold predictions alone, which stand row by row in ``NAME.parquet`` of the work
-folder. One process of one thread trains a network, as many at a time as there are cores: small steps leave a second
-thread little to do. Every training keeps a checkpoint after each epoch; run the command again and it continues.
+Three networks that differ by seed are trained on every row. They label new sequences, and a fourth network, the pupil,
+learns these and the rows. `default` is the mean of it and one of the three, `default-large` that of all four. For each
+of five folds (whole groups of sequences that share a 24-mer) all this is done without the fold, teachers included: the
+figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which stand row by
+row in ``NAME.parquet`` of the work folder. One process of one thread trains a network, as many at a time as there are
+cores: small steps leave a second thread little to do. Every training keeps a checkpoint after each epoch; run the
+command again and it continues.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -45,9 +46,9 @@ from ribocast.unusual import how_unusual, widening
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 TEACHERS, PUPIL, TAUGHT_ROWS, TAUGHT_SEED = ("seed-1", "seed-2", "seed-3"), "pupil-4", 100_000, 5
 # What each bundle is the mean of.
-SHIPPED = {"default": (PUPIL,), "default-large": (*TEACHERS, PUPIL)}
+SHIPPED = {"default": (TEACHERS[0], PUPIL), "default-large": (*TEACHERS, PUPIL)}
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
-HUMAN, WELL_MEASURED_READS = "egfp_human50", 620
+HUMAN, VARYING, WELL_MEASURED_READS = "egfp_human50", "egfp_varying25to100", 620
 
 
 def main() -> None:
@@ -114,15 +115,20 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     out_of_fold = loads_of(rows, profiles)
     own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
     own.to_parquet(options.work / f"{name}.parquet")
-    pairs = pair_unseen(pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz"), own, HUMAN)
-    figures = [*subset_figures(rows, out_of_fold), variant_figure(pairs), *profile_figures(rows, profiles)]
+    predict = partial(predict_unseen, models, fold)
+    pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
+    # Pairs were measured in one library; for variants of a genome, those of all lengths give their opinion on them.
+    changes = {assay: changes_unseen(pairs, rows, fold, predict, assay) for assay in (HUMAN, VARYING)}
+    scored = [variant_figure(pairs, assay) for assay, pairs in changes.items()]
+    figures = [*subset_figures(rows, out_of_fold), *scored, *profile_figures(rows, profiles)]
     print_table(figures)
     whole = [open_bundle(options.work / network / "all") for network in SHIPPED[name]]
     # What the pupil was taught stands in its card.
     card = whole[-1].card
     coverage = coverage_by_fold(card, rows, out_of_fold, fold)
-    card = judge(card, rows, out_of_fold, HOW, partial(predict_unseen, models, fold))
-    card = with_change_interval(card, HUMAN, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    card = judge(card, rows, out_of_fold, HOW, predict)
+    for assay, found in changes.items():
+        card = with_change_interval(card, assay, found["log2_fold_change"].to_numpy(), found["predicted"].to_numpy())
     card = card.model_copy(update={"name": name, "figures": tuple(figures)})
     if len(whole) == 1:
         export(load_network(whole[0]), card, options.output / name)
@@ -219,11 +225,22 @@ def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
     return figures
 
 
-def variant_figure(pairs: pd.DataFrame) -> Figure:
-    """Score log2 fold changes of single-nucleotide variants."""
+def changes_unseen(
+    pairs: pd.DataFrame, rows: pd.DataFrame, fold: NDArray[np.int64], predict: Callable[[pd.DataFrame], Floats],
+    assay: str,
+) -> pd.DataFrame:  # fmt: skip
+    """Predict the change of each pair on an assay's scale by networks that had seen neither sequence."""
+    own = rows[rows["assay"] == HUMAN].assign(assay=assay)
+    return pair_unseen(pairs, own.assign(fold=fold[own.index], predicted=predict(own)), assay)
+
+
+def variant_figure(pairs: pd.DataFrame, assay: str = HUMAN) -> Figure:
+    """Score log2 fold changes of single-nucleotide variants, predicted on an assay's scale."""
     pairs = pairs[pairs["alt_reads"] >= WELL_MEASURED_READS]
     subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
-    return figure(HUMAN, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    if assay != HUMAN:
+        subset += f" (measured in {HUMAN})"
+    return figure(assay, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
 
 
 def print_table(figures: list[Figure]) -> None:

@@ -202,7 +202,7 @@ def test_models_lists_architectures_and_trained_models_here(fixed, labelled, tmp
     printed = capsys.readouterr()
     listed = json.loads(printed.out)
     assert {"attention-2conv", "attention-3conv", "optimus", "framed"} <= set(listed["architectures"])
-    assert set(listed["models"]) == {"default", "./default", "whole"}
+    assert set(listed["models"]) == {"default", "default-large", "./default", "whole"}
     assert listed["models"]["default"]["figures"]
     assert listed["models"]["./default"]["architecture"] == "attention-2conv"
     assert printed.err.startswith("left out: broken")

@@ -273,7 +273,7 @@ def test_wrong_inputs_end_in_one_line(framed, rows, table, tmp_path, capsys):
     rows.round(3).to_csv(tmp_path / "rounded.csv", index=False)
     rows[50:].to_csv(tmp_path / "some.csv", index=False)
     cases = {
-        ("nothing",): "nothing: no such model; give a folder, or the name of a shipped one (default)",
+        ("nothing",): "nothing: no such model; give a folder, or the name of a shipped one (default",
         ("a=nothing.csv",): "a=nothing.csv: no such file of predictions ([NAME=]FILE[:COLUMN])",
         (tmp_path / "none.csv",): "no column of predictions (predicted, prediction, pred, mrl) among: seq, origin",
         (tmp_path / "word.csv",): "word.csv row 1: label 'x' is not a finite number (column 'pred')",

@@ -117,7 +117,7 @@ def test_a_table_has_a_row_per_variant_and_transcript(model, here):
     assert got["utr_position"].tolist()[:4] == [-17] * 4
     assert (done.rows, done.scored, done.reported, done.rejected) == (7, 5, 2, 0)
     alt = UTR[:33] + "G" + UTR[34:]
-    direct = score_variants(model, [UTR], [alt])
+    direct = score_variants(model, [UTR], [alt], assay=model.card.genome_assay.name)
     np.testing.assert_allclose(got["log2_fold_change"][0], direct["log2_fold_change"][0], atol=2e-4)
     assert got["consequence"][0] == consequence(UTR, alt, Construct("", CODING))
     assert got["consequence"].tolist()[5:] == [
@@ -379,6 +379,16 @@ def test_lengths_that_were_not_measured_and_other_starts_are_noted(model, here):
     note = table(here / "out.tsv")["note"][0]
     assert "17 nt: extrapolated, measured were " in note
     assert "its start codon is CTG, read as ATG" in note
+
+
+def test_without_an_assay_it_is_the_one_of_most_lengths_and_changes_have_intervals(model, here):
+    score(model, here)
+    score(model, here, "named.tsv", assay="egfp_varying25to100")
+    assert (here / "out.tsv").read_text() == (here / "named.tsv").read_text()
+    got = table(here / "out.tsv")
+    assert (got["log2_low"] != "").equals(got["log2_fold_change"].notna())
+    score(model, here, "out.vcf")
+    assert "assay egfp_varying25to100" in (here / "out.vcf").read_text()
 
 
 def test_an_atg_that_only_the_adapter_makes_is_noted(model, here):
@@ -653,7 +663,7 @@ def test_a_haplotype_is_all_its_variants_in_the_genome(model, data, turn):
             assert got.empty
             return
         assert got["samples"].tolist() == ["one:1" if turn else "one:2"]
-        direct = score_variants(model, [UTR], [pieces[11] + pieces[41]])
+        direct = score_variants(model, [UTR], [pieces[11] + pieces[41]], assay=model.card.genome_assay.name)
         np.testing.assert_allclose(got["log2_fold_change"], direct["log2_fold_change"], atol=2e-4)
         assert got["haplotype"].iloc[0].count(">") == len(real)
 

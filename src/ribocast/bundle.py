@@ -207,6 +207,11 @@ class ModelCard(_Card):
         """The assay for variants: the first whose changes have an interval, else the default one."""
         return next((assay for assay in self.assays if assay.change_interval is not None), self.assay())
 
+    @property
+    def genome_assay(self) -> AssayCard:
+        """The assay for UTRs of a genome, which are of any length: the first of those with the most lengths."""
+        return max(self.assays, key=lambda assay: assay.max_length - assay.min_length)
+
     def assay(self, name: str | None = None) -> AssayCard:
         """Return the assay of that name (the default one without a name).
 

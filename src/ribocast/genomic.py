@@ -123,7 +123,7 @@ def to_table(
     """
     import pandas as pd
 
-    card = model.card.assay(assay) if assay else model.card.variant_assay
+    card = model.card.assay(assay) if assay else model.card.genome_assay
     frame = pd.DataFrame([one.cells for one in found], columns=list(PLACES[:-1]))
     frame["utr_position"] = pd.array([one.utr_position for one in found], dtype="Int64")
     for name in _NUMBERS:

@@ -105,7 +105,7 @@ def score_vcf(
         `ribocast.writing.TABLE_ENDINGS`: one row per variant and transcript, see ``COLUMNS``. A VCF on standard output
         without it.
     assay : str, optional
-        As in `ribocast.variants.score_variants`.
+        On whose scale; without it, that of the most lengths (`ModelCard.genome_assay`).
     phased : bool
         Add rows for haplotypes: two or more variants of one UTR on one chromosome of a sample, after their last
         variant; two more columns, ``haplotype`` and ``samples``, are empty for single variants. Needs a table, samples
@@ -124,7 +124,7 @@ def score_vcf(
         For what cannot be read or written, an unknown assay, and, unless they are skipped, the first bad row.
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
-    card = model.card.assay(assay) if assay else model.card.variant_assay
+    card = model.card.assay(assay) if assay else model.card.genome_assay
     as_vcf = is_vcf(output, only_table=phased)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: Counter[str] = Counter()
@@ -268,7 +268,7 @@ def score_all(
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
-    card = model.card.assay(assay) if assay else model.card.variant_assay
+    card = model.card.assay(assay) if assay else model.card.genome_assay
     total = 3 * sum(transcript.length for transcript in leaders.transcripts)
     began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
     known: dict[str, float] = {}

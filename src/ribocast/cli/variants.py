@@ -48,7 +48,10 @@ def variants(
     ] = False,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[
-        str | None, typer.Option(help="On whose scale; without it, the assay whose changes are calibrated.")
+        str | None,
+        typer.Option(
+            help="On whose scale; else the one whose changes are calibrated, or of a genome that of most lengths."
+        ),
     ] = None,
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
@@ -95,7 +98,7 @@ def variants(
                 resume=resume, say=tell, done=lambda rows: advance(rows, None, ""),
             )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
-        chosen = loaded.card.variant_assay
+        chosen = loaded.card.genome_assay if of_genome else loaded.card.variant_assay
         say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
 
 
