@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -164,3 +166,23 @@ def test_predicting_opens_no_socket_and_imports_nothing_of_learning(framed):
     )  # fmt: skip
     assert watched.stdout.strip() == "[] []"
     assert watched.stderr == ""
+
+
+def test_memory_does_not_grow_with_the_lengths_that_were_seen():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("no /proc here to read memory from")
+    program = textwrap.dedent("""
+        import numpy as np, ribocast
+        from pathlib import Path
+        model = ribocast.load(threads=1)
+        def resident():
+            return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+        for length in range(224, 24, -1):
+            list(model.engine.run([np.full((20, length), 65, np.uint8)]))
+            if length == 175:
+                before = resident()
+        print(resident() - before)
+    """)
+    grown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert float(grown) < 100

@@ -82,6 +82,10 @@ def _gpu_in_use() -> bool:
     return torch is not None and bool(torch.cuda.is_available())
 
 
+_KEPT_SHAPES = "64"
+"""Kernels that OpenVINO keeps for shapes it has seen. Of its own it keeps thousands, and grows by 2 MB a shape."""
+
+
 class OpenVinoEngine:
     """The CPU engine."""
 
@@ -91,7 +95,11 @@ class OpenVinoEngine:
         openvino = _import_openvino()
         core = openvino.Core()
         # On a CPU with bfloat16 OpenVINO would round to it unasked.
-        options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        options: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_SHAPES,
+        }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
