@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from ribocast.bundle import AssayCard
 from ribocast.construct import EGFP
@@ -12,7 +13,8 @@ from ribocast.errors import RibocastError
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.models import ARCHITECTURES, architecture, parse_settings
 from ribocast.learn.models.framed import OpenFrames
-from ribocast.learn.models.network import LetterTable
+from ribocast.learn.models.network import Convolution, LetterTable, channels_last
+from ribocast.learn.simulate import simulate
 from ribocast.sequence import encode
 
 STOPS = {"TAA", "TAG", "TGA"}
@@ -45,13 +47,34 @@ def test_sizes_are_those_of_the_homework_and_the_paper(name, parameters):
 def test_the_homeworks_shapes_are_51_then_25_then_12_positions():
     network = build("attention-2conv")
     letters = torch.tensor(encode(["ACGTA" * 10]))
-    x = network.letters(letters)[:, :4]
+    x = channels_last(network.letters(letters)[:, :4])
     widths = []
     for layer in network.convolutions:
         x = layer(x)
         if not isinstance(layer, torch.nn.ReLU):
-            widths.append(x.shape[2])
+            widths.append(x.shape[3])
     assert widths == [51, 25, 25, 12]
+
+
+def test_the_homeworks_network_has_the_loss_and_gradients_of_the_notebooks_layers():
+    torch.manual_seed(0)
+    network = build("attention-3conv", dropout=0.0)
+    letters, target = torch.from_numpy(encode(simulate(64, seed=0)["seq"].tolist())), torch.randn(64)
+
+    def plainly():
+        x = network.letters(letters)[:, :4].contiguous()
+        for number, layer in enumerate(layer for layer in network.convolutions if isinstance(layer, Convolution)):
+            x = torch.relu(F.conv1d(x, layer.weight, layer.bias, padding=layer.padding))
+            x = F.max_pool1d(x, 2) if number != 1 else x
+        x = x.transpose(1, 2)
+        return network.head((torch.softmax(network.score(x), dim=1) * x).sum(dim=1))[:, 0]
+
+    found = []
+    for outputs in (plainly(), network(letters)[:, 0, 0]):
+        loss = ((outputs - target) ** 2).mean()
+        found.append((loss, *torch.autograd.grad(loss, list(network.parameters()))))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_letters_are_looked_up_alike_in_both_cases_and_for_t_and_u():

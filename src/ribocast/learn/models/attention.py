@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ribocast.bundle import AssayCard
-from ribocast.learn.models.network import LetterTable, Network, only_assay
+from ribocast.learn.models.network import Convolution, LetterTable, Network, channels_last, only_assay
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class AttentionNetwork(Network):
         layers: list[nn.Module] = []
         before = 4
         for channels, kernel, pooled in zip(settings.channels, settings.kernels, settings.pooled, strict=True):
-            layers += [nn.Conv1d(before, channels, kernel, padding=kernel // 2), nn.ReLU()]
-            if pooled:
-                layers.append(nn.MaxPool1d(2))
+            # Rectified after pooling, which gives the same from half the numbers.
+            pool = [nn.MaxPool2d((1, 2))] if pooled else []
+            layers += [Convolution(before, channels, kernel, padding=kernel // 2), *pool, nn.ReLU(inplace=True)]
             before = channels
         self.convolutions = nn.Sequential(*layers)
         self.score = nn.Linear(before, 1)
@@ -66,8 +66,8 @@ class AttentionNetwork(Network):
 
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to standardised loads (rows, 1, 1)."""
-        x = self.convolutions(self.letters(letters)[:, :4])  # (rows, channels, positions)
-        x = x.transpose(1, 2)  # (rows, positions, channels)
+        x = self.convolutions(channels_last(self.letters(letters)[:, :4]))  # (rows, channels, 1, positions)
+        x = x.squeeze(2).transpose(1, 2)  # (rows, positions, channels)
         weights = torch.softmax(self.score(x), dim=1)  # (rows, positions, 1)
         x = (weights * x).sum(dim=1)  # (rows, channels)
         return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]

@@ -88,6 +88,23 @@ class LetterTable(nn.Module):
         return F.embedding(letters.long(), self.table).transpose(1, 2)  # type: ignore[arg-type]
 
 
+class Convolution(nn.Conv1d):
+    """A Conv1d for (rows, channels, 1, length), which PyTorch lays out channels last if the input is.
+
+    On CPUs that spares both directions of every step a copy to and from the layout they multiply in, and pooling and
+    rectifying go over whole vectors of channels.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape but for the number of channels."""
+        return F.conv2d(x, self.weight.unsqueeze(2), self.bias, padding=(0, int(self.padding[0])))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Lay (rows, channels, length) out for `Convolution`."""
+    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
 def only_assay(assays: Sequence[AssayCard], name: str) -> None:
     """Raise unless there is one assay, for networks with one output."""
     if len(assays) != 1:

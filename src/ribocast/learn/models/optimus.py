@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
-from ribocast.learn.models.network import LetterTable, Network, only_assay
+from ribocast.learn.models.network import Convolution, LetterTable, Network, channels_last, only_assay
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class OptimusNetwork(Network):
         before = 4
         for _ in range(settings.layers):
             layers += [
-                nn.ConstantPad1d((spare // 2, spare - spare // 2), 0.0),
-                nn.Conv1d(before, settings.filters, settings.filter_length),
-                nn.ReLU(),
+                nn.ConstantPad2d((spare // 2, spare - spare // 2, 0, 0), 0.0),
+                Convolution(before, settings.filters, settings.filter_length),
+                nn.ReLU(inplace=True),
             ]
             before = settings.filters
         self.convolutions = nn.Sequential(*layers)
@@ -75,7 +75,7 @@ class OptimusNetwork(Network):
 
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to a standardised load (rows, 1, 1), or fractions (rows, 1, width)."""
-        x = self.convolutions(self.letters(letters)[:, :4])  # (rows, filters, length)
+        x = self.convolutions(channels_last(self.letters(letters)[:, :4]))  # (rows, filters, 1, length)
         return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]
 
 
