@@ -92,8 +92,12 @@ class Convolution(nn.Conv1d):
     """A Conv1d for (rows, channels, 1, length), which PyTorch lays out channels last if the input is.
 
     On CPUs that spares both directions of every step a copy to and from the layout they multiply in, and pooling and
-    rectifying go over whole vectors of channels.
+    rectifying go over whole vectors of channels. Weights lie likewise, and so do their gradients.
     """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, padding: int = 0) -> None:
+        super().__init__(inputs, outputs, kernel, padding=padding)
+        self.weight = nn.Parameter(channels_last(self.weight.detach()).squeeze(2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape but for the number of channels."""
