@@ -133,8 +133,8 @@ def design(
     construct = options.read_construct(for_cds, adapter, loaded[0].card.assay(assay).surroundings)
     brief = Brief(
         target=wanted, n=n or (1 if series else 10), constraints=rules, like=options.read_like(like), assay=assay,
-        construct=construct, algorithm=algorithm, budget=budget, seed=seed, pessimism=pessimism, naturalness=naturalness,
-        weight=weight, pareto=pareto,
+        construct=construct, algorithm=algorithm, budget=budget, seed=seed, pessimism=pessimism,
+        naturalness=naturalness, weight=weight, pareto=pareto,
     )  # fmt: skip
     with progress("designing", results_to=output) as (advance, _):
 

@@ -22,7 +22,7 @@ from ribocast.designing.running import Progress
 from ribocast.designing.sites import forbid_sites
 
 __all__ = [
-    "GC", "Brief", "Constraint", "Designs", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun", "MinDistance",
-    "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Template", "design", "forbid_sites", "no_upstream_starts",
-    "propose",
+    "GC", "Brief", "Constraint", "Designs", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun",
+    "MinDistance", "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Template", "design", "forbid_sites",
+    "no_upstream_starts", "propose",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Ways to search, one interface: each proposes sequences that keep the rules, and is told how good they are.
 
-An algorithm is a generator. It yields blocks of sequences, shape (n, length), and is sent their scores, shape (n,), higher
-is better. It holds no results: all that was scored is remembered by `ribocast.designing.running`. So many searches go on side
-by side, and all that they propose in a round is one call of the network.
+An algorithm is a generator. It yields blocks of sequences, shape (n, length), and is sent their scores, shape (n,),
+higher is better. It holds no results: all that was scored is remembered by `ribocast.designing.running`. So many
+searches go on side by side, and all that they propose in a round is one call of the network.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def beam(task: Task, *, width: int = 2, first: int = 24, singles: int = 48, toge
     """Score substitutions of the best sequences one by one, then the best ones of them in combination.
 
     Each island begins with the best of `first` sequences. A step scores up to `singles` substitutions of each of the
-    `width` sequences it holds, then `together` combinations of 2 to 6 of the best of these, at other positions each, and
-    holds the best of all.
+    `width` sequences it holds, then `together` combinations of 2 to 6 of the best of these, at other positions each,
+    and holds the best of all.
     """
     space, rng = task.space, task.rng
     begun = space.begin(task.islands * first, rng)

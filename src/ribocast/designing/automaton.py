@@ -1,7 +1,7 @@
 """Rules that can be read letter by letter, as one automaton: exact feasibility, and sequences drawn at random.
 
-Forbidden motifs, runs, in-frame stops, templates, kept letters, the number of G and C and the number of substitutions of
-a seed are such rules. How many sequences keep them all is counted from the start codon back to the 5′ end (dynamic
+Forbidden motifs, runs, in-frame stops, templates, kept letters, the number of G and C and the number of substitutions
+of a seed are such rules. How many sequences keep them all is counted from the start codon back to the 5′ end (dynamic
 programming); where the count is 0 they contradict each other, and else letters are drawn by these counts, so that each
 sequence that keeps the rules is as likely as any other.
 """
@@ -65,7 +65,7 @@ class Near(NamedTuple):
         """Say where sequences, shape (n, length), have another letter; same shape."""
         return np.asarray((block != self.letters) & (self.letters != ANY))
 
-    def count(self, block: Codes) -> NDArray[np.int64]:
+    def changes(self, block: Codes) -> NDArray[np.int64]:
         """Count the other letters; shape (n,)."""
         return np.asarray(self.differs(block).sum(axis=1))
 
@@ -248,7 +248,7 @@ class LetterRules:
             state = self.automaton.following[state, base]
         gc = ((block == 1) | (block == 2)).sum(axis=1)
         good &= self.automaton.may_end[state] & (gc >= self.gc[0]) & (gc <= self.gc[1])
-        return good if self.near is None else good & (self.near.count(block) <= self.near.most)
+        return good if self.near is None else good & (self.near.changes(block) <= self.near.most)
 
 
 def codes_of(sequences: Sequence[str]) -> Codes:

@@ -1,4 +1,4 @@
-"""A second look at every design, by code that shares nothing with the search: strings, and the rules read one by one."""
+"""A second look at every design, by code that shares nothing with the search: the rules read one by one."""
 
 from __future__ import annotations
 

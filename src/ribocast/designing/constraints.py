@@ -220,8 +220,9 @@ class Template:
         """Name each position with another base, or the length."""
         if len(seq) != len(self.letters):
             return [f"{len(seq)} nt, the {self.name} has {len(self.letters)}"]
-        return [f"{base} at {place(at, len(seq))}, not {wanted}"
-                for at, (base, wanted) in enumerate(zip(seq, self.letters, strict=True)) if base not in IUPAC[wanted]]  # fmt: skip
+        pairs = enumerate(zip(seq, self.letters, strict=True))
+        return [f"{base} at {place(at, len(seq))}, not {wanted}" for at, (base, wanted) in pairs
+                if base not in IUPAC[wanted]]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.name} {self.letters}"

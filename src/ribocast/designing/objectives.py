@@ -1,15 +1,16 @@
-"""What a design is good at: an estimate on the safe side, of one or several predictors, of sequences like those measured.
+"""What a design is good at: an estimate on the safe side, for sequences like those that were measured.
 
-A network is least to be trusted where nothing was measured, and a search finds just such places. So what is searched for is
-not the predicted load but
+A network is least to be trusted where nothing was measured, and a search finds just such places. So what is searched
+for is not the predicted load but
 
 - for the highest load, the load less `pessimism` times its doubt;
 - for a target, how near the load is, less `pessimism` times the doubt beyond the usual one of such a load;
 - less `naturalness` times how strange the sequence is.
 
-The doubt is the standard deviation that the calibrated interval stands for (of a normal distribution), with the spread of
-the predictors where there are several. The strangeness is how far the shares of the bases lie from the measured ones, and
-how many four-letter words are repeated, both in standard deviations, as far as they are beyond what is common.
+The doubt is the standard deviation that the calibrated interval stands for (of a normal distribution), with the spread
+of the predictors where there are several. The strangeness is how far the shares of the bases lie from the measured
+ones, and how many four-letter words are repeated, both in standard deviations, as far as they are beyond what is
+common.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ _WORD = 4
 class Opinion(NamedTuple):
     """What is thought of sequences; all of shape (n,).
 
-    `mrl` is the load (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt` the
-    standard deviation it stands for, `extra` how much of this is beyond the usual one of such a load; `strange` how far
-    the sequences are from what was measured; `second` the second objective (0 without one).
+    `mrl` is the load (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt`
+    the standard deviation it stands for, `extra` how much of this is beyond the usual one of such a load; `strange` how
+    far the sequences are from what was measured; `second` the second objective (0 without one).
     """
 
     mrl: Floats
@@ -165,7 +166,7 @@ class Panel:
         for length in set(lengths) - set(self._repeats):
             self._repeats[length] = self._usual_repeats(length)
         usual = np.array([self._repeats[length] for length in lengths])
-        return np.maximum((repeated - usual[:, 0]) / usual[:, 1] - _COMMON, 0.0)
+        return np.asarray(np.maximum((repeated - usual[:, 0]) / usual[:, 1] - _COMMON, 0.0))
 
     def _usual_repeats(self, length: int) -> tuple[float, float]:
         composition = self.card.composition if self.card else None

@@ -88,10 +88,11 @@ def read_rules(given: Given) -> tuple[list[Constraint], list[str]]:
     if given.no_stops:
         rules.append(NoInFrameStops())
     if given.gc is not None:
-        rules.append(GC(*_numbers(given.gc, "--gc", 2, "0.35:0.6")))
+        least, most = _numbers(given.gc, "--gc", 2, "0.35:0.6")
+        rules.append(GC(least, most))
     if given.gc_window is not None:
-        low_share, high_share, size = _numbers(given.gc_window, "--gc-window", 3, "0.3:0.7:20")
-        rules.append(GC(low_share, high_share, int(size)))
+        least, most, size = _numbers(given.gc_window, "--gc-window", 3, "0.3:0.7:20")
+        rules.append(GC(least, most, int(size)))
     if given.max_run is not None:
         rules.append(MaxRun(given.max_run))
     if given.no_repeat is not None:

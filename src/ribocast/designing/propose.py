@@ -101,8 +101,8 @@ def design(
     Parameters
     ----------
     model : Predictor, callable, or several of them
-        Who says what the load is: see `ribocast.load`, or anything that takes a list of sequences and gives a number for
-        each. Of several, the mean counts, and what they differ by is doubt.
+        Who says what the load is: see `ribocast.load`, or anything that takes a list of sequences and gives a number
+        for each. Of several, the mean counts, and what they differ by is doubt.
     target : float, sequence of float, or None
         The wanted load, ribosomes per mRNA; several of them, a series; None is the highest.
     n : int
@@ -134,8 +134,8 @@ def design(
     pareto : bool
         Not a sum of the two objectives: designs along the front, from the best for one to the best for the other.
     judge : Predictor, callable, "shipped" or None
-        Who gives an opinion on the designs that the search never saw; ``shipped`` is the model ``default-large`` if it is
-        part of the package.
+        Who gives an opinion on the designs that the search never saw; ``shipped`` is the model ``default-large`` if it
+        is part of the package.
     watch : callable, optional
         Told a `Progress` after each round.
     stop : callable or threading.Event, optional
@@ -146,9 +146,9 @@ def design(
     pandas.DataFrame
         A row per design: ``name``, ``target`` (NaN is the highest), ``seq``, ``length``; ``mrl``, ``mrl_low`` and
         ``mrl_high``, the load and its 90 % interval; ``judge_mrl``, the independent opinion (NaN without one);
-        ``second``, if there is a second objective; ``strange`` (see `ribocast.designing.objectives`); the upstream starts
-        and the context of the start codon (see `ribocast.predicting.describe_starts`); ``gc``, a share; ``free_energy``,
-        kcal/mol (NaN without ViennaRNA); ``edits`` from `like` (only if given); ``note``.
+        ``second``, if there is a second objective; ``strange`` (see `ribocast.designing.objectives`); the upstream
+        starts and the context of the start codon (see `ribocast.predicting.describe_starts`); ``gc``, a share;
+        ``free_energy``, kcal/mol (NaN without ViennaRNA); ``edits`` from `like` (only if given); ``note``.
 
     Raises
     ------
@@ -313,8 +313,8 @@ def _remarks(found: _Found, panel: Panel, brief: Brief, stopped: bool) -> list[s
         if (off > MET).any() and not stopped:
             nearest = float(loads[off.argmin()])
             remarks.append(
-                f"{goal}: {int((off > MET).sum())} of {len(loads)} designs are more than {MET:g} away; the nearest load "
-                f"found is {nearest:.2f}" + (_why_low(found.rules) if nearest > found.target else "")
+                f"{goal}: {int((off > MET).sum())} of {len(loads)} designs are more than {MET:g} away; the nearest "
+                f"load found is {nearest:.2f}" + (_why_low(found.rules) if nearest > found.target else "")
             )
     return remarks
 

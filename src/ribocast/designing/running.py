@@ -1,4 +1,4 @@
-"""Searches side by side: what all of them propose in a round is one call of the network, and all that is scored is kept."""
+"""Searches side by side: what all propose in a round is one call of the network, and all that is scored is kept."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ COMMON_SITES = {
     "HindIII": "AAGCTT", "HpaI": "GTTAAC", "KpnI": "GGTACC", "MluI": "ACGCGT", "MscI": "TGGCCA", "NaeI": "GCCGGC",
     "NcoI": "CCATGG", "NdeI": "CATATG", "NheI": "GCTAGC", "NotI": "GCGGCCGC", "NruI": "TCGCGA", "NsiI": "ATGCAT",
     "PacI": "TTAATTAA", "PmeI": "GTTTAAAC", "PstI": "CTGCAG", "PvuI": "CGATCG", "PvuII": "CAGCTG", "SacI": "GAGCTC",
-    "SacII": "CCGCGG", "SalI": "GTCGAC", "SapI": "GCTCTTC", "SbfI": "CCTGCAGG", "ScaI": "AGTACT", "SfiI": "GGCCNNNNNGGCC",
-    "SmaI": "CCCGGG", "SnaBI": "TACGTA", "SpeI": "ACTAGT", "SphI": "GCATGC", "StuI": "AGGCCT", "SwaI": "ATTTAAAT",
+    "SacII": "CCGCGG", "SalI": "GTCGAC", "SapI": "GCTCTTC", "SbfI": "CCTGCAGG", "ScaI": "AGTACT",
+    "SfiI": "GGCCNNNNNGGCC", "SmaI": "CCCGGG", "SnaBI": "TACGTA", "SpeI": "ACTAGT",
+    "SphI": "GCATGC", "StuI": "AGGCCT", "SwaI": "ATTTAAAT",
     "XbaI": "TCTAGA", "XhoI": "CTCGAG", "XmaI": "CCCGGG",
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The sequences of one length that keep all rules: drawn, changed, crossed and tested many at a time.
 
 The rules that can be read letter by letter are kept by construction or tested by one automaton
-(`ribocast.designing.automaton`); the others are counted here, so that a first sequence that keeps them all can be climbed to.
+(`ribocast.designing.automaton`); the others are counted here, so that a first sequence that keeps them all can be
+climbed to.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ class Space:
                 f"{' and '.join(names)}"
             )
         picked = rng.permutation(len(found))[:count]
-        return found[np.concatenate([picked, rng.integers(0, len(found), count - len(picked))])]
+        return np.asarray(found[np.concatenate([picked, rng.integers(0, len(found), count - len(picked))])])
 
     def broken(self, block: Codes) -> Counts:
         """Count how badly sequences break the rules that are not read letter by letter; shape (n,)."""
@@ -223,7 +224,7 @@ def _windows(block: Codes, size: int, low: int, high: int) -> Counts:
 
 
 def _words(block: Codes, size: int) -> NDArray[np.int64]:
-    """Number all words of sequences, shape (n, length); shape (n, words). A word has at most 31 letters."""
+    """Give all words of sequences, shape (n, length), as numbers, shape (n, words); at most 31 letters each."""
     count = block.shape[1] - size + 1
     words = np.zeros((len(block), max(count, 0)), dtype=np.int64)
     for at in range(size if count > 0 else 0):

@@ -84,9 +84,9 @@ def describe_designs(
 def as_fasta(table: pd.DataFrame) -> str:
     """Spell designs as FASTA, with their loads in the titles."""
     lines = []
-    for row in table.itertuples(index=False):
-        target = "" if np.isnan(row.target) else f" target={row.target:g}"
-        lines.append(f">{row.name}{target} mrl={row.mrl:.2f}\n{row.seq}\n")
+    for name, target, mrl, seq in zip(*(table[column] for column in ("name", "target", "mrl", "seq")), strict=True):
+        wanted = "" if np.isnan(target) else f" target={target:g}"
+        lines.append(f">{name}{wanted} mrl={mrl:.2f}\n{seq}\n")
     return "".join(lines)
 
 
@@ -101,7 +101,7 @@ def write_designs(table: pd.DataFrame, path: str | Path | None) -> None:
 
 
 def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.DataFrame:
-    """Make the sheet that a shop's form for many sequences takes, each with the adapter before and the letters after it.
+    """Make the sheet that a shop takes, each design with the adapter before and the letters after it.
 
     Parameters
     ----------
@@ -110,8 +110,9 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
     construct : Construct
         What is ordered around each.
     shop : {"idt"}
-        Integrated DNA Technologies: single-stranded up to 200 nt (``Name``, ``Sequence``, ``Scale``, ``Purification``; of
-        up to 100 nt on a scale of 100 nmol, beyond as Ultramers), else double-stranded gBlocks (``Name``, ``Sequence``).
+        Integrated DNA Technologies: single-stranded up to 200 nt (``Name``, ``Sequence``, ``Scale``, ``Purification``;
+        of up to 100 nt on a scale of 100 nmol, beyond as Ultramers), else double-stranded gBlocks (``Name``,
+        ``Sequence``).
 
     Raises
     ------
