@@ -142,7 +142,7 @@ def design(
             advance(now.calls, now.budget, f"best {now.best[-1].mrl:.2f}" if now.best else "")
 
         found = propose(
-            loaded, brief, watch=watch,
+            loaded, brief, watch=watch, threads=threads,
             second=load(second, engine=engine, threads=threads) if second else None,
             judge=load(judge, engine=engine, threads=threads) if judge else "shipped",
         )  # fmt: skip

@@ -22,6 +22,7 @@ from ribocast.errors import RibocastError
 Search = Generator[Codes, Floats, None]
 ALGORITHMS = ("genetic", "beam", "evolution", "gradient")
 DEFAULT_ALGORITHM = "genetic"
+_ABROAD = 0.3
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,12 @@ def evolution(task: Task) -> Search:
         scores = np.where(better, new, scores)
 
 
-def genetic(task: Task, *, size: int = 16) -> Search:
+def genetic(task: Task, *, size: int = 4) -> Search:
     """Cross and change the better ones of each island, and keep the best `size` of old and new.
 
-    Parents win a tournament of two. Half of the children are crossed (the letters between two random cuts come from
-    another parent of the island), all but some of these changed by one to three substitutions.
+    Parents win a tournament of two. Half of the children are crossed: the letters between two random cuts come from
+    another parent of the island, or, three times in ten, of any island. All but some of these are changed by one or two
+    substitutions.
     """
     space, rng, islands = task.space, task.rng, task.islands
     held = space.begin(islands * size, rng).reshape(islands, size, space.length)
@@ -111,13 +113,15 @@ def genetic(task: Task, *, size: int = 16) -> Search:
 
     while True:
         mothers, fathers = pick(), pick()
+        abroad = rng.random(len(fathers)) < _ABROAD
+        fathers[abroad] = fathers[rng.permutation(len(fathers))[abroad]]
         cuts = np.sort(rng.integers(0, space.length + 1, (2, len(mothers))), axis=0)[:, :, None]
         crossed = rng.random(len(mothers)) < 0.5
         from_father = crossed[:, None] & (places >= cuts[0]) & (places < cuts[1])
         mixed = space.pull_back(np.where(from_father, fathers, mothers), rng)
         mixed[~space.keep(mixed)] = mothers[~space.keep(mixed)]
         as_crossed = crossed & (rng.random(len(mothers)) < 0.3) & (mixed != mothers).any(axis=1)
-        children = space.propose(mixed, lambda parents: space.change(parents, rng, 3))
+        children = space.propose(mixed, lambda parents: space.change(parents, rng, 2))
         children[as_crossed] = mixed[as_crossed]
         new = (yield children).reshape(islands, size)
         everyone = np.concatenate([held, children.reshape(held.shape)], axis=1)

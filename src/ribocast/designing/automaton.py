@@ -167,10 +167,15 @@ class LetterRules:
                 low, high = rule.counts(length)
                 self.gc = max(self.gc[0], low), min(self.gc[1], high)
         self._counts: NDArray[np.float64] | None = None
+        # By position, the number after state · 4 + letter, times 4; a wrong letter leads to a last state that keeps all.
+        states = len(self.automaton.following)
+        ways = [np.where(self.steps_at(at), states, self.automaton.following) for at in range(length)]
+        self._ways = [np.append(way.ravel() * 4, [states * 4] * 4) for way in ways]
+        self._may_end = np.append(self.automaton.may_end, False)
 
     def possible(self) -> bool:
         """Say whether any sequence keeps the rules."""
-        return bool(self.counts()[0, 0, 0, 0] > 0)
+        return bool(self.counts()[0, self.automaton.start, 0, 0] > 0)
 
     def counts(self) -> NDArray[np.float64]:
         """Count the ways to go on: shape (length + 1, states, G and C so far, substitutions so far).
@@ -217,7 +222,7 @@ class LetterRules:
         """
         counts = self.counts()
         drawn = np.empty((count, self.length), dtype=np.uint8)
-        state = np.zeros(count, dtype=np.int64)
+        state = np.full(count, self.automaton.start)
         gc, edits = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         rows = np.arange(count)
         for at in range(self.length):
@@ -240,15 +245,14 @@ class LetterRules:
 
     def keep(self, block: Codes) -> NDArray[np.bool_]:
         """Say which sequences, shape (n, length), keep the rules; shape (n,)."""
-        state = np.zeros(len(block), dtype=np.int64)
-        good = np.ones(len(block), dtype=bool)
-        for at in range(self.length):
-            base = block[:, at]
-            good &= ~self.steps_at(at)[state, base]
-            state = self.automaton.following[state, base]
+        state = np.full(len(block), self.automaton.start * 4)
+        for way, base in zip(self._ways, np.ascontiguousarray(block.T), strict=True):
+            state = way[state + base]
         gc = ((block == 1) | (block == 2)).sum(axis=1)
-        good &= self.automaton.may_end[state] & (gc >= self.gc[0]) & (gc <= self.gc[1])
-        return good if self.near is None else good & (self.near.changes(block) <= self.near.most)
+        good = self._may_end[state // 4] & (gc >= self.gc[0]) & (gc <= self.gc[1])
+        if self.near is not None:
+            good &= self.near.changes(block) <= self.near.most
+        return np.asarray(good)
 
 
 def codes_of(sequences: Sequence[str]) -> Codes:

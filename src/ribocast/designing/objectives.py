@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard
+from ribocast.designing.automaton import strings_of
+from ribocast.designing.members import members_of
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, interval
 from ribocast.unusual import how_unusual, widening
@@ -31,9 +33,10 @@ from ribocast.unusual import how_unusual, widening
 Floats = NDArray[np.float64]
 Loads = Callable[[list[str]], Sequence[float] | Floats]
 """A user's own predictor: sequences in, one number each out."""
-_COMMON = 2.0
-"""Standard deviations up to which nothing is strange: three in four random sequences have such shares of the bases."""
+_COMMON = 3.0
+"""Standard deviations up to which nothing is strange: 97 in 100 random sequences have such shares of the bases."""
 _WORD = 4
+_SAMPLE = 200
 
 
 class Opinion(NamedTuple):
@@ -97,6 +100,7 @@ class Panel:
         models: Sequence[Predictor | Loads],
         assay: str | None = None,
         second: Predictor | Loads | None = None,
+        threads: int | None = None,
     ) -> None:
         if not models:
             raise RibocastError("no model to design with")
@@ -104,9 +108,13 @@ class Panel:
         self.assay = assay
         self.second = second
         self.card = next((card_of(model, assay) for model in models if isinstance(model, Predictor)), None)
+        self._members = [
+            members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
+        ]
         self.calls = 0
         self._known: dict[str, int] = {}
         self._rows: list[Floats] = []
+        self._usual_spread: float | None = None
         self._repeats: dict[int, tuple[float, float]] = {}
 
     def ask(self, seqs: Sequence[str]) -> Opinion:
@@ -142,9 +150,12 @@ class Panel:
         return picked
 
     def _look(self, seqs: list[str]) -> Opinion:
-        loads = np.stack([loads_of(model, seqs, self.assay) for model in self.models])
-        mrl = loads.mean(axis=0)
-        spread = loads.std(axis=0)
+        mrl, spread = self._loads(seqs)
+        if self._usual_spread is None:
+            drawn = self._random(len(seqs[0]), _SAMPLE)
+            self._usual_spread = float(np.median(self._loads(drawn)[1])) if spread.any() else 0.0
+            self.calls += len(drawn) * bool(spread.any())
+        spread = np.maximum(spread - self._usual_spread, 0.0)
         low, high = np.full(len(seqs), np.nan), np.full(len(seqs), np.nan)
         doubt, extra, strange = spread.copy(), spread.copy(), self._repetitive(seqs)
         if self.card is not None:
@@ -154,7 +165,7 @@ class Panel:
             if self.card.interval is not None:
                 sides = NormalDist().inv_cdf(0.5 + self.card.interval.coverage / 2) * 2
                 usual_low, usual_high = interval(self.card, mrl)
-                doubt = np.hypot((high - low) / sides, spread)
+                doubt = (high - low) / sides + spread
                 extra = np.maximum(doubt - (usual_high - usual_low) / sides, 0.0)
         second = np.zeros(len(seqs)) if self.second is None else loads_of(self.second, seqs, self.assay)
         return Opinion(mrl, low, high, doubt, extra, strange, second)
@@ -169,13 +180,24 @@ class Panel:
         return np.asarray(np.maximum((repeated - usual[:, 0]) / usual[:, 1] - _COMMON, 0.0))
 
     def _usual_repeats(self, length: int) -> tuple[float, float]:
+        counts = [_repeated_words(seq) for seq in self._random(length, _SAMPLE)]
+        return float(np.mean(counts)), max(float(np.std(counts)), 0.5)
+
+    def _random(self, length: int, count: int) -> list[str]:
+        """Draw sequences with the measured shares of the bases."""
         composition = self.card.composition if self.card else None
         first = composition.mean if composition else (0.25, 0.25, 0.25)
         shares = np.clip([*first, 1 - sum(first)], 0.01, 1)
-        rng = np.random.default_rng(length)
-        drawn = rng.choice(4, size=(400, length), p=shares / shares.sum())
-        counts = [_repeated_words(row.astype(np.uint8).tobytes()) for row in drawn]
-        return float(np.mean(counts)), max(float(np.std(counts)), 0.5)
+        drawn = np.random.default_rng(length).choice(4, size=(count, length), p=shares / shares.sum())
+        return strings_of(drawn.astype(np.uint8))
+
+    def _loads(self, seqs: list[str]) -> tuple[Floats, Floats]:
+        """Return the mean load of the models, and the standard deviation of all their networks; shape (n,) each."""
+        each = [loads_of(model, seqs, self.assay)[None] if members is None else members.loads(seqs, self.assay)
+                for model, members in zip(self.models, self._members, strict=True)]  # fmt: skip
+        networks = np.concatenate(each)
+        spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
+        return np.mean([loads.mean(axis=0) for loads in each], axis=0), spread
 
 
 def card_of(model: Predictor, assay: str | None) -> AssayCard:
@@ -205,6 +227,6 @@ def loads_of(model: Predictor | Loads, seqs: list[str], assay: str | None = None
     return loads
 
 
-def _repeated_words(seq: str | bytes) -> int:
+def _repeated_words(seq: str) -> int:
     words = [seq[at : at + _WORD] for at in range(len(seq) - _WORD + 1)]
     return len(words) - len(set(words))

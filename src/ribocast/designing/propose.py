@@ -33,6 +33,7 @@ MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
 LOW = "a low load comes from an upstream ATG, which takes ribosomes before they reach the start codon"
 _FRONT = 8
+_LOOKED_AT, _FEWEST_TO_LOOK, _RARE = 300, 3_000, 0.01
 Judge = Predictor | Loads | Literal["shipped"] | None
 
 
@@ -93,6 +94,7 @@ def design(
     weight: float = 1.0,
     pareto: bool = False,
     judge: Judge = "shipped",
+    threads: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
 ) -> pd.DataFrame:
@@ -136,6 +138,8 @@ def design(
     judge : Predictor, callable, "shipped" or None
         Who gives an opinion on the designs that the search never saw; ``shipped`` is the model ``default-large`` if it
         is part of the package.
+    threads : int, optional
+        CPU threads of the networks that models are the mean of; all cores without it.
     watch : callable, optional
         Told a `Progress` after each round.
     stop : callable or threading.Event, optional
@@ -160,7 +164,7 @@ def design(
         construct=construct, algorithm=algorithm, budget=budget, seed=seed, pessimism=pessimism,
         naturalness=naturalness, weight=weight, pareto=pareto,
     )  # fmt: skip
-    return propose(model, brief, second=second, judge=judge, watch=watch, stop=stop).table
+    return propose(model, brief, second=second, judge=judge, threads=threads, watch=watch, stop=stop).table
 
 
 def propose(
@@ -169,6 +173,7 @@ def propose(
     *,
     second: Predictor | Loads | None = None,
     judge: Judge = "shipped",
+    threads: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
 ) -> Designs:
@@ -176,24 +181,29 @@ def propose(
     if brief.pareto and second is None:
         raise RibocastError("a Pareto front needs a second objective")
     models = [*model] if isinstance(model, Sequence) else [model]
-    panel = Panel(models, brief.assay, second)
+    panel = Panel(models, brief.assay, second, threads)
     construct = brief.construct or (panel.card.surroundings if panel.card else EGFP)
     rules = brief.rules
     firm = tuple(rule for rule in rules if not (isinstance(rule, Forbid) and rule.unless_needed))
     softened = len(firm) < len(rules)
     search = _Searching(brief, panel, construct, watch, stop)
-    found, stopped = search.for_targets(brief.targets, rules, give_up=softened, budget=brief.calls)
     remarks: list[str] = []
+    hard = search.far_out(brief.targets, rules, remarks if not softened else [])
+    if softened and hard:
+        # Nothing of the kind was measured: what the rule forbids is needed, and is what such sequences hold.
+        remarks += [
+            f"{Goal(target)}: {_given_up(rules, firm)}: {said}{_why_low(rules)}" for target, said in hard.items()
+        ]
+    within = [target for target in brief.targets if not (softened and target in hard)]
+    found, stopped = search.for_targets(within, rules, give_up=softened)
     if softened and not stopped:
         missed = [one.target for one in found if _is_missed(one, panel)]
-        if missed:
-            given_up = " and ".join(str(rule) for rule in rules if rule not in firm)
-            remarks += [
-                f"{Goal(target)}: not reached with {given_up}, so without it{_why_low(rules)}" for target in missed
-            ]
-            share = max(1, brief.calls * len(missed) // len(found))
-            again, stopped = search.for_targets(missed, firm, budget=share)
-            found = [next((new for new in again if new.target == old.target), old) for old in found]
+        remarks += [
+            f"{Goal(target)}: {_given_up(rules, firm)}: it is not reached with it{_why_low(rules)}" for target in missed
+        ]
+        again, stopped = search.for_targets([*missed, *hard], firm)
+        by_target = {one.target: one for one in [*found, *again]}
+        found = [by_target[target] for target in brief.targets]
     for one in found:
         remarks += _remarks(one, panel, brief, stopped)
         _check(one, construct)
@@ -219,10 +229,13 @@ class _Searching:
         self.rng = np.random.default_rng(brief.seed)
 
     def for_targets(
-        self, targets: Sequence[float | None], rules: tuple[Constraint, ...], *, budget: int, give_up: bool = False
+        self, targets: Sequence[float | None], rules: tuple[Constraint, ...], *, give_up: bool = False
     ) -> tuple[list[_Found], bool]:
-        """Search for targets under rules."""
+        """Search for targets under rules, with their part of the budget."""
+        if not targets:
+            return [], False
         brief = self.brief
+        budget = max(1, brief.calls * len(targets) // len(brief.targets))
         spaces = self._spaces(rules)
         goals = {target: self._goals(target, spaces[0]) for target in targets}
         pursuits = {target: [self._pursue(goal, spaces, len(several)) for goal in several]
@@ -237,6 +250,22 @@ class _Searching:
             for target, several in pursuits.items()
         ]  # fmt: skip
         return found, stopped
+
+    def far_out(
+        self, targets: Sequence[float | None], rules: tuple[Constraint, ...], remarks: list[str]
+    ) -> dict[float, str]:
+        """Find the targets beyond the loads of nearly all random sequences that keep the rules, and say so in words."""
+        if self.brief.calls < _FEWEST_TO_LOOK or self.panel.second is not None or targets == [None]:
+            return {}
+        loads = self.panel.ask(_strings(self._spaces(rules)[0], _LOOKED_AT, self.rng)).mrl
+        low, high = (float(end) for end in np.quantile(loads, [_RARE, 1 - _RARE]))
+        far = {target: f"of random sequences that keep the rules 98 % have loads from {low:.2f} to {high:.2f}"
+               for target in targets if target is not None and not low <= target <= high}  # fmt: skip
+        remarks += [
+            f"{Goal(target)}: {said}, so this is far from what was measured and less sure"
+            for target, said in far.items()
+        ]
+        return far
 
     def _spaces(self, rules: tuple[Constraint, ...]) -> list[Space]:
         """Make a space for each of some lengths, evenly over those that are possible."""
@@ -292,6 +321,10 @@ class _Searching:
 
 def _strings(space: Space, count: int, rng: np.random.Generator) -> list[str]:
     return strings_of(space.begin(count, rng))
+
+
+def _given_up(rules: Sequence[Constraint], firm: Sequence[Constraint]) -> str:
+    return f"{' and '.join(str(rule) for rule in rules if rule not in firm)} is given up"
 
 
 def _is_missed(found: _Found, panel: Panel) -> bool:

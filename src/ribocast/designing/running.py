@@ -60,6 +60,8 @@ class Pursuit:
         Of all sequences that were proposed.
     steps : list of Step
         The best after each round.
+    best : str
+        The best so far.
     """
 
     goal: Goal
@@ -68,6 +70,7 @@ class Pursuit:
     least: int
     scores: dict[str, float] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    best: str = ""
     waiting: list[Codes] = field(default_factory=list)
     done: bool = False
 
@@ -144,11 +147,13 @@ def _score(pursuit: Pursuit, asked: list[list[str]], panel: Panel, pessimism: fl
         if seqs:
             scores = pursuit.goal.score(panel.ask(seqs), pessimism, naturalness)
             pursuit.scores.update(zip(seqs, map(float, scores), strict=True))
+            first = int(scores.argmax())
+            if not pursuit.best or scores[first] > pursuit.scores[pursuit.best]:
+                pursuit.best = seqs[first]
         after.append(search.send(scores))
     pursuit.waiting = after
-    best = max(pursuit.scores, key=pursuit.scores.__getitem__)
-    mrl = float(panel.ask([best]).mrl[0])
-    pursuit.steps.append(Step(panel.calls, pursuit.goal, best, mrl, pursuit.scores[best]))
+    mrl = float(panel.ask([pursuit.best]).mrl[0])
+    pursuit.steps.append(Step(panel.calls, pursuit.goal, pursuit.best, mrl, pursuit.scores[pursuit.best]))
 
 
 def _met(pursuit: Pursuit) -> bool:
