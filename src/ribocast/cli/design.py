@@ -80,7 +80,7 @@ def design(
         int | None, typer.Option(min=1, help="Predictions at most; 600 a design without it, at least 6,000.")
     ] = None,
     pessimism: Annotated[float, typer.Option(min=0, help="What a standard deviation of doubt costs.")] = 1.0,
-    naturalness: Annotated[float, typer.Option(min=0, help="What being unlike the measured sequences costs.")] = 0.25,
+    naturalness: Annotated[float, typer.Option(min=0, help="What being unlike the measured sequences costs.")] = 0.1,
     model: Annotated[
         list[str] | None, typer.Option(help="A folder or a shipped model; several are averaged, default without it.")
     ] = None,

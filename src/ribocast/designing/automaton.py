@@ -167,7 +167,7 @@ class LetterRules:
                 low, high = rule.counts(length)
                 self.gc = max(self.gc[0], low), min(self.gc[1], high)
         self._counts: NDArray[np.float64] | None = None
-        # By position, the number after state · 4 + letter, times 4; a wrong letter leads to a last state that keeps all.
+        # By position, what follows state · 4 + letter, times 4; a wrong letter leads to a last state, never left.
         states = len(self.automaton.following)
         ways = [np.where(self.steps_at(at), states, self.automaton.following) for at in range(length)]
         self._ways = [np.append(way.ravel() * 4, [states * 4] * 4) for way in ways]

@@ -32,7 +32,7 @@ class Brief:
     budget: int | None = None
     seed: int = 0
     pessimism: float = 1.0
-    naturalness: float = 0.25
+    naturalness: float = 0.1
     weight: float = 1.0
     pareto: bool = False
 

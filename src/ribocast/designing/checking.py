@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ribocast.construct import Construct
 from ribocast.designing.constraints import Constraint, MinDistance
-from ribocast.designing.distances import edit_distance
+from ribocast.designing.distances import closer_than
 
 
 def find_violations(seqs: Sequence[str], constraints: Sequence[Constraint], construct: Construct) -> list[list[str]]:
@@ -27,7 +27,7 @@ def find_violations(seqs: Sequence[str], constraints: Sequence[Constraint], cons
         wrong = [f"{letter!r} is no base" for letter in sorted(set(seq) - set("ACGT"))] + ["is empty"] * (not seq)
         if not wrong:
             wrong += [f"{rule}: {said}" for rule in constraints for said in rule.violations(seq, construct)]
-            apart = min((edit_distance(seq, other) for other in seqs[:number]), default=least)
-            wrong += [f"{apart} edits from another design, not {least}"] * (apart < least)
+            if any(other == seq if least == 1 else closer_than(seq, other, least) for other in seqs[:number]):
+                wrong.append(f"fewer than {least} edits from another design")
         found.append(wrong)
     return found

@@ -35,18 +35,21 @@ def choose(seqs: Sequence[str], scores: Floats, count: int, *, least: int = 1, s
         Their numbers, best first; fewer than `count` if there are no more so far apart.
     """
     order = np.argsort(-scores, kind="stable")[:_LOOKED_AT]
-    near = _pick(seqs, order, count, least)
+    near = _pick(seqs, order, count, least, least)
     typical = int(np.median([len(seqs[number]) for number in order])) if len(order) else 0
     for apart in (typical // 3, typical // 5, typical // 10):
         if apart > least:
-            far = _pick(seqs, order, count, apart)
+            far = _pick(seqs, order, count, apart, least)
             if len(far) == len(near) and scores[far[-1]] >= scores[near[-1]] - slack:
                 return far
     return near
 
 
-def _pick(seqs: Sequence[str], order: NDArray[np.int64], count: int, apart: int) -> list[int]:
-    """Take the best, then the best of those far enough from all that are taken, and so on."""
+def _pick(seqs: Sequence[str], order: NDArray[np.int64], count: int, apart: int, least: int) -> list[int]:
+    """Take the best, then the best of those far enough from all that are taken, and so on.
+
+    `apart` are substitutions between those of one length, `least` are edits.
+    """
     letters = _padded([seqs[number] for number in order])
     lengths = np.array([len(seqs[number]) for number in order])
     waiting = np.ones(len(order), dtype=bool)
@@ -56,7 +59,7 @@ def _pick(seqs: Sequence[str], order: NDArray[np.int64], count: int, apart: int)
         waiting[place] = False
         own = seqs[order[place]]
         # Edits are never more than substitutions, but can be fewer.
-        if apart > 1 and any(quick_edit_distance(own, seqs[other]) < apart for other in taken):
+        if least > 1 and any(quick_edit_distance(own, seqs[other]) < least for other in taken):
             continue
         taken.append(int(order[place]))
         same = lengths == len(own)

@@ -13,6 +13,21 @@ def edit_distance(first: str, second: str) -> int:
     return row[-1]
 
 
+def closer_than(first: str, second: str, least: int) -> bool:
+    """Say whether two strings are fewer than `least` edits apart, by the diagonals of the same table that matter."""
+    far = least
+    row = {at: at for at in range(min(len(second), far) + 1)}
+    for number, letter in enumerate(first, 1):
+        after: dict[int, int] = {}
+        for at in range(max(0, number - far), min(len(second), number + far) + 1):
+            best = min(row.get(at, far) + 1, after.get(at - 1, far) + 1)
+            if at:
+                best = min(best, row.get(at - 1, far) + (letter != second[at - 1]))
+            after[at] = min(best, far)
+        row = after
+    return row.get(len(second), far) < least
+
+
 def quick_edit_distance(first: str, second: str) -> int:
     """Count the same, a column at a time in the bits of one number (Myers, J. ACM 46, 395 (1999); Hyyrö, 2001)."""
     if not first:

@@ -89,7 +89,7 @@ def design(
     budget: int | None = None,
     seed: int = 0,
     pessimism: float = 1.0,
-    naturalness: float = 0.25,
+    naturalness: float = 0.1,
     second: Predictor | Loads | None = None,
     weight: float = 1.0,
     pareto: bool = False,

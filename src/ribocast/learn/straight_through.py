@@ -92,7 +92,7 @@ def choose_letters(logits: NDArray[np.float64], rules: LetterRules) -> Codes:
 
 
 class _Loads:
-    """One model as a function from a table of letters, shape (n, length, 4), to loads that a gradient can be taken of."""
+    """One model, from a table of letters, shape (n, length, 4), to loads that a gradient can be taken of."""
 
     def __init__(self, model: object, assay: str | None, length: int) -> None:
         if not isinstance(model, Predictor):
