@@ -1,6 +1,6 @@
 """Draw the README's picture: predicted against measured loads of rows that no network behind a prediction had seen.
 
-    python benchmarks/picture.py WORK/out_of_fold.parquet docs/accuracy.png
+    python benchmarks/picture.py WORK/default.parquet docs/accuracy.png
 
 ``train_shipped.py`` writes the table.
 """

@@ -1,9 +1,10 @@
-"""Time predictions of the shipped model beside Optimus 5-Prime as its users run it, on this machine, in one run.
+"""Time the shipped models beside Optimus 5-Prime and FramePool as their users run them, on this machine, in one run.
 
     python benchmarks/predict_speed.py [--sequences 20000] [--json FILE]
 
-Fifty-letter sequences, float32, all cores. Optimus 5-Prime runs in PyTorch, eager, batches of 1,024, from letters that
-are encoded already; ribocast from strings to numbers. Each is the median of five turns, taken in alternation.
+Fifty-letter sequences, float32, all cores. The two published architectures run in PyTorch, eager, batches of 1,024,
+from letters that are encoded already; ribocast from strings to numbers. Each is the median of five turns, taken in
+alternation.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 import ribocast
-from ribocast.bundle import AssayCard
+from ribocast.bundle import AssayCard, shipped_models
 from ribocast.learn.models import architecture
+from ribocast.learn.models.network import Network
 from ribocast.learn.simulate import simulate
 from ribocast.sequence import encode
 
@@ -33,18 +36,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the table here too")
     options = parser.parse_args()
     utrs = simulate(options.sequences, seed=0)["seq"].tolist()
-    shipped = ribocast.load()
-    optimus = architecture("optimus").build([_any_assay()]).eval()
+    shipped = {name: ribocast.load(name) for name in shipped_models()}
+    published = {name: architecture(name).build([_any_assay()]).eval() for name in ("optimus", "framepool")}
     letters, square = torch.tensor(encode(utrs)), torch.randn(4096, 4096)
 
-    def run_optimus() -> None:
+    def run_eager(network: Network) -> None:
         with torch.inference_mode():
             for batch in letters.split(BATCH):
-                optimus(batch)
+                network(batch)
 
     runs: dict[str, Callable[[], object]] = {
-        f"ribocast, shipped model ({shipped.engine.name})": lambda: shipped.mrl(utrs),
-        "Optimus 5-Prime (PyTorch eager)": run_optimus,
+        **{f"ribocast {name} ({model.engine.name})": partial(model.mrl, utrs) for name, model in shipped.items()},
+        **{f"{name} (PyTorch eager)": partial(run_eager, network) for name, network in published.items()},
         "matrix product 4096³ (the machine's f32 limit)": lambda: square @ square,
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}

@@ -1,13 +1,13 @@
-"""Train the shipped model on the measurements, and estimate its accuracy on rows it has not seen.
+"""Train the shipped models on the measurements, and estimate their accuracy on rows they have not seen.
 
     python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
 
-For each of five folds (whole groups of sequences that share a 24-mer), networks that differ by seed are trained
-without the fold, and the mean of their predictions for it is kept: the figures and prediction intervals of
-``model.json`` come from these out-of-fold predictions alone, which stand row by row in ``out_of_fold.parquet`` of the
-work folder. The shipped model is the mean of as many networks trained on every row by the same recipe. One process of
-one thread trains a network, as many at a time as there are cores: small steps leave a second thread little to do. Every
-training keeps a checkpoint after each epoch; run the command again and it continues.
+Three networks that differ by seed are trained on every row. They label new sequences, and a fourth network, `default`,
+learns these and the rows. `default-large` is the mean of all four. For each of five folds (whole groups of sequences
+that share a 24-mer) all this is done without the fold, teachers included: the figures and prediction intervals of
+``model.json`` come from these out-of-fold predictions alone, which stand row by row in ``NAME.parquet`` of the work
+folder. One process of one thread trains a network, as many at a time as there are cores: small steps leave a second
+thread little to do. Every training keeps a checkpoint after each epoch; run the command again and it continues.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,18 +30,22 @@ from numpy.typing import NDArray
 
 import ribocast
 from ribocast.bundle import PRETRAINED, Figure, ModelCard, open_bundle
-from ribocast.learn import average, fit
+from ribocast.learn import average, fit, taught_rows
 from ribocast.learn.assays import ASSAYS, load_measurements
 from ribocast.learn.changes import pair_unseen, with_change_interval
+from ribocast.learn.export import export
 from ribocast.learn.intervals import calibrate
 from ribocast.learn.judging import figure, judge
-from ribocast.learn.models import architecture
+from ribocast.learn.models import architecture, load_network
 from ribocast.learn.scoring import Floats, score_profile
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
 from ribocast.predictor import Predictor, interval
 from ribocast.unusual import how_unusual, widening
 
-MODEL, FOLDS, FOLD_SEED, SEEDS = "framed", 5, 1, (1, 2)
+MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
+TEACHERS, PUPIL, TAUGHT_ROWS, TAUGHT_SEED = ("seed-1", "seed-2", "seed-3"), "pupil-4", 100_000, 5
+# What each bundle is the mean of.
+SHIPPED = {"default": (PUPIL,), "default-large": (*TEACHERS, PUPIL)}
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
 HUMAN, WELL_MEASURED_READS = "egfp_human50", 620
 
@@ -50,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME.csv.gz of every library")
     parser.add_argument("--work", type=Path, default=Path("shipped-run"), help="checkpoints and fold models")
-    parser.add_argument("--output", type=Path, default=PRETRAINED / "default", help="where the bundle goes")
+    parser.add_argument("--output", type=Path, default=PRETRAINED, help="folder for the bundles")
     parser.add_argument("--json", type=Path, help="write the table here too")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="networks trained at a time")
     options = parser.parse_args()
@@ -58,50 +63,72 @@ def main() -> None:
     rows = load_measurements(options.data)
     fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
     train_all(rows, fold, options.work, options.workers)
-    models = [[ribocast.load(options.work / f"seed-{seed}" / f"fold-{number}") for seed in SEEDS]
-              for number in range(FOLDS)]  # fmt: skip
-    profiles = profiles_unseen(models, fold, rows)
-    out_of_fold = loads_of(rows, profiles)
-    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
-    own.to_parquet(options.work / "out_of_fold.parquet")
-    pairs = pair_unseen(pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz"), own, HUMAN)
-    figures = [*subset_figures(rows, out_of_fold), variant_figure(pairs), *profile_figures(rows, profiles)]
-    print_table(figures)
-    whole = [open_bundle(options.work / f"seed-{seed}" / "all") for seed in SEEDS]
-    coverage = coverage_by_fold(whole[0].card, rows, out_of_fold, fold)
-    card = judge(whole[0].card, rows, out_of_fold, HOW, partial(predict_unseen, models, fold))
-    card = with_change_interval(card, HUMAN, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
-    card = card.model_copy(update={"name": "default", "figures": tuple(figures)})
-    average(whole, options.output, card=card)
+    report = {name: ship(name, rows, fold, options) for name in SHIPPED}
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
     if options.json:
-        report = {"figures": [entry.model_dump() for entry in figures], "coverage": coverage}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: int) -> None:
-    """Train every network, or go on: each seed without each fold, and on all rows."""
+    """Train every network, or go on: each without each fold, and on all rows; teachers first."""
     # Read by the new processes when they load PyTorch.
     os.environ["OMP_NUM_THREADS"] = "1"
+    unseen = {"all": -1} | {f"fold-{number}": number for number in range(FOLDS)}
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        unseen = {"all": -1} | {f"fold-{number}": number for number in range(FOLDS)}
-        tasks = [
-            pool.submit(train, rows[fold != number], work / f"seed-{seed}" / name, seed)
-            for seed in SEEDS
-            for name, number in unseen.items()
-        ]
-        for task in tasks:
-            task.result()
+        for networks in (TEACHERS, (PUPIL,)):
+            tasks = [
+                pool.submit(train, rows[fold != number], work / network / part)
+                for network in networks
+                for part, number in unseen.items()
+            ]
+            for task in tasks:
+                task.result()
 
 
-def train(rows: pd.DataFrame, folder: Path, seed: int) -> None:
+def train(rows: pd.DataFrame, folder: Path) -> None:
     """Train on all rows given, or continue; the last epoch is kept, so nothing was chosen on other rows."""
-    label = "/".join(folder.parts[-2:])
-    print(f"{label}: {len(rows):,} rows", file=sys.stderr, flush=True)
+    network, part = folder.parts[-2:]
+
+    def say(line: str) -> None:
+        print(f"{network}/{part}: {line}", file=sys.stderr, flush=True)
+
+    say(f"{len(rows):,} rows")
+    taught = None
+    if network == PUPIL:
+        teachers = [ribocast.load(folder.parents[1] / teacher / part, threads=1) for teacher in TEACHERS]
+        taught = taught_rows(teachers, rows, TAUGHT_ROWS, seed=TAUGHT_SEED)
     fit(
         rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=architecture(MODEL).recipe,
-        held_out=0.0, seed=seed, resume=True, say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
+        taught=taught, held_out=0.0, seed=int(network.split("-")[1]), resume=True, say=say,
     )  # fmt: skip
+
+
+def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argparse.Namespace) -> dict[str, Any]:
+    """Judge one of the shipped models by its like out of fold, and write it; return the figures."""
+    print(f"\n{name}: {', '.join(SHIPPED[name])}")
+    models = [
+        [ribocast.load(options.work / network / f"fold-{number}") for network in SHIPPED[name]]
+        for number in range(FOLDS)
+    ]
+    profiles = profiles_unseen(models, fold, rows)
+    out_of_fold = loads_of(rows, profiles)
+    own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
+    own.to_parquet(options.work / f"{name}.parquet")
+    pairs = pair_unseen(pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz"), own, HUMAN)
+    figures = [*subset_figures(rows, out_of_fold), variant_figure(pairs), *profile_figures(rows, profiles)]
+    print_table(figures)
+    whole = [open_bundle(options.work / network / "all") for network in SHIPPED[name]]
+    # What the pupil was taught stands in its card.
+    card = whole[-1].card
+    coverage = coverage_by_fold(card, rows, out_of_fold, fold)
+    card = judge(card, rows, out_of_fold, HOW, partial(predict_unseen, models, fold))
+    card = with_change_interval(card, HUMAN, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    card = card.model_copy(update={"name": name, "figures": tuple(figures)})
+    if len(whole) == 1:
+        export(load_network(whole[0]), card, options.output / name)
+    else:
+        average(whole, options.output / name, card=card)
+    return {"figures": [entry.model_dump() for entry in figures], "coverage": coverage}
 
 
 def profiles_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:

@@ -1,8 +1,8 @@
 """Predicted against measured changes of variants, out of fold, by reads; and the interval around predicted changes.
 
-    python benchmarks/variants.py out_of_fold.parquet --data DIR [--json FILE]
+    python benchmarks/variants.py default.parquet --data DIR [--json FILE]
 
-`out_of_fold.parquet` is what `train_shipped.py` leaves in its work folder: for every row the load predicted by networks
+`default.parquet` is what `train_shipped.py` leaves in its work folder: for every row the load predicted by networks
 that were trained without its fold. Reference and variant share 24-mers and so a fold. A large change is one of at least
 0.5 log2, up or down, and is found if it is predicted as large in the same direction. Optimus 5-Prime's published r² is
 0.553, on its authors' pairs with at least 620 reads on the variant (Sample et al. 2019).

@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn import metrics
 
 import ribocast
-from ribocast import predicting
+from ribocast import flow
 from ribocast.cli import main
 from ribocast.learn.simulate import simulate
 
@@ -456,7 +456,7 @@ def test_an_interrupted_command_says_so_and_leaves_nothing(framed, table, tmp_pa
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predicting, "_with_predictions", interrupt)
+    monkeypatch.setattr(flow, "add_columns", interrupt)
     assert run("predict", table, "--model", framed, "-o", tmp_path / "out.csv") == 130
     assert capsys.readouterr().err.strip() == "error: interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["leaders.csv"]
@@ -512,6 +512,12 @@ def imported(code):
 def test_the_command_line_and_the_package_import_nothing_heavy():
     heavy = {"numpy", "pandas", "pyarrow", "openvino", "torch", "pydantic", "matplotlib", "scipy", "rich.console"}
     assert not imported("import ribocast, ribocast.cli; ribocast.cli.main(['--help'])") & heavy
+
+
+def test_predicting_text_imports_no_pandas_and_no_learning(framed, table):
+    used = imported(f"from ribocast.cli import main; main(['predict', {str(table)!r}, '--model', {str(framed)!r}])")
+    assert "pyarrow" in used
+    assert not used & {"pandas", "torch", "scipy", "matplotlib", "openvino.tools.ovc.main"}
 
 
 def test_a_reader_that_has_seen_enough_causes_no_noise(framed, tmp_path):

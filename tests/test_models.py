@@ -30,12 +30,13 @@ def cards(*names, weights=True):
 
 def build(name, **settings):
     torch.manual_seed(0)
-    assays = cards(*ASSAYS) if name == "framed" else cards("egfp_random50")
+    assays = cards(*ASSAYS) if name in ("framed", "framepool") else cards("egfp_random50")
     return architecture(name).build(assays, **settings).eval()
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("attention-2conv", 51_650), ("attention-3conv", 72_194), ("optimus", 474_681)]
+    ("name", "parameters"),
+    [("attention-2conv", 51_650), ("attention-3conv", 72_194), ("optimus", 474_681), ("framepool", 282_633)],
 )
 def test_sizes_are_those_of_the_homework_and_the_paper(name, parameters):
     assert build(name).count_parameters() == parameters
@@ -95,14 +96,27 @@ def test_open_frames_are_those_a_ribosome_would_walk_across_both_joints(utrs, be
         assert not channels[row, :, :padding].any()
 
 
+@pytest.mark.parametrize(("name", "small"), [("framed", {"channels": 8, "dilations": (1, 2)}), ("framepool", {})])
 @settings(max_examples=30, deadline=None)
 @given(utrs=st.lists(st.text("ACGTN", min_size=1, max_size=130), min_size=2, max_size=6))
-def test_padding_and_company_change_no_prediction_of_framed(utrs):
-    network = build("framed", channels=8, dilations=(1, 2))
+def test_padding_and_company_change_no_prediction(name, small, utrs):
+    network = build(name, **small)
     with torch.inference_mode():
         together = network(torch.from_numpy(encode(utrs))).numpy()
         alone = [network(torch.from_numpy(encode([utr]))).numpy()[0] for utr in utrs]
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_framepool_pools_each_frame_of_the_start_codon_alone():
+    network = build("framepool", filters=1, filter_length=1, layers=1)
+    with torch.no_grad():
+        network.convolutions[0].weight.copy_(torch.tensor([1.0, 0, 0, 0]).reshape(1, 4, 1))  # sees A
+    seen = []
+    network.hidden.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    network(torch.from_numpy(encode(["CCACC", "ACCCA"])))
+    # Maxima by frame (the third ends at the start codon), then means over the whole length.
+    expected = [[1, 0, 0, 0.2, 0, 0], [0, 1, 1, 0, 0.2, 0.2]]
+    np.testing.assert_allclose(seen[0].detach(), expected, atol=1e-6)
 
 
 def test_fractions_are_shares_and_lacking_ones_are_never_filled():

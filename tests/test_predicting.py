@@ -12,6 +12,7 @@ import ribocast
 from ribocast import predicting
 from ribocast.errors import RibocastError
 from ribocast.predicting import Predicted, predict_file
+from ribocast.sequence import to_dna
 
 ADDED = ["mrl", "mrl_low", "mrl_high", "note"]
 LEADERS = [f"ACGTTGCAGG{tail}" * 3 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
@@ -43,7 +44,7 @@ def test_rows_keep_their_order_their_number_and_their_cells_in_pieces_of_any_siz
         model, tmp_path / "in.csv", tmp_path / "out.csv", assay="egfp_varying25to100", done=steps.append
     )
     got = read(tmp_path / "out.csv")
-    assert done == Predicted(40, 0, None)
+    assert done == Predicted(40, 0, None, len({to_dna(utr) for utr in utrs}))
     assert got.columns.tolist() == [*given_frame.columns, *ADDED]
     pd.testing.assert_frame_equal(got[given_frame.columns], given_frame)
     table = model.predict(utrs, assay="egfp_varying25to100")
@@ -90,7 +91,7 @@ def test_bad_rows_are_named_by_their_number_in_the_whole_file(model, tmp_path, p
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
     said = []
     done = predict_file(model, tmp_path / "in.txt", tmp_path / "out.tsv.gz", on_error="skip", say=said.append)
-    assert done == Predicted(11, 2, tmp_path / "out.rejected.csv")
+    assert done == Predicted(11, 2, tmp_path / "out.rejected.csv", 6)
     assert said == [f"left out 2 bad rows, listed in {tmp_path / 'out.rejected.csv'}"]
     rejected = read(tmp_path / "out.rejected.csv")
     assert rejected.columns.tolist() == ["row", "reason", "seq"]
@@ -113,7 +114,7 @@ def test_on_standard_output_bad_rows_are_said(model, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("ACGT\nXX\nGG\n")
     said = []
     done = predict_file(model, tmp_path / "in.txt", None, on_error="skip", say=said.append)
-    assert done == Predicted(2, 1, None)
+    assert done == Predicted(2, 1, None, 2)
     assert said == [
         "left out: in.txt row 2: 'X' at position 1 is not a nucleotide (A, C, G, T, U or N)",
         "left out 1 bad row",

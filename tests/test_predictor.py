@@ -1,5 +1,7 @@
 """Predictors: company and order change nothing, nothing is silent."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from ribocast.bundle import AssayCard, Interval
 from ribocast.errors import RibocastError
 from ribocast.predictor import interval
 from ribocast.sequence import SequenceError
+from ribocast.spelling import Spelled
 
 UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=130), min_size=1, max_size=12)
 
@@ -98,6 +101,53 @@ def test_a_model_without_calibration_leaves_the_interval_empty(model):
     low, high = interval(card, np.array([1.0, 2.0]))
     assert np.isnan(low).all()
     assert np.isnan(high).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(utr=st.text("ACGTUNacgtun", min_size=1, max_size=110))
+def test_substitutions_are_those_predicted_one_by_one(model, utr):
+    for assay in (None, "egfp_varying25to100"):
+        loads = model.substitutions(utr, assay=assay)
+        assert loads.shape == (len(utr), 4)
+        written = [utr[:place] + base + utr[place + 1 :] for place in range(len(utr)) for base in "ACGT"]
+        np.testing.assert_allclose(loads.flatten(), model.mrl(written, assay=assay), rtol=0, atol=1e-5)
+
+
+def test_substitutions_of_a_long_sequence_and_on_a_network_of_one_length(model, fixed):
+    utr = "ACGTTGCAGG" * 70
+    loads = model.substitutions(utr)
+    written = [utr[:place] + "C" + utr[place + 1 :] for place in range(0, 700, 30)]
+    np.testing.assert_allclose(loads[::30, 1], model.mrl(written), rtol=0, atol=1e-5)
+    loads = ribocast.load(fixed).substitutions(utr[:60])
+    # The network reads the last 50 alone.
+    assert np.ptp(loads[:10]) < 1e-6
+    assert np.ptp(loads[10:]) > 0
+    with pytest.raises(SequenceError, match="row 1: 'X' at position 3"):
+        model.substitutions("ACX")
+
+
+def test_one_predictor_serves_several_threads_at_once(model, fixed):
+    random = np.random.default_rng(2)
+    for loaded in (model, ribocast.load(fixed), ribocast.load(fixed, engine="torch")):
+        jobs = [["".join(random.choice(list("ACGT"), length)) for length in random.integers(5, 120, rows)]
+                for rows in (1, 40, 700, 3, 90, 1, 250, 7)]  # fmt: skip
+        alone = [loaded.mrl(job) for job in jobs]
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            together = list(pool.map(loaded.mrl, jobs * 3))
+        for one, other in zip(alone * 3, together, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+def test_a_thread_whose_run_fails_leaves_the_others_all_they_need(model):
+    def fail():
+        raise KeyError
+
+    spelled = Spelled.of(["ACGTTGCAGG" * 5] * 600)
+    with ThreadPoolExecutor(4) as pool:
+        failing = [pool.submit(model.run, spelled, before_batch=fail) for _ in range(20)]
+        loads = list(pool.map(model.mrl, [["ACGT" * 9] * 300] * 8))
+    assert all(isinstance(future.exception(), KeyError) for future in failing)
+    assert len({tuple(row.tolist()) for row in loads}) == 1
 
 
 def test_what_is_unusual_about_a_sequence_is_noted(model, fixed):

@@ -155,7 +155,8 @@ class ModelCard(_Card):
     """The contents of ``model.json``.
 
     `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by; both
-    count those of the model that a fine-tuned one was `started_from`.
+    count those of the model that a fine-tuned one was `started_from`. `taught` are rows that nobody measured, labelled
+    by other models (`ribocast.learn.taught_rows`).
     """
 
     format_version: Literal[1] = 1
@@ -173,6 +174,7 @@ class ModelCard(_Card):
     started_from: str | None = None
     data: tuple[TrainingData, ...]
     tables: tuple[TrainingData, ...] = ()
+    taught: tuple[TrainingData, ...] = ()
     figures: tuple[Figure, ...] = ()
     packages: dict[str, str] = {}
     licence: str = "MIT"

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from types import ModuleType
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +28,25 @@ Outputs = NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """A network that is ready to run."""
+    """A network that is ready to run, in several threads at once if need be.
+
+    Attributes
+    ----------
+    name, version : str
+        What runs it.
+    streams : int
+        Batches that it works on at the same time.
+    """
 
     name: str
+    version: str
+    streams: int
 
-    def run(self, batches: list[Letters]) -> list[Outputs]:
-        """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
+    def run(self, batches: Iterable[Letters]) -> list[Outputs]:
+        """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order.
+
+        Batches are taken as they are needed: what making one raises ends the run.
+        """
 
 
 def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | None = None) -> Engine:
@@ -71,7 +88,8 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        core = _import_openvino().Core()
+        openvino = _import_openvino()
+        core = openvino.Core()
         # On a CPU with bfloat16 OpenVINO would round to it unasked.
         options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         if threads is not None:
@@ -82,32 +100,76 @@ class OpenVinoEngine:
             compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
             raise RibocastError(f"{bundle.running}: not a network: {_reason(error)}") from None
-        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self.version = str(openvino.__version__)
+        self.streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # Twice as many as run at once, so that the next one waits inside OpenVINO while Python fetches the last.
+        self._free = [compiled.create_infer_request() for _ in range(2 * self.streams)]
+        self._tensor = openvino.Tensor
+        self._changed, self._waiting = threading.Condition(), 0
         self._file = bundle.running
         self._shape = (len(bundle.card.assays), bundle.card.width)
 
-    def run(self, batches: list[Letters]) -> list[Outputs]:
+    def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
         try:
             return self._run(batches)
         except RuntimeError as error:
             raise RibocastError(f"{self._file}: the network does not run: {_reason(error)}") from None
 
-    def _run(self, batches: list[Letters]) -> list[Outputs]:
+    def _run(self, batches: Iterable[Letters]) -> list[Outputs]:
         # Requests in turn, not callbacks: OpenVINO's threads would need Python's lock for those, and freeing the
         # model while they wait for it deadlocks.
         results: list[Outputs] = []
-        running = len(self._requests)
-        for index in range(len(batches) + running):
-            request = self._requests[index % running]
-            if 0 <= index - running < len(batches):
+        running: deque[tuple[Any, Letters]] = deque()
+
+        def finish() -> None:
+            request, letters = running.popleft()
+            try:
                 request.wait()
                 output = request.get_output_tensor(0).data.copy()
-                results.append(_checked(output, len(batches[index - running]), self._shape))
-            if index < len(batches):
-                request.start_async({0: np.ascontiguousarray(batches[index])})
+            finally:
+                self._give_back(request)
+            results.append(_checked(output, len(letters), self._shape))
+
+        try:
+            for batch in batches:
+                letters = np.ascontiguousarray(batch)
+                while (request := self._lease(wait=not running)) is None:
+                    finish()
+                running.append((request, letters))
+                # Without a copy: the letters are kept until the request is done.
+                request.set_input_tensor(0, self._tensor(letters, shared_memory=True))
+                request.start_async()
+            while running:
+                finish()
+        finally:
+            # After an error the others still run, and would write into letters that are gone.
+            for request, _ in running:
+                with suppress(RuntimeError):
+                    request.wait()
+                self._give_back(request)
         return results
+
+    def _lease(self, *, wait: bool) -> Any:
+        """Take a free request. None if there is none, or another thread waits for one, unless we wait as well."""
+        with self._changed:
+            if not wait and (not self._free or self._waiting):
+                return None
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._free)
+            self._waiting -= 1
+            return self._free.pop()
+
+    def _give_back(self, request: Any) -> None:
+        with self._changed:
+            self._free.append(request)
+            self._changed.notify()
+
+
+def leave_out_converters() -> None:
+    """Have OpenVINO imported without its converters of other makers' models: for programs that are ours alone."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 
 def _import_openvino() -> ModuleType:
@@ -133,11 +195,12 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(threads)
         self._torch = torch
+        self.version, self.streams = str(torch.__version__), 1
         self.device = pick_device(None)
         self._network = load_network(bundle).to(self.device).eval()
         self._shape = (len(bundle.card.assays), bundle.card.width)
 
-    def run(self, batches: list[Letters]) -> list[Outputs]:
+    def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
         with self._torch.inference_mode():
             return [

@@ -11,7 +11,7 @@ import numpy as np
 
 from ribocast.errors import RibocastError
 from ribocast.explaining import EFFECTS, Explanation, explain_all
-from ribocast.predicting import Predicted
+from ribocast.flow import Predicted
 from ribocast.predictor import Predictor
 from ribocast.sequence import ALPHABET
 from ribocast.sieve import OnError, Sieve

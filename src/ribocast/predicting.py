@@ -1,18 +1,25 @@
-"""Predicting a whole file: rows in, the same rows with their predictions out, in bounded memory."""
+"""Predicting a whole file: rows in, the same rows with their predictions out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
+from ribocast.arrow import as_array, from_texts
 from ribocast.construct import Construct
+from ribocast.engine import Outputs
+from ribocast.flow import Asked, Predicted, work_through
 from ribocast.predictor import Predictor
-from ribocast.sieve import OnError, Sieve, add_columns
+from ribocast.sequence import Fault
+from ribocast.sieve import OnError
+from ribocast.spelling import Spelled
 from ribocast.tables import Chunk, read_chunks
 from ribocast.uorf import find_uorfs, start_of
-from ribocast.writing import open_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +28,6 @@ _PREDICT_ROWS = 16_384
 START_COLUMNS = (
     "uatgs", "uorfs", "overlapping_uorfs", "n_terminal_extensions", "upstream_starts", "kozak", "kozak_score",
 )  # fmt: skip
-
-
-class Predicted(NamedTuple):
-    """What was done with a file: rows predicted, rows left out, where those are listed (None without a file)."""
-
-    rows: int
-    skipped: int
-    rejects: Path | None
 
 
 def predict_file(
@@ -42,10 +41,14 @@ def predict_file(
     uorf: bool = False,
     near_cognates: bool = False,
     on_error: OnError = "stop",
+    resume: bool = False,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
     """Predict every row of a table and write the table with the predictions added.
+
+    A sequence that stands in the file again, in any spelling, is not predicted again unless 262,144 different ones (or
+    64 MB of letters) were since.
 
     Parameters
     ----------
@@ -68,6 +71,9 @@ def predict_file(
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
+    resume : bool
+        Go on with a run to the same output that was killed or interrupted: what it had predicted is not predicted
+        again, and the output is the same to the byte as if it had not been stopped (on the same machine).
     done : callable, optional
         Told the number of rows after each chunk.
     say : callable, optional
@@ -77,24 +83,52 @@ def predict_file(
     ------
     RibocastError
         For an unreadable table or output, an unknown assay, and, unless they are skipped, the first bad row. Then
-        no file is written; standard output has the rows before.
+        no file is written; standard output has the rows before. On `resume`, also if the stopped run was of another
+        model, assay or machine's engine.
     """
-    say = say or (lambda _: None)
-    model.card.assay(assay)
     if profile:
         model.check_profile()
-    rows, starts = 0, "all" if near_cognates else "ATG" if uorf else None
-    with open_table(output) as sink, Sieve(on_error, path, output, say) as sieve:
-        for chunk in read_chunks(path, column=column, chunk_rows=_PREDICT_ROWS):
-            good = sieve.keep(chunk, model.faults(chunk.utrs))
-            if len(good.frame):
-                tell = say if not rows else None
-                sink.write(_with_predictions(model, good, assay, profile, starts=starts, say=tell))
-            rows += len(good.frame)
-            if done:
-                done(rows)
-        sieve.refuse_nothing(rows)
-    return Predicted(rows, sieve.count, sieve.path if sieve.count else None)
+    starts = "all" if near_cognates else "ATG" if uorf else None
+    work = _Predictions(model, path, assay, column, profile, starts)
+    return work_through(work, path, output, on_error=on_error, resume=resume, done=done, say=say)
+
+
+class _Predictions:
+    """The work of `predict_file`; see `ribocast.flow.Work`."""
+
+    like = "predictions"
+
+    def __init__(
+        self, model: Predictor, path: str | Path, assay: str | None, column: str | None, profile: bool,
+        starts: str | None,
+    ) -> None:  # fmt: skip
+        self.model, self.assay, self.piece_rows = model, model.card.assay(assay), _PREDICT_ROWS
+        self._path, self._column, self._profile, self._starts = path, column, profile, starts
+
+    def chunks(self) -> Iterator[Chunk]:
+        return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows)
+
+    def spell(self, chunk: Chunk) -> Spelled:
+        return Spelled.of_column(chunk.table[chunk.seq_column])
+
+    def faults(self, chunk: Chunk) -> list[Fault]:
+        return self.model.faults(chunk.utrs)
+
+    def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
+        found = self.model.columns(asked.spelled, outputs, self.assay, profile=self._profile)
+        notes = from_texts(found.pop("note"))
+        # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
+        numbers = {
+            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5)[asked.number_of])
+            for name, values in found.items()
+        }
+        take = as_array(asked.number_of)
+        columns = {**numbers, "note": notes.take(take)}
+        if self._starts:
+            described = describe_starts(asked.utrs, self.assay.surroundings, self._starts == "all")
+            table = pa.Table.from_pandas(described, preserve_index=False).take(take)
+            columns |= {name: table[name] for name in table.column_names}
+        return columns
 
 
 def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bool = False) -> pd.DataFrame:
@@ -117,21 +151,3 @@ def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bo
         rows.append((kinds.total(), kinds["uORF"], kinds["overlapping uORF"], kinds["N-terminal extension"],
                      "; ".join(uorf.in_words(place=True) for uorf in found), start.strength, start.score))  # fmt: skip
     return pd.DataFrame(rows, columns=list(START_COLUMNS))
-
-
-def _with_predictions(
-    model: Predictor,
-    chunk: Chunk,
-    assay: str | None,
-    profile: bool,
-    *,
-    starts: str | None,
-    say: Callable[[str], None] | None,
-) -> pd.DataFrame:
-    added = model.predict(chunk.utrs, assay=assay, profile=profile).drop(columns="seq")
-    # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
-    added = added.round({name: 8 if name.startswith("r") else 5 for name in added.columns})
-    if starts:
-        described = describe_starts(chunk.utrs, model.card.assay(assay).surroundings, starts == "all")
-        added = added.assign(**{str(name): described[name] for name in described})
-    return add_columns(chunk.frame, added, like="predictions", say=say)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from ribocast.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
-from ribocast.sequence import SEQUENCE_NAMES, Fault, SequenceError, encode, find_faults
+from ribocast.sequence import SEQUENCE_NAMES, Fault, Letters, SequenceError, find_faults
+from ribocast.spelling import Spelled, as_spelled
 from ribocast.unusual import Unusual, how_unusual, remark, widening
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH_LETTERS = 256 * 50
-# Far beyond any leader: a chromosome given by mistake would else take all memory.
-_LONGEST = 100_000
+_BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+# Fewer rows than this are not shared out between streams.
+_LEAST_ROWS = 16
+LONGEST = 100_000
+"""Letters of the longest sequence that is predicted: a chromosome given by mistake would else take all memory."""
 
 
 def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", threads: int | None = None) -> Predictor:
@@ -98,20 +102,70 @@ class Predictor:
         card = self.card.assay(assay)
         if profile:
             self.check_profile()
-        outputs = self._outputs_of(sequences, card)
-        mrl = to_mrl(outputs, card)
-        unusual = how_unusual(sequences, card)
-        low, high = interval(card, mrl, widening(unusual, card))
-        notes = self.notes(sequences, card, unusual)
-        columns = {"seq": sequences, "mrl": mrl, "mrl_low": low, "mrl_high": high}
+        spelled = self._spell(sequences)
+        columns = self.columns(spelled, self.run(spelled)[:, self.number(card)], card, profile=profile)
+        return pd.DataFrame({"seq": sequences, **columns})
+
+    def columns(self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
+        """Return what `predict` adds, by column, from what the network gave for an assay, (n, width).
+
+        All are arrays of numbers, shape (n,), but ``note``, the last, which is a list of str.
+        """
+        mrl = to_mrl(outputs, assay)
+        unusual = how_unusual(spelled, assay)
+        low, high = interval(assay, mrl, widening(unusual, assay))
+        columns: dict[str, Any] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
-            columns |= {f"r{number}": outputs[:, number] for number in range(len(card.fraction_weights or ()))}
-        return pd.DataFrame({**columns, "note": notes})
+            columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
+        return {**columns, "note": self.notes(spelled, assay, unusual)}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
         card = self.card.assay(assay)
         return to_mrl(self._outputs_of(utrs, card), card)
+
+    def substitutions(self, utr: str, *, assay: str | None = None) -> NDArray[np.float64]:
+        """Predict the load of every single substitution of a sequence.
+
+        Parameters
+        ----------
+        utr : str
+            5′→3′, ending right before the start codon.
+        assay : str, optional
+            On whose scale; the model's default assay without it.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (length, 4)
+            Ribosomes per mRNA with A, C, G or T (in this order) at each position; the sequence's own load where that
+            is the base it has.
+
+        Raises
+        ------
+        SequenceError
+            If the sequence cannot be used; see `faults`.
+        RibocastError
+            If the model does not know the assay.
+        """
+        card = self.card.assay(assay)
+        own = self._spell([utr]).rows(np.zeros(1, dtype=np.int64))  # (1, length)
+        length = own.shape[1]
+        # The sequence itself, then its substitutions, position by position.
+        positions, bases = np.nonzero(own[0][:, None] != _BASES)
+        rows = max(1, min(_BATCH_LETTERS // length, -(-(len(positions) + 1) // self.engine.streams)))
+
+        def batches() -> Iterator[Letters]:
+            for start in range(-1, len(positions), rows):
+                which = np.arange(max(start, 0), min(start + rows, len(positions)))
+                letters = np.repeat(own, len(which) + (start < 0), axis=0)
+                letters[np.arange(len(which)) + (start < 0), positions[which]] = _BASES[bases[which]]
+                yield self._fit_length(letters)
+
+        outputs = np.concatenate(self.engine.run(batches()))
+        mrl = to_mrl(outputs[:, self.number(card)], card)
+        loads = np.full((length, len(_BASES)), mrl[0])
+        loads[positions, bases] = mrl[1:]
+        return loads
 
     def profile(self, utrs: Sequence[str], *, assay: str | None = None) -> Outputs:
         """Predict polysome profiles, nothing else; shape (n, fractions of the assay), shares that sum to 1."""
@@ -127,44 +181,62 @@ class Predictor:
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
         found = find_faults(utrs)
-        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > _LONGEST]
+        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > LONGEST]
         if not too_long:
             return found
         bad = {fault.row: fault for fault in found}
         for row in too_long:
             length = len(cast("str", utrs[row]))
-            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {_LONGEST:,} are predicted"))
+            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {LONGEST:,} are predicted"))
         return [bad[row] for row in sorted(bad)]
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
         # A Series would be looked up by its labels below, and a string by its letters.
-        utrs = _sequences(utrs)
+        return self.run(self._spell(_sequences(utrs)))
+
+    def run(self, spelled: Spelled, *, before_batch: Callable[[], None] | None = None) -> Outputs:
+        """Run the network on sequences that were checked; what `before_batch` raises ends the run.
+
+        Several threads may do so at once.
+        """
+        result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
+        # Neighbours of like length share a batch, so that little is spent on padding.
+        order = np.argsort(spelled.lengths, kind="stable")
+        batches = _batches(spelled.lengths[order], order, self.engine.streams)
+
+        def letters() -> Iterator[Letters]:
+            for rows in batches:
+                if before_batch:
+                    before_batch()
+                yield self._fit_length(spelled.rows(rows))
+
+        for rows, output in zip(batches, self.engine.run(letters()), strict=True):
+            result[rows] = output
+        return result
+
+    def _spell(self, utrs: Sequence[str]) -> Spelled:
         # Checked before they are sorted into batches, so that the first bad row is named by its own number.
         if faults := self.faults(utrs):
             raise SequenceError(faults[0])
-        result = np.empty((len(utrs), len(self.card.assays), self.card.width), dtype=np.float32)
-        lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
-        # Neighbours of like length share a batch, so that little is spent on padding.
-        order = np.argsort(lengths, kind="stable")
-        rows = _batches(lengths[order], order)
-        letters = [self._fit_length(encode([utrs[row] for row in batch])) for batch in rows]
-        for batch, output in zip(rows, self.engine.run(letters), strict=True):
-            result[batch] = output
-        return result
+        return Spelled.of(utrs)
+
+    def number(self, card: AssayCard) -> int:
+        """Return the place of an assay among the network's outputs."""
+        return [known.name for known in self.card.assays].index(card.name)
 
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
-        return self.outputs(utrs)[:, [known.name for known in self.card.assays].index(card.name)]
+        return self.outputs(utrs)[:, self.number(card)]
 
-    def notes(self, utrs: Sequence[str], assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
+    def notes(self, utrs: Sequence[str] | Spelled, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
         """Say what is unusual about each sequence for an assay; empty where nothing is."""
+        lengths = as_spelled(utrs).lengths
         unusual = unusual or how_unusual(utrs, assay)
         notes = [""] * len(utrs)
-        lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
         most = self.card.fixed_length
         cut = np.zeros(len(utrs), dtype=bool) if most is None else lengths > most
         for row in map(int, np.flatnonzero(unusual.worth_saying | cut)):
-            remarks = remark(assay, len(utrs[row]), unusual.of(row))
+            remarks = remark(assay, int(lengths[row]), unusual.of(row))
             if cut[row]:
                 remarks.append(f"only the last {most} nt are read")
             notes[row] = "; ".join(remarks)
@@ -172,7 +244,7 @@ class Predictor:
 
     def _fit_length(self, letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
         length = self.card.fixed_length
-        if length is None:
+        if length is None or letters.shape[1] == length:
             return letters
         letters = letters[:, -length:]
         return np.pad(letters, ((0, 0), (length - letters.shape[1], 0)))
@@ -213,10 +285,12 @@ def around(
     return predicted - widening * below[bins], predicted + widening * above[bins]
 
 
-def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64], streams: int) -> list[NDArray[np.int64]]:
     batches, start = [], 0
+    # A few rows are shared out, so that no stream is idle.
+    most = max(_LEAST_ROWS, -(-len(order) // streams))
     while start < len(order):
-        rows = max(1, _BATCH_LETTERS // int(lengths[start]))
+        rows = min(most, max(1, _BATCH_LETTERS // int(lengths[start])))
         # A batch is as wide as its longest: stop before padding would outweigh the letters by a fifth.
         stop = min(start + rows, int(np.searchsorted(lengths, lengths[start] * 1.2, side="right")))
         batches.append(order[start:stop])

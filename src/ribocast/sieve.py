@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+import pyarrow as pa
 
 from ribocast.errors import RibocastError
 from ribocast.sequence import Fault
@@ -36,6 +37,8 @@ class Sieve:
         What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
     say : callable
         Told, in a line, what the user should know.
+    mark : str
+        See `ribocast.writing.whole_file`.
 
     Attributes
     ----------
@@ -46,11 +49,12 @@ class Sieve:
     """
 
     def __init__(
-        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None]
-    ) -> None:
+        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None],
+        mark: str = "",
+    ) -> None:  # fmt: skip
         self.count = 0
-        self.path = _rejected_path(output) if output is not None and str(output) != "-" else None
-        self._on_error, self._source, self._say = on_error, source, say
+        self.path = beside(output, "rejected") if output is not None and str(output) != "-" else None
+        self._on_error, self._source, self._say, self._mark = on_error, source, say, mark
         self._first = ""
         self._sink: TableSink | None = None
         self._stack = ExitStack()
@@ -79,21 +83,33 @@ class Sieve:
         """
         if not faults:
             return chunk
-        if self._on_error == "stop":
-            raise RibocastError(chunk.say(faults[0]))
-        self._first = self._first or chunk.say(faults[0])
-        self.count += len(faults)
-        good = np.ones(len(chunk.frame), dtype=bool)
+        good = np.ones(len(chunk), dtype=bool)
         good[[fault.row for fault in faults]] = False
-        if self.path is None:
-            for fault in faults:
-                self._say(f"left out: {chunk.say(fault)}")
-        else:
-            bad = make_room(chunk.frame[~good], ("row", "reason"))[0]
-            bad.insert(0, "row", [chunk.first_row + fault.row for fault in faults])
-            bad.insert(1, "reason", [fault.reason for fault in faults])
-            self._open(self.path).write(bad)
+        numbers = [chunk.first_row + fault.row for fault in faults]
+        self.leave_out(chunk.source, chunk.keep(~good).frame, numbers, [fault.reason for fault in faults])
         return chunk.keep(good)
+
+    def leave_out(self, name: str, rows: pd.DataFrame, numbers: list[int], reasons: list[str]) -> None:
+        """Leave out bad rows of a table called `name`: count and list them.
+
+        Raises
+        ------
+        RibocastError
+            For the first of them, unless they are skipped.
+        """
+        said = [f"{name} row {number}: {reason}" for number, reason in zip(numbers, reasons, strict=True)]
+        if self._on_error == "stop":
+            raise RibocastError(said[0])
+        self._first = self._first or said[0]
+        self.count += len(said)
+        if self.path is None:
+            for line in said:
+                self._say(f"left out: {line}")
+        else:
+            bad = rows.rename(columns=make_room(rows.columns, ("row", "reason")))
+            bad.insert(0, "row", numbers)
+            bad.insert(1, "reason", reasons)
+            self._open(self.path).write(bad)
 
     def refuse_nothing(self, rows: int) -> None:
         """Raise RibocastError if no row was usable."""
@@ -104,59 +120,59 @@ class Sieve:
         if self._sink is None:
             if _same(path, self._source):
                 raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
-            self._sink = self._stack.enter_context(open_table(path))
+            self._sink = self._stack.enter_context(open_table(path, mark=self._mark))
         return self._sink
 
 
-def make_room(frame: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Rename the columns that have one of `names` to ``input_NAME``.
+def make_room(taken: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """Say which of the columns that a table has are to be renamed for columns called `names`, and to what.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A copy of the frame, with no column of these names.
-    dict of str to str
-        What was renamed to what. Where ``input_NAME`` is there too, it is ``input_input_NAME``, and so on.
+    A column that has one of the names becomes ``input_NAME``; where that is there too, ``input_input_NAME``, and so on.
     """
     renamed: dict[str, str] = {}
-    taken = {str(column) for column in frame.columns}
+    there = set(taken)
     for name in names:
-        if name in taken:
+        if name in there:
             new = f"input_{name}"
-            while new in taken:
+            while new in there:
                 new = f"input_{new}"
             renamed[name] = new
-            taken.add(new)
-    return frame.rename(columns=renamed), renamed
+            there.add(new)
+    return renamed
 
 
 def add_columns(
-    frame: pd.DataFrame, added: pd.DataFrame, *, like: str, say: Callable[[str], None] | None
-) -> pd.DataFrame:
+    table: pa.Table, added: Mapping[str, pa.Array], *, like: str, say: Callable[[str], None] | None
+) -> pa.Table:
     """Put columns behind those of the input, which make room for them.
 
     Parameters
     ----------
-    frame, added : pandas.DataFrame
-        As many rows, in the same order.
+    table : pyarrow.Table
+        Rows of the input.
+    added : mapping of str to pyarrow.Array
+        By name, for the same rows in the same order.
     like : str
         What the added columns hold, for people.
     say : callable, optional
         Told what was renamed; see `make_room`.
     """
-    names = [str(name) for name in added.columns]
-    kept, renamed = make_room(frame, names)
+    renamed = make_room(table.column_names, added)
     if renamed and say:
         changes = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
         say(f"the input has columns named like {like}: {changes}")
-    return kept.assign(**{name: added[name].to_numpy() for name in names})
+    table = table.rename_columns([renamed.get(name, name) for name in table.column_names])
+    for name, column in added.items():
+        table = table.append_column(name, column)
+    return table
 
 
-def _rejected_path(output: str | Path) -> Path:
+def beside(output: str | Path, kind: str) -> Path:
+    """Name the list that goes beside an output: ``NAME.KIND.csv``."""
     path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()
-    endings = sorted(TABLE_ENDINGS, key=len, reverse=True)
+    endings = sorted((*TABLE_ENDINGS, ".vcf", ".vcf.gz"), key=len, reverse=True)
     ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
-    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.rejected.csv")
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{kind}.csv")
 
 
 def _same(path: Path, source: str | Path) -> bool:

@@ -11,14 +11,16 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
-from ribocast.formats import read_frames
+from ribocast.formats import as_frame, read_pieces
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class Chunk:
 
     Attributes
     ----------
-    frame : pandas.DataFrame
-        Every column of the input; the index counts from 0 within the chunk.
+    rows : pandas.DataFrame or pyarrow.Table
+        Every column of the input; an index counts from 0 within the chunk.
     source : str
         The name of the file, for messages.
     first_row : int
@@ -48,11 +50,24 @@ class Chunk:
         Where the labels are, if the table has any.
     """
 
-    frame: pd.DataFrame
+    rows: pd.DataFrame | pa.Table
     source: str
     first_row: int
     seq_column: str
     label_column: str | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame."""
+        return as_frame(self.rows) if isinstance(self.rows, pa.Table) else self.rows
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows as an Arrow table."""
+        return self.rows if isinstance(self.rows, pa.Table) else pa.Table.from_pandas(self.rows, preserve_index=False)
 
     @property
     def utrs(self) -> list[str]:
@@ -88,13 +103,16 @@ class Chunk:
 
     def keep(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Chunk:
         """Return the chunk with only the rows where `mask` is true."""
-        frame = self.frame[mask].reset_index(drop=True)
-        return Chunk(frame, self.source, self.first_row, self.seq_column, self.label_column)
+        if isinstance(self.rows, pa.Table):
+            rows = self.rows.filter(as_mask(mask))
+        else:
+            rows = self.rows[mask].reset_index(drop=True)
+        return Chunk(rows, self.source, self.first_row, self.seq_column, self.label_column)
 
     def _need_label(self) -> str:
         if self.label_column is None:
             names = ", ".join(LABEL_NAMES)
-            columns = ", ".join(map(str, self.frame.columns))
+            columns = ", ".join(_names(self.rows))
             raise RibocastError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
         return self.label_column
 
@@ -129,18 +147,29 @@ def read_chunks(
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
     name, first_row = table_name(path), 1
-    for frame in read_rows(path, chunk_rows=chunk_rows):
-        yield _chunk(frame, name, first_row, column, label)
-        first_row += len(frame)
+    for rows in read_arrow(path, chunk_rows=chunk_rows):
+        yield _chunk(rows, name, first_row, column, label)
+        first_row += len(rows)
 
 
 def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
+    return map(as_frame, read_arrow(path, chunk_rows=chunk_rows))
+
+
+def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
+    """Read a whole table at once; see `read_chunks`."""
+    rows = pa.concat_tables(read_arrow(path)).combine_chunks()
+    return _chunk(rows, table_name(path), 1, column, label)
+
+
+def read_arrow(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
     name, rows = table_name(path), 0
     try:
-        for frame in read_frames(path, name, chunk_rows):
-            rows += len(frame)
-            yield frame
+        for table in read_pieces(path, name, chunk_rows):
+            rows += len(table)
+            yield table
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -151,16 +180,6 @@ def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.
         raise RibocastError(f"{name}: {error.strerror or error}") from None
     if not rows:
         raise RibocastError(f"{name}: there are no rows")
-
-
-def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
-    """Read a whole table at once; see `read_chunks`."""
-    import pandas as pd
-
-    chunks = list(read_chunks(path, column=column, label=label))
-    frame = pd.concat([chunk.frame for chunk in chunks], ignore_index=True)
-    first = chunks[0]
-    return Chunk(frame, first.source, 1, first.seq_column, first.label_column)
 
 
 def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | None = None) -> Chunk:
@@ -175,16 +194,21 @@ def table_name(path: str | Path) -> str:
     return Path(path).name if str(path) != "-" else "standard input"
 
 
-def _chunk(frame: pd.DataFrame, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
-    seq_column = find_column(frame, name, column, SEQUENCE_NAMES, "sequence", "--column")
+def _names(rows: pd.DataFrame | pa.Table) -> list[str]:
+    return rows.column_names if isinstance(rows, pa.Table) else [str(column) for column in rows.columns]
+
+
+def _chunk(rows: pd.DataFrame | pa.Table, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
+    columns = _names(rows)
+    seq_column = find_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
     if seq_column is None:
-        columns, names = ", ".join(map(str, frame.columns)), ", ".join(SEQUENCE_NAMES)
-        raise RibocastError(f"{name}: no sequence column ({names}) among: {columns}; name it with --column")
-    return Chunk(frame, name, first_row, seq_column, find_column(frame, name, label, LABEL_NAMES, "label", "--label"))
+        listed, names = ", ".join(columns), ", ".join(SEQUENCE_NAMES)
+        raise RibocastError(f"{name}: no sequence column ({names}) among: {listed}; name it with --column")
+    return Chunk(rows, name, first_row, seq_column, find_column(columns, name, label, LABEL_NAMES, "label", "--label"))
 
 
 def find_column(
-    frame: pd.DataFrame, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
+    columns: Sequence[str], name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
 ) -> str | None:
     """Find a column by its usual names (any case; None if it has none of them), or the one that is wanted.
 
@@ -194,9 +218,8 @@ def find_column(
         If the wanted one is not there; it names the table, the `kind` of column, and the `option` it was given by.
     """
     if wanted is not None:
-        if wanted not in frame.columns:
-            columns = ", ".join(map(str, frame.columns))
-            raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {columns} (from {option})")
+        if wanted not in columns:
+            raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
         return wanted
-    by_lower = {str(column).lower(): str(column) for column in reversed(list(frame.columns))}
+    by_lower = {column.lower(): column for column in reversed(columns)}
     return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)

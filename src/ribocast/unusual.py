@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard, Knots
+from ribocast.spelling import Spelled, as_spelled
 
 Floats = NDArray[np.float64]
 _FAR_COMPOSITION = 4.0
@@ -41,18 +42,19 @@ class Unusual(NamedTuple):
         return float(self.beyond[row]), float(self.unknown[row]), float(self.composition[row])
 
 
-def how_unusual(utrs: Sequence[str], assay: AssayCard) -> Unusual:
+def how_unusual(utrs: Sequence[str] | Spelled, assay: AssayCard) -> Unusual:
     """Compare sequences with those that an assay measured.
 
     Parameters
     ----------
-    utrs : sequence of str
+    utrs : sequence of str, or Spelled
         Checked sequences.
     assay : AssayCard
         The assay.
     """
-    length = np.fromiter(map(len, utrs), dtype=np.float64, count=len(utrs))
-    known = base_counts(utrs)
+    spelled = as_spelled(utrs)
+    length = spelled.lengths.astype(np.float64)
+    known = base_counts(spelled)
     unknown = length - known.sum(axis=1)
     beyond = np.maximum(np.maximum(assay.min_length - length, length - assay.max_length), 0.0)
     card = assay.composition
@@ -64,11 +66,10 @@ def how_unusual(utrs: Sequence[str], assay: AssayCard) -> Unusual:
     return Unusual(beyond, unknown / np.maximum(length, 1.0), distance)
 
 
-def base_counts(utrs: Sequence[str]) -> Floats:
+def base_counts(utrs: Sequence[str] | Spelled) -> Floats:
     """Count A, C, G and T of each sequence; shape (n, 4). U is T."""
-    upper = [utr.upper() for utr in utrs]
-    counts = [[utr.count("A"), utr.count("C"), utr.count("G"), utr.count("T") + utr.count("U")] for utr in upper]
-    return np.array(counts, dtype=np.float64).reshape(-1, 4)
+    spelled = as_spelled(utrs)
+    return np.stack([spelled.count(base) for base in (b"A", b"C", b"G", b"T")], axis=1).astype(np.float64)
 
 
 def widening(unusual: Unusual, assay: AssayCard) -> Floats:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from ribocast.arrow import as_array, from_texts
 from ribocast.bundle import AssayCard
+from ribocast.construct import Construct
+from ribocast.engine import Outputs
 from ribocast.errors import RibocastError
-from ribocast.predicting import Predicted
-from ribocast.predictor import Predictor, around
-from ribocast.sequence import Fault, SequenceError, to_dna
-from ribocast.sieve import OnError, Sieve, add_columns
-from ribocast.tables import Chunk, find_column, read_rows, table_name
+from ribocast.flow import Asked, Predicted, work_through
+from ribocast.predictor import Predictor, around, to_mrl
+from ribocast.sequence import Fault, SequenceError
+from ribocast.sieve import OnError
+from ribocast.spelling import Spelled
+from ribocast.tables import Chunk, find_column, read_arrow, table_name
 from ribocast.uorf import consequence
-from ribocast.writing import open_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +34,13 @@ _SHORTEST_UTR = 10
 
 
 def score_variants(
-    model: Predictor, refs: Sequence[str], alts: Sequence[str], *, assay: str | None = None
+    model: Predictor,
+    refs: Sequence[str],
+    alts: Sequence[str],
+    *,
+    assay: str | None = None,
+    constructs: Sequence[Construct] | None = None,
+    known: dict[str, float] | None = None,
 ) -> pd.DataFrame:
     """Score variants of 5′ UTRs.
 
@@ -43,6 +53,11 @@ def score_variants(
         a deletion makes the letters before it stand further from the start codon, or nearer.
     assay : str, optional
         On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
+    constructs : sequence of Construct of length n, optional
+        The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
+        loads are always predicted.
+    known : dict of str to float, optional
+        Loads that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
 
     Returns
     -------
@@ -69,25 +84,13 @@ def score_variants(
     if faults := pair_faults(model, refs, alts):
         raise SequenceError(faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
-    refs, alts = [to_dna(utr) for utr in refs], [to_dna(utr) for utr in alts]
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal loads.
-    place = {utr: number for number, utr in enumerate(dict.fromkeys([*refs, *alts]))}
-    loads = model.mrl(list(place), assay=card.name)
-    ref_mrl, alt_mrl = (loads[[place[utr] for utr in utrs]] if utrs else np.empty(0) for utrs in (refs, alts))
-    same = np.array([ref == alt for ref, alt in zip(refs, alts, strict=True)], dtype=bool)
-    change, low, high = _changes(card, ref_mrl, alt_mrl, same)
-    construct = card.surroundings
-    return pd.DataFrame(
-        {
-            "ref_mrl": ref_mrl,
-            "alt_mrl": alt_mrl,
-            "log2_fold_change": change,
-            "log2_low": low,
-            "log2_high": high,
-            "consequence": [consequence(ref, alt, construct) for ref, alt in zip(refs, alts, strict=True)],
-            "note": model.notes(alts, card),
-        }
-    )
+    utrs, number_of = Spelled.of([*refs, *alts]).distinct()
+    known = {} if known is None else known
+    new = [utr for utr in utrs if utr not in known]
+    known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
+    loads = np.array([known[utr] for utr in utrs], dtype=np.float64)
+    return pd.DataFrame(_scores(model, card, utrs, number_of, loads, constructs))
 
 
 def pair_faults(model: Predictor, refs: Sequence[object], alts: Sequence[object]) -> list[Fault]:
@@ -106,6 +109,7 @@ def score_table(
     ref_column: str | None = None,
     alt_column: str | None = None,
     on_error: OnError = "stop",
+    resume: bool = False,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
@@ -126,6 +130,8 @@ def score_table(
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
+    resume : bool
+        As in `ribocast.predicting.predict_file`.
     done : callable, optional
         Told the number of rows after each chunk.
     say : callable, optional
@@ -137,27 +143,74 @@ def score_table(
         For an unreadable table or output, an unknown assay, missing columns, and, unless they are skipped, the first
         bad row. Then no file is written; standard output has the rows before.
     """
-    say = say or (lambda _: None)
-    if assay:
-        model.card.assay(assay)
-    name, rows, first_row = table_name(path), 0, 1
-    with open_table(output) as sink, Sieve(on_error, path, output, say) as sieve:
-        for frame in read_rows(path, chunk_rows=_PAIR_ROWS):
-            ref_name = _column(frame, name, ref_column, REF_NAMES, "reference", "--ref-column")
-            alt_name = _column(frame, name, alt_column, ALT_NAMES, "variant", "--alt-column")
-            chunk = Chunk(frame, name, first_row, ref_name, None)
-            if first_row == 1 and (longest := max((len(str(utr)) for utr in chunk.utrs), default=0)) < _SHORTEST_UTR:
-                say(f"{name}: the references are at most {longest} nt long: whole UTRs are scored, not alleles")
-            first_row += len(frame)
-            good = sieve.keep(chunk, pair_faults(model, chunk.utrs, frame[alt_name].tolist())).frame
-            if len(good):
-                added = score_variants(model, good[ref_name].tolist(), good[alt_name].tolist(), assay=assay).round(5)
-                sink.write(add_columns(good, added, like="scores", say=say if not rows else None))
-            rows += len(good)
-            if done:
-                done(rows)
-        sieve.refuse_nothing(rows)
-    return Predicted(rows, sieve.count, sieve.path if sieve.count else None)
+    work = _Pairs(model, path, assay, ref_column, alt_column, say or (lambda _: None))
+    return work_through(work, path, output, on_error=on_error, resume=resume, done=done, say=say)
+
+
+class _Pairs:
+    """The work of `score_table`; see `ribocast.flow.Work`."""
+
+    like = "scores"
+
+    def __init__(
+        self, model: Predictor, path: str | Path, assay: str | None, ref_column: str | None, alt_column: str | None,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.model, self.piece_rows = model, _PAIR_ROWS
+        self.assay = model.card.assay(assay) if assay else model.card.variant_assay
+        self._path, self._ref, self._wanted_alt, self._alt, self._say = path, ref_column, alt_column, "", say
+
+    def chunks(self) -> Iterator[Chunk]:
+        name, first_row = table_name(self._path), 1
+        for table in read_arrow(self._path, chunk_rows=self.piece_rows):
+            ref = _column(table, name, self._ref, REF_NAMES, "reference", "--ref-column")
+            self._alt = _column(table, name, self._wanted_alt, ALT_NAMES, "variant", "--alt-column")
+            chunk = Chunk(table, name, first_row, ref, None)
+            longest = max(map(len, map(str, chunk.utrs))) if first_row == 1 else _SHORTEST_UTR
+            if longest < _SHORTEST_UTR:
+                self._say(f"{name}: the references are at most {longest} nt long: whole UTRs are scored, not alleles")
+            first_row += len(chunk)
+            yield chunk
+
+    def spell(self, chunk: Chunk) -> Spelled:
+        return Spelled.joined([Spelled.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt)])
+
+    def faults(self, chunk: Chunk) -> list[Fault]:
+        return pair_faults(self.model, chunk.utrs, chunk.frame[self._alt].tolist())
+
+    def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
+        scores = _scores(self.model, self.assay, asked.utrs, asked.number_of, to_mrl(outputs, self.assay))
+        return {
+            name: from_texts(values) if isinstance(values, list) else as_array(values.round(5))
+            for name, values in scores.items()
+        }
+
+
+def _scores(
+    model: Predictor,
+    card: AssayCard,
+    utrs: list[str],
+    number_of: NDArray[np.int64],
+    loads: NDArray[np.float64],
+    constructs: Sequence[Construct] | None = None,
+) -> dict[str, NDArray[np.float64] | list[str]]:
+    """Make the columns of `score_variants` from different sequences, their loads, and their numbers: references first.
+
+    Columns of text are lists.
+    """
+    refs, alts = number_of.reshape(2, -1)
+    change, low, high = _changes(card, loads[refs], loads[alts], refs == alts)
+    constructs = [card.surroundings] * len(refs) if constructs is None else constructs
+    pairs = zip(refs.tolist(), alts.tolist(), constructs, strict=True)
+    return {
+        "ref_mrl": loads[refs],
+        "alt_mrl": loads[alts],
+        "log2_fold_change": change,
+        "log2_low": low,
+        "log2_high": high,
+        "consequence": [consequence(utrs[ref], utrs[alt], construct) for ref, alt, construct in pairs],
+        "note": model.notes([utrs[alt] for alt in alts.tolist()], card),
+    }
 
 
 def _changes(
@@ -180,9 +233,9 @@ def _changes(
     return change, low, high
 
 
-def _column(frame: pd.DataFrame, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str) -> str:
-    found = find_column(frame, name, wanted, usual, kind, option)
+def _column(table: pa.Table, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str) -> str:
+    found = find_column(table.column_names, name, wanted, usual, kind, option)
     if found is None:
-        columns = ", ".join(map(str, frame.columns))
+        columns = ", ".join(table.column_names)
         raise RibocastError(f"{name}: no {kind} column ({', '.join(usual)}) among: {columns}; name it with {option}")
     return found

@@ -16,22 +16,26 @@ from ribocast.errors import RibocastError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
+# Small groups of rows make a Parquet file large and slow to read.
+_GROUP_ROWS = 1 << 17
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
 class TableSink(Protocol):
     """Where the rows of a table go, some at a time."""
 
-    def write(self, frame: pd.DataFrame) -> None:
+    def write(self, rows: pd.DataFrame | pa.Table) -> None:
         """Add rows; the columns are those of the first call."""
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
     """Give a path beside `path` to write to; rename it to `path` at the end, or remove it if anything fails.
 
-    A symbolic link is followed: what it points to is replaced.
+    A symbolic link is followed: what it points to is replaced. The file beside it has the number of this process in its
+    name, or else `mark`: what a process that was killed left under a mark is written over by the next one.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
     if not os.access(target.parent, os.W_OK):
         raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial = target.with_name(f".{target.name}.{mark or os.getpid()}.part")
     try:
         yield partial
         partial.replace(target)
@@ -58,8 +62,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def open_table(path: str | Path | None) -> Iterator[TableSink]:
+def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink]:
     """Open a table for writing; its format is that of the ending, CSV on standard output without a path.
+
+    For `mark` see `whole_file`.
 
     Raises
     ------
@@ -72,11 +78,12 @@ def open_table(path: str | Path | None) -> Iterator[TableSink]:
     name = Path(path).name.lower()
     if not name.endswith(TABLE_ENDINGS):
         raise RibocastError(f"{path}: the ending is none of {', '.join(TABLE_ENDINGS)}")
-    with whole_file(path) as partial:
+    with whole_file(path, mark=mark) as partial:
         if name.endswith(".parquet"):
             sink = _ParquetSink(partial, str(path))
             try:
                 yield sink
+                sink.end()
             finally:
                 sink.close()
         elif name.endswith(".gz"):
@@ -96,7 +103,25 @@ class _TextSink:
     def __init__(self, stream: IO[str], separator: str) -> None:
         self._stream, self._separator, self._header = stream, separator, True
 
-    def write(self, frame: pd.DataFrame) -> None:
+    def write(self, rows: pd.DataFrame | pa.Table) -> None:
+        import pyarrow as pa
+
+        if not isinstance(rows, pa.Table):
+            self._write_frame(rows)
+            return
+        from ribocast.csv_text import csv_header, csv_rows, has_plain_types
+
+        if not has_plain_types(rows):
+            from ribocast.formats import as_frame
+
+            self._write_frame(as_frame(rows))
+            return
+        if self._header:
+            self._stream.write(csv_header(rows.column_names, self._separator))
+            self._header = False
+        self._stream.write(csv_rows(rows, self._separator))
+
+    def _write_frame(self, frame: pd.DataFrame) -> None:
         text = self._format(frame, csv.QUOTE_MINIMAL)
         if "\r" in text:
             # Python before 3.13 does not quote it, and it would break the row in two.
@@ -112,22 +137,45 @@ class _ParquetSink:
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         self._writer: Any = None
+        self._waiting: list[Any] = []
 
-    def write(self, frame: pd.DataFrame) -> None:
+    def write(self, rows: pd.DataFrame | pa.Table) -> None:
         import pyarrow as pa
-        import pyarrow.parquet
 
-        try:
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+        with self._told():
+            table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
             if self._writer is None:
-                self._writer = pyarrow.parquet.ParquetWriter(self._path, table.schema)
-            self._writer.write_table(table.cast(self._writer.schema))
-        except (pa.ArrowException, ValueError) as error:
-            raise RibocastError(f"{self._name}: these rows do not fit into a Parquet file: {error}") from None
+                import pyarrow.parquet
 
-    def close(self) -> None:
-        import pandas as pd
+                self._writer = pyarrow.parquet.ParquetWriter(self._path, table.schema)
+            self._waiting.append(table.cast(self._writer.schema))
+        if sum(map(len, self._waiting)) >= _GROUP_ROWS:
+            self._write_group()
+
+    def end(self) -> None:
+        import pyarrow as pa
 
         if self._writer is None:
-            self.write(pd.DataFrame())
-        self._writer.close()
+            self.write(pa.table({}))
+        self._write_group()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        with self._told():
+            if self._waiting:
+                self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=2 * _GROUP_ROWS)
+                self._waiting.clear()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        import pyarrow as pa
+
+        try:
+            yield
+        except (pa.ArrowException, ValueError) as error:
+            raise RibocastError(f"{self._name}: these rows do not fit into a Parquet file: {error}") from None

@@ -15,6 +15,7 @@ from ribocast.terminal import drop_output, fail, prepare_streams
 
 _EXTRAS = {
     "learn": {"torch", "safetensors", "onnx", "onnxscript", "scipy", "optuna"},
+    "variants": {"pysam", "pyfaidx"},
     "plots": {"matplotlib", "jinja2"},
     "design": {"Bio", "RNA"},
 }

@@ -41,6 +41,9 @@ EngineOption = Annotated[Literal["auto", "openvino", "torch"], typer.Option(help
 OnErrorOption = Annotated[
     Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")
 ]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")
+]
 
 
 def usable(chunk: Chunk, on_error: OnError, source: str, output: Path | None) -> Chunk:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ResumeOption, ThreadsOption, app
 from ribocast.errors import RibocastError
 from ribocast.terminal import print_json, print_table, progress, say
 
@@ -27,6 +27,7 @@ def predict(
     ] = False,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
+    resume: ResumeOption = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -34,14 +35,23 @@ def predict(
 
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added.
     """
-    from ribocast.predicting import predict_file
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ribocast.engine import leave_out_converters
     from ribocast.predictor import load
 
-    loaded = load(model, engine=engine, threads=threads)
+    leave_out_converters()
+    with ThreadPoolExecutor(1) as background:
+        # The network is made ready meanwhile, mostly outside Python.
+        loading = background.submit(load, model, engine=engine, threads=threads)
+        from ribocast.predicting import predict_file
+
+        loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
         predict_file(
             loaded, table, output, assay=assay, column=column, profile=profile, uorf=uorf,
-            near_cognates=near_cognates, on_error=on_error, say=tell, done=lambda rows: advance(rows, None, ""),
+            near_cognates=near_cognates, on_error=on_error, resume=resume, say=tell,
+            done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.assay()

@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ribocast.cli.options import EngineOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.options import EngineOption, OnErrorOption, ResumeOption, ThreadsOption, app
+from ribocast.errors import RibocastError
 from ribocast.terminal import progress, say
 
+if TYPE_CHECKING:
+    from ribocast.predictor import Predictor
 
-@app.command(epilog="Example: ribocast variants table.csv -o out.csv")
+_EPILOG = (
+    "Example: ribocast variants table.csv -o out.csv; "
+    "ribocast variants calls.vcf.gz --gtf genes.gtf.gz --fasta genome.fa -o scored.vcf.gz; "
+    "ribocast variants --all --gtf genes.gtf.gz --fasta genome.fa -o all.parquet"
+)
+
+
+@app.command(epilog=_EPILOG)
 def variants(
     table: Annotated[
-        str,
-        typer.Argument(help="Rows with ref_seq and alt_seq (or ref and alt): whole UTRs. CSV, TSV, Parquet; .gz; -."),
-    ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help=".csv, .tsv (also .gz) or .parquet; else standard output.")
+        str | None,
+        typer.Argument(
+            help="Rows with ref_seq and alt_seq (or ref and alt): whole UTRs. CSV, TSV, Parquet; .gz; -. With --gtf, "
+            "a VCF (plain, gzip or bgzip)."
+        ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help=".csv, .tsv (also .gz), .parquet, with --gtf .vcf(.gz); else stdout."),
+    ] = None,
+    gtf: Annotated[Path | None, typer.Option(help="For a VCF: where the 5′ UTRs are, GTF or GFF3; .gz.")] = None,
+    fasta: Annotated[Path | None, typer.Option(help="For a VCF: the genome, FASTA.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Score every substitution in every UTR of --gtf.")] = False,
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical", help="Of each gene_id, only the transcript tagged MANE_Select, or else Ensembl_canonical."
+        ),
+    ] = False,
+    phased: Annotated[
+        bool, typer.Option("--phased", help="Also score a sample's variants of one UTR together (a table; sorted VCF).")
+    ] = False,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[
         str | None, typer.Option(help="On whose scale; without it, the assay whose changes are calibrated.")
@@ -27,23 +53,71 @@ def variants(
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
     on_error: OnErrorOption = "stop",
+    resume: ResumeOption = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
     """Score variants of 5′ UTRs: the log2 fold change of the ribosome load, with a 90 % interval, and why.
 
-    The input's columns and row order are kept; ref_mrl, alt_mrl, log2_fold_change, log2_low, log2_high, consequence and
+    A table's columns and row order are kept; ref_mrl, alt_mrl, log2_fold_change, log2_low, log2_high, consequence and
     note are added. Sequences end right before the start codon.
+
+    Of a VCF, the variants in 5′ UTRs are scored, in a VCF (INFO/RIBOCAST) or a table of one row per variant and
+    transcript. The loads are those of the UTR in the construct of the assay, whose adapter and coding sequence the
+    model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
+    compared with the genome.
     """
     from ribocast.predictor import load
-    from ribocast.variants import score_table
 
+    of_genome = gtf is not None or fasta is not None or every
+    named_vcf = table is not None and Path(table).name.lower().endswith((".vcf", ".vcf.gz", ".bcf"))
+    if (of_genome or named_vcf) and (gtf is None or fasta is None):
+        raise RibocastError("variants of a genome need both --gtf and --fasta")
+    if every and (table is not None or output is None):
+        raise RibocastError("--all takes no file of variants, and needs -o")
+    if not every and table is None:
+        raise RibocastError("name a table or a VCF (or --all)")
+    if (canonical or phased) and not of_genome:
+        raise RibocastError("--canonical and --phased are for variants of a genome")
+    if phased and every:
+        raise RibocastError("--phased is for a VCF, not for --all")
+    if resume and of_genome:
+        raise RibocastError("--resume is for tables of pairs")
     loaded = load(model, engine=engine, threads=threads)
-    with progress("scoring", results_to=output) as (advance, tell):
-        score_table(
-            loaded, table, output, assay=assay, ref_column=ref_column, alt_column=alt_column, on_error=on_error,
-            say=tell, done=lambda rows: advance(rows, None, ""),
-        )  # fmt: skip
+    if gtf is not None and fasta is not None:
+        _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
+    elif table is not None:
+        from ribocast.variants import score_table
+
+        with progress("scoring", results_to=output) as (advance, tell):
+            score_table(
+                loaded, table, output, assay=assay, ref_column=ref_column, alt_column=alt_column, on_error=on_error,
+                resume=resume, say=tell, done=lambda rows: advance(rows, None, ""),
+            )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.variant_assay
         say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+
+
+def _of_genome(
+    model: Predictor, path: str | None, output: Path | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
+    assay: str | None, on_error: OnErrorOption,
+) -> None:  # fmt: skip
+    from ribocast.genomic_files import is_vcf, score_all, score_vcf
+    from ribocast.leaders import open_leaders
+
+    # Before an annotation is read for a minute.
+    is_vcf(output, only_table=phased or path is None)
+    if assay:
+        model.card.assay(assay)
+    if path not in (None, "-") and not Path(str(path)).exists():
+        raise RibocastError(f"{path}: no such file")
+    with progress("scoring", results_to=output) as (advance, tell):
+        leaders = open_leaders(gtf, fasta, output, canonical=canonical, say=tell)
+        if path is not None:
+            done = score_vcf(
+                model, path, leaders, output, assay=assay, phased=phased, on_error=on_error, done=advance, say=tell
+            )
+        elif output is not None:
+            done = score_all(model, leaders, output, assay=assay, done=advance, say=tell)
+    say(f"{done.scored:,} changes of UTRs scored, {done.reported:,} reported without a score; {done.rate:,.0f} rows/s")

@@ -263,6 +263,7 @@ class _Searching:
                for target in targets if target is not None and not low <= target <= high}  # fmt: skip
         remarks += [
             f"{Goal(target)}: {said}, so this is far from what was measured and less sure"
+            + (_why_low(rules) if target < low else "")
             for target, said in far.items()
         ]
         return far

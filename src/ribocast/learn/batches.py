@@ -36,6 +36,8 @@ class Labelled:
         The measured profile, zeros where it is not known.
     weight : numpy.ndarray of float32, shape (n,)
         What the row counts in the loss; 1 on average.
+    channels, numbers : numpy.ndarray of float32, shapes (n, channels, longest) and (n, numbers), optional
+        What the network computes of a row whatever its weights; see `Network.look`.
     """
 
     letters: Letters
@@ -44,6 +46,8 @@ class Labelled:
     target: NDArray[np.float32]
     fractions: NDArray[np.float32]
     weight: NDArray[np.float32]
+    channels: NDArray[np.float32] | None = None
+    numbers: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.target)

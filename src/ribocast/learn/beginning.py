@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def prepare(
     rows: pd.DataFrame, train: NDArray[np.int64], val_rows: pd.DataFrame, *, assays: Mapping[str, Assay], model: str,
     settings: Mapping[str, Any], recipe: Recipe, seed: int, device: torch.device, name: str,
-    base: Bundle | None = None, say: Callable[[str], None] = lambda _: None,
+    base: Bundle | None = None, taught: pd.DataFrame | None = None, say: Callable[[str], None] = lambda _: None,
 ) -> Loop:  # fmt: skip
     """Make a network, fresh or from a trained one, its card, and the loop that will train it.
 
@@ -44,6 +44,8 @@ def prepare(
         Where the network goes.
     base : Bundle, optional
         A trained model to go on from.
+    taught : pandas.DataFrame, optional
+        More rows to learn from, labelled by other models; labels are not standardised on these.
     say : callable
         Told of what was chosen.
 
@@ -73,8 +75,11 @@ def prepare(
         started_from=f"{base.card.name} ({base.card.files[LEARNING_NAME].sha256[:12]})" if base else None,
         data=(*(base.card.data if base else ()), *describe_data(train_rows)),
         tables=(*(base.card.tables if base else ()), *describe_data(rows)),
+        taught=(*(base.card.taught if base else ()), *(describe_data(taught) if taught is not None else ())),
         citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
     )
+    if taught is not None:
+        train_rows = with_taught(train_rows, taught, cards, say)
     return Loop(network.to(device), card, recipe, train_rows, val_rows, device)
 
 
@@ -108,6 +113,24 @@ def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame
         raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
+
+
+def with_taught(
+    rows: pd.DataFrame, taught: pd.DataFrame, cards: tuple[AssayCard, ...], say: Callable[[str], None]
+) -> pd.DataFrame:
+    """Put rows that other models labelled under the measured ones.
+
+    Raises
+    ------
+    RibocastError
+        If they are of an assay that is not learnt.
+    """
+    import pandas as pd
+
+    if strange := set(taught["assay"]) - {card.name for card in cards}:
+        raise RibocastError(f"taught rows of {', '.join(sorted(strange))}, which is not learnt here")
+    say(f"{len(taught):,} more rows to learn from were labelled by other models")
+    return pd.concat([rows, taught], ignore_index=True)
 
 
 def _fresh(

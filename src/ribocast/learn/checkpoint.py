@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ribocast.bundle import ModelCard
 from ribocast.errors import RibocastError
 from ribocast.writing import whole_file
 
@@ -73,9 +74,12 @@ def load_checkpoint(
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        theirs = facts["run"]
+        # Of an older version, it lacks what cards have learnt to say since.
+        theirs["model"] = ModelCard.model_validate(theirs["model"]).model_dump(mode="json")
         for name, ours in run.items():
-            if facts["run"].get(name) != ours:
-                before, now = _shorten(facts["run"].get(name)), _shorten(ours)
+            if theirs.get(name) != ours:
+                before, now = _shorten(theirs.get(name)), _shorten(ours)
                 raise RibocastError(f"{path}: cannot resume: {name} was {before} and is now {now}")
         network.load_state_dict(_under("network/", tensors))
         state: dict[int, dict[str, Tensor]] = {}
@@ -84,7 +88,7 @@ def load_checkpoint(
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], _under("best/", tensors))
-    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
 
 

@@ -46,6 +46,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     start: Bundle | str | Path | None = None,
+    taught: pd.DataFrame | None = None,
     held_out: Split | float = 0.2,
     split_kind: SplitKind = "auto",
     seed: int = 42,
@@ -76,6 +77,8 @@ def fit(
         The architecture's own without it, or the one for fine-tuning.
     start : Bundle, str or Path, optional
         A trained model to go on from, instead of fresh weights; see `ribocast.learn.transfer.begin_from`.
+    taught : pandas.DataFrame, optional
+        Rows labelled by other models, to learn from beside the measured ones; see `ribocast.learn.taught_rows`.
     held_out : Split or float
         Rows to validate by, or their share; 0 trains on all rows and keeps the last epoch.
     split_kind : {"auto", "random", "grouped"}
@@ -120,7 +123,7 @@ def fit(
     where = pick_device(device)
     loop = prepare(
         rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
-        device=where, name=name or folder.resolve().name, base=base, say=say,
+        device=where, name=name or folder.resolve().name, base=base, taught=taught, say=say,
     )  # fmt: skip
     network, card = loop.network, loop.card
     say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))

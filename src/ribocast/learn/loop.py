@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -113,15 +114,37 @@ class Loop:
         return mrl
 
     def _label(self, rows: pd.DataFrame) -> Labelled:
-        return label(
+        data = label(
             rows, self.card.assays, width=self.card.width, fixed_length=self.network.fixed_length,
             noise_reads=self.recipe.noise_reads,
         )  # fmt: skip
+        with torch.inference_mode():
+            return self._look(data)
+
+    def _look(self, data: Labelled) -> Labelled:
+        """Add what the network computes of each row whatever its weights: once, and not in every epoch."""
+        channels: NDArray[np.float32] | None = None
+        numbers: NDArray[np.float32] | None = None
+        for batch in _in_order(data.lengths):
+            letters = trim(data.letters[batch])
+            seen = self.network.look(torch.from_numpy(np.ascontiguousarray(letters)).to(self.device))
+            if seen is None:
+                break
+            if channels is None or numbers is None:
+                channels = np.zeros((len(data), seen[0].shape[1], data.letters.shape[1]), dtype=np.float32)
+                numbers = np.zeros((len(data), seen[1].shape[1]), dtype=np.float32)
+            channels[batch, :, -letters.shape[1] :] = seen[0].cpu().numpy()
+            numbers[batch] = seen[1].cpu().numpy()
+        return dataclasses.replace(data, channels=channels, numbers=numbers)
 
     def _run(self, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
-        letters = torch.from_numpy(np.ascontiguousarray(trim(data.letters[batch]))).to(self.device)
+        letters = trim(data.letters[batch])
+        inputs: list[Any] = [torch.from_numpy(np.ascontiguousarray(letters)).to(self.device)]
+        if data.channels is not None and data.numbers is not None:
+            channels = np.ascontiguousarray(data.channels[batch][..., -letters.shape[1] :])
+            inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch])))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
-            outputs: Tensor = self.network(letters)
+            outputs: Tensor = self.network(*inputs)
         return outputs.float()
 
     def _losses(self, data: Labelled, batch: NDArray[np.int64], *, weighted: bool) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ribocast.errors import RibocastError
-from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, OPTIMUS_PROFILE_RECIPE, OPTIMUS_RECIPE, Recipe
+from ribocast.learn.recipe import (
+    FRAMED_RECIPE,
+    FRAMEPOOL_RECIPE,
+    HOMEWORK_RECIPE,
+    OPTIMUS_PROFILE_RECIPE,
+    OPTIMUS_RECIPE,
+    Recipe,
+)
 
 if TYPE_CHECKING:
     from ribocast.bundle import AssayCard, Bundle
@@ -95,6 +102,8 @@ ARCHITECTURES = {
             "optimus-profile", "Optimus 5-Prime for polysome profiles (Sample et al. 2019)", "optimus",
             OPTIMUS_PROFILE_RECIPE, {"dense": 80, "dropout": 0.1, "profile": True},
         ),
+        Architecture("framepool", "FramePool (Karollus et al. 2021); any length, many assays", "framepool",
+                     FRAMEPOOL_RECIPE, {}),
         Architecture(
             "framed", "residual convolutions, open reading frames, pooling by frame; any length, many assays",
             "framed", FRAMED_RECIPE, {},

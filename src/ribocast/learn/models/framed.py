@@ -118,7 +118,7 @@ class OpenFrames(nn.Module):
 
 
 class Block(nn.Module):
-    """x + Conv(ReLU(BatchNorm(x))), keeping padding at zero."""
+    """x + Conv(ReLU(BatchNorm(x))), which padding does not reach."""
 
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -131,7 +131,10 @@ class Block(nn.Module):
         y = torch.relu(self.norm(x))
         if mask is None:
             return x + self.convolution(y)  # type: ignore[no-any-return]
-        return (x + self.convolution(y * mask)) * mask  # type: ignore[no-any-return]
+        x = x + self.convolution(y * mask)
+        # In training, batch statistics see the padding. Else nothing does, and the engine joins this sum to the
+        # convolution.
+        return x * mask if self.training else x
 
 
 class FramedNetwork(Network):
@@ -181,24 +184,32 @@ class FramedNetwork(Network):
             self.out.weight.mul_(scale)
             self.out.bias.mul_(scale).add_(shift.repeat(self.shape[0]))
 
-    def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to fractions or standardised loads (rows, assays, width)."""
+    def look(self, letters: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute hairpins; see `Hairpins`."""
+        pairing, hairpins = self.hairpins(letters, self.letters(letters)[:, 4:])
+        return pairing, hairpins
+
+    def forward(self, letters: Tensor, seen: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Letters (rows, length) to fractions or standardised loads (rows, assays, width).
+
+        `seen` is what `look` gave of these letters, if it is known.
+        """
         table = self.letters(letters)  # (rows, 5, length)
         bases, mask = table[:, :4], table[:, 4:]
         # Where nothing is padded, training is spared the multiplications.
         needed = None if self.training and bool(letters.all()) else mask
         frame_number = (-torch.arange(letters.shape[1], 0, -1, device=mask.device)) % 3
         frame = F.one_hot(frame_number, 3).to(mask.dtype).T[None] * mask  # (rows, 3, length)
-        pairing, hairpins = self.hairpins(letters, mask)
+        pairing, hairpins = seen or self.look(letters)
         shown = table
         if self.training and self.settings.letter_dropout:
             hidden = torch.rand(mask.shape, device=mask.device) < self.settings.letter_dropout
             shown = torch.cat([bases.masked_fill(hidden, 0), mask], dim=1)
         x = self.stem(torch.cat([shown, frame, self.frames(bases, mask), pairing], dim=1))
-        x = x if needed is None else x * mask
+        x = x * mask if self.training and needed is not None else x
         for block in self.blocks:
             x = block(x, needed)
-        x = torch.relu(x)  # (rows, channels, length)
+        x = torch.relu(x) if needed is None else torch.relu(x) * mask  # (rows, channels, length)
         length = mask.sum(dim=2)
         summaries = [bases.sum(dim=2) / length.clamp(min=1), length / 100, hairpins]
         features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask), *summaries]

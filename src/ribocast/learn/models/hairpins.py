@@ -8,6 +8,7 @@ multiplication and addition for every pair of bases.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,8 +54,8 @@ class Hairpins(nn.Module):
     stack: Tensor
     pair: Tensor
     loops: Tensor
-    inwards: Tensor
-    outer: Tensor
+    halves: Tensor
+    odd: Tensor
 
     def __init__(self, before: str, after: str, reach: int) -> None:
         super().__init__()
@@ -75,11 +76,12 @@ class Hairpins(nn.Module):
                 stack[five, codes[inner[0]], codes[inner[1]], three] = math.exp(-_STACKS[row][column] / _RT)
         # Of distances 2h and 2h + 1 the loops are one base shorter.
         loops = torch.tensor([[_loop(2 * half - 1 + odd) for odd in (0, 1)] for half in range(2, reach + 1)])
-        inwards = torch.arange(reach - 2, -1, -1)
+        halves = torch.arange(2, reach + 1)[:, None, None]
         for name, table in (("code", code), ("leftwards", torch.tensor(leftwards)),
                             ("rightwards", torch.tensor(rightwards, dtype=torch.long)),
-                            ("stack", stack.reshape(-1, 1)), ("pair", pair.reshape(-1, 1)), ("loops", loops),
-                            ("inwards", inwards), ("outer", (inwards + 1).clamp(max=reach - 2))):  # fmt: skip
+                            ("stack", stack.reshape(-1, 1)), ("pair", pair.reshape(-1, 1)),
+                            ("loops", loops[:, :, None, None]), ("halves", halves),
+                            ("odd", torch.arange(2)[None, :, None])):  # fmt: skip
             self.register_buffer(name, table, persistent=False)
 
     def forward(self, letters: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,37 +93,30 @@ class Hairpins(nn.Module):
         """
         base = self._with_sides(letters, mask)  # (rows, width)
         width, count = base.shape[1], self.reach - 1
-        # Pairs (m − h, m + h) and (m − h, m + 1 + h), of each middle m and half h from 2 on: a stem keeps its middle.
-        padded = F.pad(base, (self.reach + 2, self.reach + 2), value=_NONE)
+        # From here on rows come last: what is moved or picked below are whole rows of numbers.
+        padded = F.pad(base.T, (0, 0, self.reach + 2, self.reach + 2), value=_NONE)
         # Of each base and the next: outer and inner one at the 5′ end of a stem, inner and outer one at its 3′ end.
-        neighbours = (padded[:, :-1] * 5 + padded[:, 1:])[:, None].expand(-1, count, -1)
-        starts = _slant(neighbours * 25, 1)[:, :, self.reach :][:, :, :width]
-        ends = _slant(neighbours, -1)[:, :, self.reach + 3 :]
-        index = torch.stack([starts + ends[:, :, :width], starts + ends[:, :, 1 : width + 1]], dim=2)
-        # (rows, halves, 2, width) each
-        pair, stack = (F.embedding(index, table)[..., 0] for table in (self.pair, self.stack))
-        # From the loop outwards, and from outside to the loop, side by side.
-        added = torch.cat([pair * self.loops[None, :, :, None], pair.index_select(1, self.inwards)], dim=2)
-        grown = torch.cat([stack, stack.index_select(1, self.outer)], dim=2)
-        state, *rest = added.chunk(count, dim=1)
-        states = [state]
-        for step, (more, factor) in enumerate(zip(rest, grown.chunk(count, dim=1)[1:], strict=True), start=1):
-            state = more + factor * state
-            if step % _STEPS_TO_CAP == 0:
-                state = state.clamp(max=_MOST)
-            states.append(state)
-        inside, outside = torch.cat(states, dim=1).clamp(max=_MOST).chunk(2, dim=2)
-        weights = inside * outside.index_select(1, self.inwards)
-        even, odd = weights[:, :, 0], weights[:, :, 1]
-        downstream = _slant(even + odd, -1)[:, :, 2 : width + 2].sum(dim=1)
-        upstream = F.pad(_slant(even, 1), (2, 0))[:, :, :width].sum(dim=1)
-        upstream = upstream + F.pad(_slant(odd, 1), (3, 0))[:, :, :width].sum(dim=1)
-        channels = torch.log1p(torch.stack([downstream, upstream], dim=1)) / 10  # (rows, 2, width)
+        neighbours = padded[:-1] * 5 + padded[1:]
+        # Pairs (m − h, m + h) and (m − h, m + 1 + h), of each middle m and half h from 2 on: a stem keeps its middle.
+        middle = torch.arange(width, device=base.device)
+        starts = F.embedding(middle - self.halves + self.reach + 2, neighbours * 25)  # (halves, 1, width, rows)
+        ends = F.embedding(middle + self.halves + self.odd + self.reach + 1, neighbours)  # (halves, 2, width, rows)
+        index = starts + ends
+        pair, stack = (F.embedding(index, table).squeeze(4) for table in (self.pair, self.stack))
+        pairs, stacks = pair.chunk(count), stack.chunk(count)
+        inside = torch.cat(_grow((pair * self.loops).chunk(count), stacks[1:])).clamp(max=_MOST)
+        outside = torch.cat(_grow(pairs[::-1], stacks[:0:-1])[::-1]).clamp(max=_MOST)
+        weights = inside * outside
+        even, odd = weights[:, 0], weights[:, 1]  # (halves, width, rows)
+        downstream = _slant(even + odd, -1)[:, 2 : width + 2].sum(dim=0)
+        upstream = F.pad(_slant(F.pad(even, (0, 0, 0, 1)) + F.pad(odd, (0, 0, 1, 0)), 1), (0, 0, 2, 0))
+        upstream = upstream[:, :width].sum(dim=0)
+        channels = torch.log1p(torch.stack([downstream, upstream])).permute(2, 0, 1) / 10  # (rows, 2, width)
         own = channels[:, :, self.before : width - self.after] * mask
         # Left of what stands before the leader is nothing, and it pairs with nothing.
         ahead = channels[:, :, : width - self.after].sum(dim=(1, 2)) - own.sum(dim=(1, 2))
         behind = channels[:, :, width - self.after :].sum(dim=(1, 2))
-        whole = torch.log1p(inside.sum(dim=(1, 2, 3))) / 10
+        whole = torch.log1p(inside.sum(dim=(0, 1, 2))) / 10
         return own, torch.stack([whole, ahead / 50, behind / 50], dim=1)
 
     def _with_sides(self, letters: Tensor, mask: Tensor) -> Tensor:
@@ -136,16 +131,28 @@ class Hairpins(nn.Module):
         return torch.cat([code, self.rightwards[None].expand(rows, -1)], dim=1)
 
 
-def _slant(x: Tensor, direction: int) -> Tensor:
-    """Move row n of (rows, count, width) by n places to the right (1) or left (-1); zeros come in.
+def _grow(added: Sequence[Tensor], factors: Sequence[Tensor]) -> list[Tensor]:
+    """Go along the stem: what is added at each pair, and what was before it times the stack between them."""
+    state, *rest = added
+    states = [state]
+    for step, (more, factor) in enumerate(zip(rest, factors, strict=True), start=1):
+        state = more + factor * state
+        if step % _STEPS_TO_CAP == 0:
+            state = state.clamp(max=_MOST)
+        states.append(state)
+    return states
 
-    Rows laid end to end and cut anew, each a place shorter or longer: one copy, where a slice a row would be many.
+
+def _slant(x: Tensor, direction: int) -> Tensor:
+    """Move part n of (count, width, rows) by n places to the right (1) or left (-1); zeros come in.
+
+    Parts laid end to end and cut anew, each a place shorter or longer: one copy, where a slice a part would be many.
     """
-    rows, count, width = x.shape
+    count, width, rows = x.shape
     long = width + count
-    flat = F.pad(x, (0, count)).reshape(rows, count * long)
-    flat = flat[:, : count * (long - 1)] if direction > 0 else F.pad(flat, (0, count))
-    return flat.reshape(rows, count, long - direction)
+    flat = F.pad(x, (0, 0, 0, count)).reshape(count * long, rows)
+    flat = flat[: count * (long - 1)] if direction > 0 else F.pad(flat, (0, 0, 0, count))
+    return flat.reshape(count, long - direction, rows)
 
 
 def _loop(length: int) -> float:

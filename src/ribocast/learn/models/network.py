@@ -44,6 +44,18 @@ class Network(nn.Module):
         """Count the learnt numbers."""
         return sum(tensor.numel() for tensor in self.parameters())
 
+    def look(self, letters: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Compute what no weight changes, of letters (rows, length); None if there is nothing.
+
+        Training does it once, and hands it to ``forward`` beside the letters in every epoch.
+
+        Returns
+        -------
+        tuple of two torch.Tensor
+            Channels (rows, channels, length) and numbers (rows, numbers), whatever padding stands on the left.
+        """
+        return None
+
     def begin_with_profiles(self, fractions: Tensor) -> None:
         """Set the first guess to the mean profile of each assay, shape (assays, width); only where it is one."""
 

@@ -1,0 +1,102 @@
+"""Teaching: what new sequences are like, what their labels are, and that a pupil learns them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ribocast
+from ribocast.errors import RibocastError
+from ribocast.learn import fit, taught_rows
+from ribocast.learn.models import architecture
+from ribocast.learn.simulate import simulate
+
+
+@pytest.fixture(scope="module")
+def teachers():
+    return [ribocast.load()]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Give rows of two libraries: one of random leaders, one of others."""
+    random = simulate(150, seed=1)[["seq", "mrl"]].assign(assay="egfp_random50", origin="random")
+    human = simulate(100, seed=2)[["seq", "mrl"]].assign(assay="egfp_human50", origin="human")
+    return pd.concat([random, human], ignore_index=True)
+
+
+def test_every_assay_gets_its_share_and_no_measured_sequence_comes_back(teachers, rows):
+    taught = taught_rows(teachers, rows, 200, seed=3)
+    assert not set(taught["seq"]) & set(rows["seq"])
+    shares = taught["assay"].value_counts()
+    assert shares["egfp_random50"] == 100
+    assert 90 <= shares["egfp_human50"] <= 100  # a few mutants are their parents again
+    assert (taught["seq"].str.len() == 50).all()
+
+
+def test_labels_are_the_mean_of_the_teachers_and_agree_with_the_profile(rows):
+    default = ribocast.load()
+    taught = taught_rows([default, default], rows, 40, seed=3)
+    for name, part in taught.groupby("assay"):
+        assert part["mrl"].to_numpy() == pytest.approx(default.mrl(part["seq"].tolist(), assay=name), abs=1e-4)
+        weights = np.array(default.card.assay(name).fraction_weights)
+        profile = part[[f"r{number}" for number in range(len(weights))]].to_numpy()
+        assert profile @ weights == pytest.approx(part["mrl"].to_numpy(), abs=1e-5)
+
+
+def test_a_seed_gives_the_same_sequences_again(teachers, rows):
+    first, again, other = (taught_rows(teachers, rows, 60, seed=seed)["seq"].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_leaders_that_are_not_random_get_relatives(teachers, rows):
+    taught = taught_rows(teachers, rows, 400, seed=3)
+    known = set(kmers(rows[rows["assay"] == "egfp_human50"]["seq"]))
+    related = [bool(known & set(kmers([utr]))) for utr in taught[taught["assay"] == "egfp_human50"]["seq"]]
+    strange = [bool(known & set(kmers([utr]))) for utr in taught[taught["assay"] == "egfp_random50"]["seq"]]
+    assert np.mean(related) > 0.8
+    assert not any(strange)
+
+
+@given(st.lists(st.text("ACGTN", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(0, 1000))
+def test_any_leaders_have_relatives_of_letters_only(teachers, utrs, seed):
+    measured = pd.DataFrame({"seq": utrs, "assay": "egfp_varying25to100"})
+    taught = taught_rows(teachers, measured, 8, seed=seed)
+    assert all(utr and not utr.strip("ACGTN") and len(utr) <= max(map(len, utrs)) for utr in taught["seq"])
+
+
+def test_a_pupil_learns_what_it_is_taught_and_its_card_says_so(teachers, rows, tmp_path):
+    recipe = architecture("framed").recipe.with_changes(epochs=4)
+    small = {"channels": 16, "dilations": (1, 2)}
+    taught = taught_rows(teachers, rows, 1500, seed=3)
+    assays = {name: ribocast.learn.assays.ASSAYS[name] for name in ("egfp_random50", "egfp_human50")}
+    alone, pupil = (
+        fit(rows, tmp_path / name, assays=assays, settings=small, recipe=recipe, held_out=0.0, seed=1, taught=more)
+        for name, more in (("alone", None), ("pupil", taught))
+    )
+    assert {entry.assay: entry.rows for entry in pupil.bundle.card.taught} == taught["assay"].value_counts().to_dict()
+    assert pupil.bundle.card.data == alone.bundle.card.data
+    assert not alone.bundle.card.taught
+    unseen = simulate(300, seed=9)["seq"].tolist()
+    truth = teachers[0].mrl(unseen, assay="egfp_random50")
+
+    def agreement(run):
+        return np.corrcoef(ribocast.load(run.bundle.folder).mrl(unseen, assay="egfp_random50"), truth)[0, 1]
+
+    assert agreement(pupil) > agreement(alone) + 0.1
+
+
+def test_nobody_teaches_nothing(rows):
+    with pytest.raises(RibocastError, match="at least one trained model"):
+        taught_rows([], rows, 10, seed=1)
+
+
+def test_taught_rows_of_an_assay_that_is_not_learnt_are_refused(teachers, rows, tmp_path):
+    taught = taught_rows(teachers, rows, 20, seed=1)
+    with pytest.raises(RibocastError, match="egfp_human50, which is not learnt here"):
+        fit(rows[rows["assay"] == "egfp_random50"], tmp_path, taught=taught, held_out=0.0)
+
+
+def kmers(utrs, k=16):
+    return {utr[at : at + k] for utr in utrs for at in range(len(utr) - k + 1)}
