@@ -13,7 +13,7 @@ from ribocast.designing.objectives import Floats
 _LOOKED_AT = 4_000
 
 
-def choose(seqs: Sequence[str], scores: Floats, count: int, *, least: int = 1, slack: float = 0.03) -> list[int]:
+def choose(seqs: Sequence[str], scores: Floats, count: int, *, least: int = 1, slack: float = 0.05) -> list[int]:
     """Choose designs: far from each other where that costs little, at least so far from each other in any case.
 
     Parameters
@@ -37,7 +37,7 @@ def choose(seqs: Sequence[str], scores: Floats, count: int, *, least: int = 1, s
     order = np.argsort(-scores, kind="stable")[:_LOOKED_AT]
     near = _pick(seqs, order, count, least, least)
     typical = int(np.median([len(seqs[number]) for number in order])) if len(order) else 0
-    for apart in (typical // 3, typical // 5, typical // 10):
+    for apart in (typical // 3, typical // 4, typical // 5, typical // 7, typical // 10):
         if apart > least:
             far = _pick(seqs, order, count, apart, least)
             if len(far) == len(near) and scores[far[-1]] >= scores[near[-1]] - slack:
