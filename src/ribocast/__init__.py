@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ribocast.designing.propose import design
     from ribocast.errors import RibocastError
     from ribocast.explaining import explain
     from ribocast.predictor import Predictor, load
     from ribocast.variants import score_variants
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "RibocastError", "__version__", "explain", "load", "score_variants"]
+__all__ = ["Predictor", "RibocastError", "__version__", "design", "explain", "load", "score_variants"]
 
 _HOMES = {
     "Predictor": "ribocast.predictor",
     "RibocastError": "ribocast.errors",
+    "design": "ribocast.designing.propose",
     "explain": "ribocast.explaining",
     "load": "ribocast.predictor",
     "score_variants": "ribocast.variants",

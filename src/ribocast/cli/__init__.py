@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, variants, explain, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
+from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
@@ -17,6 +17,7 @@ _EXTRAS = {
     "learn": {"torch", "safetensors", "onnx", "onnxscript", "scipy", "optuna"},
     "variants": {"pysam", "pyfaidx"},
     "plots": {"matplotlib", "jinja2"},
+    "design": {"Bio", "RNA"},
 }
 
 
