@@ -4,11 +4,11 @@
 
 The folds are those of `train_shipped.py` (five, whole groups of sequences that share a 24-mer), and so are the figures
 of the shipped models: run it first, with the same ``--work``, where it leaves its out-of-fold predictions. Every other
-architecture is trained by its own recipe, seed 1, without each fold in turn, its best epoch picked on a tenth of the
-groups of the others, and predicts the fold. Those that learn one library at a time are trained once for each;
-libraries of 25 to 100 nt are read whole (``length=100``). Every difference to `default` has a 95 % interval, from a
-thousand draws of the same rows for both. One process of one thread trains a network, as many at a time as there are
-cores; a second run continues.
+architecture is trained by its own recipe, seed 1, without each fold in turn, and predicts the fold. Its best epoch is
+picked on a tenth of the groups of the others; training ends after five epochs without a better one. Those that learn
+one library at a time are trained once for each; libraries of 25 to 100 nt are read whole (``length=100``). Every
+difference to `default` has a 95 % interval, from a thousand draws of the same rows for both. One process of one thread
+trains a network, as many at a time as there are cores; a second run continues.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 import ribocast
 from ribocast.learn import fit
 from ribocast.learn.assays import ASSAYS, load_measurements
+from ribocast.learn.beginning import own_recipe
 from ribocast.learn.changes import pair_unseen
 from ribocast.learn.scoring import Floats
 from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
@@ -37,7 +38,7 @@ from train_shipped import FOLD_SEED, FOLDS, HUMAN, WELL_MEASURED_READS
 BASELINES = ("attention-2conv", "attention-3conv", "optimus", "framepool")
 # They learn all libraries at once.
 TOGETHER = ("framepool",)
-SHIPPED, SEED, DRAWS = ("default", "default-large"), 1, 1_000
+SHIPPED, SEED, DRAWS, PATIENCE = ("default", "default-large"), 1, 1_000, 5
 VARYING = "egfp_varying25to100"
 
 
@@ -100,7 +101,8 @@ def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, fol
     fit(
         learnt.reset_index(drop=True), folder, assays={assay: ASSAYS[assay] for assay in names}, model=name,
         settings={"length": 100} if names == [VARYING] else {}, held_out=0.1, split_kind="grouped", seed=SEED,
-        resume=True, say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
+        recipe=own_recipe(name).with_changes(patience=PATIENCE), resume=True,
+        say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
     )  # fmt: skip
     model = ribocast.load(folder, threads=1)
     loads = np.zeros(len(unseen))

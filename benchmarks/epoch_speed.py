@@ -20,36 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
+from notebook import Notebook, ThreeConvolutions
 from ribocast.learn.assays import labelled_rows
 from ribocast.learn.beginning import own_recipe, prepare
 from ribocast.learn.simulate import simulate
-from ribocast.sequence import encode
-
-BATCH = 64
-
-
-class Notebook(nn.Module):
-    """The homework's CNN_Attention_Regressor1."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv1d(4, 64, 8, padding=4)
-        self.conv2 = nn.Conv1d(64, 64, 5, padding=2)
-        self.conv3 = nn.Conv1d(64, 128, 5, padding=2)
-        self.pool1, self.pool3 = nn.MaxPool1d(2), nn.MaxPool1d(2)
-        self.attn, self.dropout = nn.Linear(128, 1), nn.Dropout(0.2)
-        self.fc = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """One-hot letters (rows, 4, length) to loads (rows,)."""
-        x = self.pool1(torch.relu(self.conv1(x)))
-        x = self.pool3(torch.relu(self.conv3(torch.relu(self.conv2(x))))).permute(0, 2, 1)
-        x = torch.sum(F.softmax(self.attn(x), dim=1) * x, dim=1)
-        return self.fc(self.dropout(x)).squeeze(1)  # type: ignore[no-any-return]
 
 
 def main() -> None:
@@ -86,27 +61,9 @@ def main() -> None:
 
 def notebook_epoch(rows: pd.DataFrame) -> Callable[[], float]:
     """Return an epoch of the notebook's loop, encoded beforehand."""
-    letters = encode(rows["seq"].tolist())
-    hot = np.stack([letters == ord(base) for base in "ATCG"], axis=1)
-    loads = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
-    data = TensorDataset(torch.FloatTensor(hot.astype(np.float32)), torch.from_numpy(loads))
-    loader = DataLoader(data, batch_size=BATCH, shuffle=True)
     torch.manual_seed(0)
-    model = Notebook()
-    criterion, optimizer = nn.MSELoss(), torch.optim.Adam(model.parameters(), lr=1e-3)
-
-    def epoch() -> float:
-        model.train()
-        total = 0.0
-        for x, y in loader:
-            optimizer.zero_grad()
-            loss = criterion(model(x), y)
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * x.size(0)
-        return total / len(data)
-
-    return epoch
+    loads = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
+    return Notebook(ThreeConvolutions(), rows["seq"].tolist(), loads).epoch
 
 
 def our_epoch(rows: pd.DataFrame) -> Callable[[], float]:
