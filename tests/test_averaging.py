@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ribocast
+from ribocast.designing.members import independent_networks
 from ribocast.errors import RibocastError
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS
@@ -29,6 +30,19 @@ def test_an_average_says_the_mean_of_its_members_on_every_engine(tmp_path, name)
     expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
     for engine in ("openvino", "torch"):
         np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+def test_an_average_knows_its_networks_and_says_what_those_say_that_another_model_lacks(tmp_path):
+    bundles = [member(tmp_path / str(seed), seed) for seed in (1, 2, 3)]
+    mean = ribocast.load(average(bundles, tmp_path / "mean").folder)
+    one, two, three = (ribocast.load(bundle.folder) for bundle in bundles)
+    assert mean.card.contents == (*one.card.contents, *two.card.contents, *three.card.contents)
+    utrs = simulate(20, seed=9)["seq"].tolist()
+    rest = independent_networks(mean, [two, len], "egfp_random50")
+    np.testing.assert_allclose(rest(utrs), (one.mrl(utrs) + three.mrl(utrs)) / 2, atol=1e-4)
+    np.testing.assert_allclose(independent_networks(mean, [], "unknown")(utrs), mean.mrl(utrs), atol=1e-4)
+    assert independent_networks(mean, [mean], None) is None
+    assert independent_networks(one, [mean], None) is None
 
 
 def test_members_that_learnt_other_rows_are_refused(tmp_path):

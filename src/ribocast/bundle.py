@@ -156,7 +156,8 @@ class ModelCard(_Card):
 
     `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by; both
     count those of the model that a fine-tuned one was `started_from`. `taught` are rows that nobody measured, labelled
-    by other models (`ribocast.learn.taught_rows`).
+    by other models (`ribocast.learn.taught_rows`). `networks` are the SHA-256 sums of the learning files of those that
+    a mean of several was made of.
     """
 
     format_version: Literal[1] = 1
@@ -175,6 +176,7 @@ class ModelCard(_Card):
     data: tuple[TrainingData, ...]
     tables: tuple[TrainingData, ...] = ()
     taught: tuple[TrainingData, ...] = ()
+    networks: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     packages: dict[str, str] = {}
     licence: str = "MIT"
@@ -201,6 +203,11 @@ class ModelCard(_Card):
         if self.output == "standardised":
             return 1
         return max(len(assay.fraction_weights or ()) for assay in self.assays)
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The SHA-256 sums of all networks in it: those that it is the mean of, or its own."""
+        return self.networks or tuple(file.sha256 for name, file in self.files.items() if name == LEARNING_NAME)
 
     @property
     def variant_assay(self) -> AssayCard:

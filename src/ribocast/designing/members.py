@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,38 @@ def members_of(model: Predictor, *, threads: int | None = None) -> Members | Non
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     return Members(model, before, options)
+
+
+def independent_networks(
+    model: Predictor, others: Sequence[object], assay: str | None, *, threads: int | None = None
+) -> Callable[[list[str]], NDArray[np.float64]] | None:
+    """Return what the networks of `model` say that none of the others contains; None if there is none.
+
+    Parameters
+    ----------
+    model : Predictor
+        The mean of several networks, or one.
+    others : sequence
+        Those that count are the predictors among them.
+    assay : str, optional
+        What is asked for; an assay that `model` does not know is its default one.
+    threads : int, optional
+        CPU threads; all cores without it.
+
+    Returns
+    -------
+    callable or None
+        From sequences to the mean load by these networks, shape (n,).
+    """
+    used = {one for other in others if isinstance(other, Predictor) for one in other.card.contents}
+    free = [number for number, one in enumerate(model.card.contents) if one not in used]
+    asked = assay if assay in [known.name for known in model.card.assays] else None
+    if free and len(free) == len(model.card.contents):
+        return lambda seqs: model.mrl(seqs, assay=asked)
+    members = members_of(model, threads=threads) if free else None
+    if members is None:
+        return None
+    return lambda seqs: np.asarray(members.loads(seqs, asked)[free].mean(axis=0))
 
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

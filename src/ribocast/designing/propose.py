@@ -17,6 +17,7 @@ from ribocast.designing.checking import find_violations
 from ribocast.designing.choosing import front, spread
 from ribocast.designing.constraints import Constraint, Forbid
 from ribocast.designing.contradictions import make_space, possible_lengths
+from ribocast.designing.members import independent_networks
 from ribocast.designing.objectives import Goal, Loads, Panel
 from ribocast.designing.running import Event, Progress, Pursuit, Step, run
 from ribocast.designing.space import Space
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JUDGE = "default-large"
-"""The shipped model that gives its opinion where no other is named."""
+"""The shipped model whose networks give their opinion, as far as they had no part, where no other is named."""
 MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
 LOW = "a low load comes from an upstream ATG, which takes ribosomes before they reach the start codon"
@@ -136,8 +137,8 @@ def design(
     pareto : bool
         Not a sum of the two objectives: designs along the front, from the best for one to the best for the other.
     judge : Predictor, callable, "shipped" or None
-        Who gives an opinion on the designs that the search never saw; ``shipped`` is the model ``default-large`` if it
-        is part of the package.
+        Who gives an opinion on the designs that the search never saw; ``shipped`` is the mean of the networks of
+        ``default-large`` that `model` does not contain.
     threads : int, optional
         CPU threads of the networks that models are the mean of; all cores without it.
     watch : callable, optional
@@ -209,7 +210,7 @@ def propose(
         _check(one, construct)
     if any(one.seqs for one in found) and brief.construct and panel.card and construct != panel.card.surroundings:
         remarks.append(f"loads are predicted for the construct of {panel.card.name}; rules are kept in the given one")
-    opinion = _judge(judge, models, remarks)
+    opinion = _judge(judge, models, brief.assay, threads, remarks)
     table = describe_designs(
         [(one.target, one.seqs) for one in found], panel, construct, judge=opinion, like=brief.start
     )  # fmt: skip
@@ -369,12 +370,15 @@ def _check(found: _Found, construct: Construct) -> None:
             raise RibocastError(f"the design {seq} breaks a rule ({wrong[0]}); nothing is returned")
 
 
-def _judge(judge: Judge, models: Sequence[Predictor | Loads], remarks: list[str]) -> Predictor | Loads | None:
-    """Find who gives the independent opinion."""
+def _judge(
+    judge: Judge, models: Sequence[Predictor | Loads], assay: str | None, threads: int | None, remarks: list[str]
+) -> Predictor | Loads | None:
+    """Find who gives the independent opinion: of the shipped networks, those that had no part in the search."""
     if judge != "shipped":
         return None if isinstance(judge, str) else judge
-    used = {model.bundle.folder.name for model in models if isinstance(model, Predictor)}
-    if JUDGE in shipped_models() and JUDGE not in used:
-        return load(JUDGE)
-    remarks.append("no independent opinion: there is no second model; name one as judge")
-    return None
+    found = None
+    if JUDGE in shipped_models():
+        found = independent_networks(load(JUDGE, threads=threads), models, assay, threads=threads)
+    if found is None:
+        remarks.append("no independent opinion: there is no second model; name one as judge")
+    return found

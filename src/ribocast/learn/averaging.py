@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ribocast.bundle import Bundle, ModelCard
+from ribocast.bundle import LEARNING_NAME, Bundle, ModelCard
 from ribocast.errors import RibocastError
 from ribocast.learn.export import export
 from ribocast.learn.models import load_network
@@ -42,5 +42,8 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     if card is None:
         assays = tuple(assay.model_copy(update={"interval": None}) for assay in first.assays)
         card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "figures": ()})
-    card = card.model_copy(update={"architecture": "ensemble", "settings": network.settings_dict()})
+    networks = tuple(bundle.card.files[LEARNING_NAME].sha256 for bundle in bundles)
+    card = card.model_copy(
+        update={"architecture": "ensemble", "settings": network.settings_dict(), "networks": networks}
+    )
     return export(network, card, folder)
