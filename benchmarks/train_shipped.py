@@ -3,7 +3,7 @@
     python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
 
 Three networks that differ by seed are trained on every row. They label new sequences, and a fourth network, the pupil,
-learns these and the rows. `default` is the mean of it and one of the three, `default-large` that of all four. For each
+learns these and the rows. `default` is the pupil, `default-large` the mean of all four. For each
 of five folds (whole groups of sequences that share a 24-mer) all this is done without the fold, teachers included: the
 figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which stand row by
 row in ``NAME.parquet`` of the work folder. One process of one thread trains a network, as many at a time as there are
@@ -46,7 +46,7 @@ from ribocast.unusual import how_unusual, widening
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 TEACHERS, PUPIL, TAUGHT_ROWS, TAUGHT_SEED = ("seed-1", "seed-2", "seed-3"), "pupil-4", 100_000, 5
 # What each bundle is the mean of.
-SHIPPED = {"default": (TEACHERS[0], PUPIL), "default-large": (*TEACHERS, PUPIL)}
+SHIPPED = {"default": (PUPIL,), "default-large": (*TEACHERS, PUPIL)}
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
 HUMAN, VARYING, WELL_MEASURED_READS = "egfp_human50", "egfp_varying25to100", 620
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ribocast
-from ribocast.designing.members import independent_networks
+from ribocast.designing.members import second_opinions
 from ribocast.errors import RibocastError
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS
@@ -36,13 +36,21 @@ def test_an_average_knows_its_networks_and_says_what_those_say_that_another_mode
     bundles = [member(tmp_path / str(seed), seed) for seed in (1, 2, 3)]
     mean = ribocast.load(average(bundles, tmp_path / "mean").folder)
     one, two, three = (ribocast.load(bundle.folder) for bundle in bundles)
+    stranger = ribocast.load(member(tmp_path / "4", 4).folder)
     assert mean.card.contents == (*one.card.contents, *two.card.contents, *three.card.contents)
     utrs = simulate(20, seed=9)["seq"].tolist()
-    rest = independent_networks(mean, [two, len], "egfp_random50")
-    np.testing.assert_allclose(rest(utrs), (one.mrl(utrs) + three.mrl(utrs)) / 2, atol=1e-4)
-    np.testing.assert_allclose(independent_networks(mean, [], "unknown")(utrs), mean.mrl(utrs), atol=1e-4)
-    assert independent_networks(mean, [mean], None) is None
-    assert independent_networks(one, [mean], None) is None
+    doubter, judge = second_opinions(mean, [two], "egfp_random50")
+    np.testing.assert_allclose(doubter(utrs), one.mrl(utrs), atol=1e-4)
+    np.testing.assert_allclose(judge(utrs), three.mrl(utrs), atol=1e-4)
+    # Where there is something to differ from already, and where another family is at work, all that are left judge.
+    doubter, judge = second_opinions(mean, [two, len], "unknown")
+    assert doubter is None
+    np.testing.assert_allclose(judge(utrs), (one.mrl(utrs) + three.mrl(utrs)) / 2, atol=1e-4)
+    doubter, judge = second_opinions(mean, [stranger], None)
+    assert doubter is None
+    np.testing.assert_allclose(judge(utrs), mean.mrl(utrs), atol=1e-4)
+    assert second_opinions(mean, [mean], None) == (None, None)
+    assert second_opinions(one, [mean], None) == (None, None)
 
 
 def test_members_that_learnt_other_rows_are_refused(tmp_path):

@@ -14,16 +14,19 @@ from ribocast.predictor import Predictor, to_mrl
 from ribocast.sequence import Letters, encode
 
 _ROWS = 128
+Loads = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]
+"""A predictor, as a user's own may be: sequences in, one number each out."""
 
 
 class Members:
-    """The networks of an averaged model, run by OpenVINO as one graph without its last step, the mean."""
+    """Networks of an averaged model, run by OpenVINO as one graph without its last step, the mean."""
 
     def __init__(self, model: Predictor, graph: Any, options: dict[str, object]) -> None:
         openvino = importlib.import_module("openvino")
         compiled = openvino.Core().compile_model(graph, "CPU", options)
         streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
+        self._outputs = range(len(compiled.outputs))
         self._card = model.card
 
     def loads(self, seqs: Sequence[str], assay: str | None = None) -> NDArray[np.float64]:
@@ -47,14 +50,18 @@ class Members:
             request = self._requests[index % running]
             if 0 <= index - running < len(batches):
                 request.wait()
-                results.append(request.get_output_tensor(0).data.copy())
+                outputs = [request.get_output_tensor(number).data for number in self._outputs]
+                results.append(np.concatenate(outputs))  # (networks, rows, assays, width)
             if index < len(batches):
                 request.start_async({0: np.ascontiguousarray(batches[index])})
         return results
 
 
-def members_of(model: Predictor, *, threads: int | None = None) -> Members | None:
-    """Open the networks of a model; None where it is one network, takes one length, or is not run by OpenVINO."""
+def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: int | None = None) -> Members | None:
+    """Open the networks of a model, or those of some numbers.
+
+    None where it is one network, takes one length, or is not run by OpenVINO.
+    """
     if model.engine.name != "openvino" or model.card.fixed_length is not None:
         return None
     openvino = importlib.import_module("openvino")
@@ -62,43 +69,51 @@ def members_of(model: Predictor, *, threads: int | None = None) -> Members | Non
     last = graph.get_results()[0].input_value(0).get_node()
     if last.get_type_name() != "ReduceMean" or len(last.input_value(0).get_partial_shape()) != 4:
         return None
-    before = openvino.Model([last.input_value(0)], graph.get_parameters())
+    stacked = last.input_value(0).get_node()  # one input a network
+    outputs = [stacked.input_value(number) for number in (range(stacked.get_input_size()) if only is None else only)]
+    before = openvino.Model(outputs, graph.get_parameters())
     options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     return Members(model, before, options)
 
 
-def independent_networks(
-    model: Predictor, others: Sequence[object], assay: str | None, *, threads: int | None = None
-) -> Callable[[list[str]], NDArray[np.float64]] | None:
-    """Return what the networks of `model` say that none of the others contains; None if there is none.
+def second_opinions(
+    shipped: Predictor, models: Sequence[object], assay: str | None, *, threads: int | None = None
+) -> tuple[Loads | None, Loads | None]:
+    """Share out the networks of a shipped model that no other contains: who doubts in the search, and who judges.
 
     Parameters
     ----------
-    model : Predictor
-        The mean of several networks, or one.
-    others : sequence
-        Those that count are the predictors among them.
+    shipped : Predictor
+        The mean of several networks.
+    models : sequence
+        What is designed with; those that count are the predictors among them.
     assay : str, optional
-        What is asked for; an assay that `model` does not know is its default one.
+        What is asked for; an assay that `shipped` does not know is its default one.
     threads : int, optional
         CPU threads; all cores without it.
 
     Returns
     -------
-    callable or None
-        From sequences to the mean load by these networks, shape (n,).
+    tuple of callable or None
+        From sequences to loads of shape (n,). One network doubts where `models` is one network of the same family, so
+        that there is something to differ from; the others judge, and are None where none is left.
     """
-    used = {one for other in others if isinstance(other, Predictor) for one in other.card.contents}
-    free = [number for number, one in enumerate(model.card.contents) if one not in used]
-    asked = assay if assay in [known.name for known in model.card.assays] else None
-    if free and len(free) == len(model.card.contents):
-        return lambda seqs: model.mrl(seqs, assay=asked)
-    members = members_of(model, threads=threads) if free else None
+    known = shipped.card.contents
+    used = {one for model in models if isinstance(model, Predictor) for one in model.card.contents}
+    free = [number for number, one in enumerate(known) if one not in used]
+    asked = assay if assay in [one.name for one in shipped.card.assays] else None
+    doubts = free[:1] if len(models) == len(used) == 1 and used <= set(known) and len(free) > 1 else []
+    judges = [number for number in free if number not in doubts]
+    return _mean_of(shipped, doubts, asked, threads), _mean_of(shipped, judges, asked, threads)
+
+
+def _mean_of(model: Predictor, numbers: list[int], assay: str | None, threads: int | None) -> Loads | None:
+    members = members_of(model, only=numbers, threads=threads) if numbers else None
     if members is None:
         return None
-    return lambda seqs: np.asarray(members.loads(seqs, asked)[free].mean(axis=0))
+    return lambda seqs: np.asarray(members.loads(seqs, assay).mean(axis=0))
 
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -15,7 +15,7 @@ common.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
@@ -25,14 +25,12 @@ from numpy.typing import NDArray
 
 from ribocast.bundle import AssayCard
 from ribocast.designing.automaton import strings_of
-from ribocast.designing.members import members_of
+from ribocast.designing.members import Loads, members_of
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, interval
 from ribocast.unusual import how_unusual, widening
 
 Floats = NDArray[np.float64]
-Loads = Callable[[list[str]], Sequence[float] | Floats]
-"""A user's own predictor: sequences in, one number each out."""
 _COMMON = 3.0
 """Standard deviations up to which nothing is strange: 97 in 100 random sequences have such shares of the bases."""
 _WORD = 4
@@ -87,7 +85,7 @@ class Goal:
 
 
 class Panel:
-    """The predictors that a search listens to, each asked once of a sequence.
+    """The predictors that a search listens to, each asked once of a sequence; a doubter only adds to their spread.
 
     Attributes
     ----------
@@ -101,12 +99,14 @@ class Panel:
         assay: str | None = None,
         second: Predictor | Loads | None = None,
         threads: int | None = None,
+        doubter: Loads | None = None,
     ) -> None:
         if not models:
             raise RibocastError("no model to design with")
         self.models = list(models)
         self.assay = assay
         self.second = second
+        self.doubter = doubter
         self.card = next((card_of(model, assay) for model in models if isinstance(model, Predictor)), None)
         self._members = [
             members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
@@ -195,7 +195,7 @@ class Panel:
         """Return the mean load of the models, and the standard deviation of all their networks; shape (n,) each."""
         each = [loads_of(model, seqs, self.assay)[None] if members is None else members.loads(seqs, self.assay)
                 for model, members in zip(self.models, self._members, strict=True)]  # fmt: skip
-        networks = np.concatenate(each)
+        networks = np.concatenate([*each, *([loads_of(self.doubter, seqs)[None]] if self.doubter else [])])
         spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
         return np.mean([loads.mean(axis=0) for loads in each], axis=0), spread
 

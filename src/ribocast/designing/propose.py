@@ -17,8 +17,8 @@ from ribocast.designing.checking import find_violations
 from ribocast.designing.choosing import front, spread
 from ribocast.designing.constraints import Constraint, Forbid
 from ribocast.designing.contradictions import make_space, possible_lengths
-from ribocast.designing.members import independent_networks
-from ribocast.designing.objectives import Goal, Loads, Panel
+from ribocast.designing.members import Loads, second_opinions
+from ribocast.designing.objectives import Goal, Panel
 from ribocast.designing.running import Event, Progress, Pursuit, Step, run
 from ribocast.designing.space import Space
 from ribocast.designing.table import describe_designs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JUDGE = "default-large"
-"""The shipped model whose networks give their opinion, as far as they had no part, where no other is named."""
+"""The shipped model whose networks doubt and judge; see `second_opinions`."""
 MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
 LOW = "a low load comes from an upstream ATG, which takes ribosomes before they reach the start codon"
@@ -138,7 +138,7 @@ def design(
         Not a sum of the two objectives: designs along the front, from the best for one to the best for the other.
     judge : Predictor, callable, "shipped" or None
         Who gives an opinion on the designs that the search never saw; ``shipped`` is the mean of the networks of
-        ``default-large`` that `model` does not contain.
+        ``default-large`` that had no part in the search.
     threads : int, optional
         CPU threads of the networks that models are the mean of; all cores without it.
     watch : callable, optional
@@ -182,7 +182,9 @@ def propose(
     if brief.pareto and second is None:
         raise RibocastError("a Pareto front needs a second objective")
     models = [*model] if isinstance(model, Sequence) else [model]
-    panel = Panel(models, brief.assay, second, threads)
+    large = load(JUDGE, threads=threads) if JUDGE in shipped_models() else None
+    doubter, shipped_judge = second_opinions(large, models, brief.assay, threads=threads) if large else (None, None)
+    panel = Panel(models, brief.assay, second, threads, doubter)
     construct = brief.construct or (panel.card.surroundings if panel.card else EGFP)
     rules = brief.rules
     firm = tuple(rule for rule in rules if not (isinstance(rule, Forbid) and rule.unless_needed))
@@ -210,7 +212,9 @@ def propose(
         _check(one, construct)
     if any(one.seqs for one in found) and brief.construct and panel.card and construct != panel.card.surroundings:
         remarks.append(f"loads are predicted for the construct of {panel.card.name}; rules are kept in the given one")
-    opinion = _judge(judge, models, brief.assay, threads, remarks)
+    opinion = shipped_judge if isinstance(judge, str) else judge
+    if opinion is None and judge is not None:
+        remarks.append("no independent opinion: there is no second model; name one as judge")
     table = describe_designs(
         [(one.target, one.seqs) for one in found], panel, construct, judge=opinion, like=brief.start
     )  # fmt: skip
@@ -368,17 +372,3 @@ def _check(found: _Found, construct: Construct) -> None:
     for seq, wrong in zip(found.seqs, find_violations(found.seqs, found.rules, construct), strict=True):
         if wrong:
             raise RibocastError(f"the design {seq} breaks a rule ({wrong[0]}); nothing is returned")
-
-
-def _judge(
-    judge: Judge, models: Sequence[Predictor | Loads], assay: str | None, threads: int | None, remarks: list[str]
-) -> Predictor | Loads | None:
-    """Find who gives the independent opinion: of the shipped networks, those that had no part in the search."""
-    if judge != "shipped":
-        return None if isinstance(judge, str) else judge
-    found = None
-    if JUDGE in shipped_models():
-        found = independent_networks(load(JUDGE, threads=threads), models, assay, threads=threads)
-    if found is None:
-        remarks.append("no independent opinion: there is no second model; name one as judge")
-    return found

@@ -11,7 +11,8 @@ import numpy as np
 from ribocast.construct import Construct
 from ribocast.designing.distances import edit_distance
 from ribocast.designing.folding import free_energy, vienna
-from ribocast.designing.objectives import Loads, Panel, loads_of
+from ribocast.designing.members import Loads
+from ribocast.designing.objectives import Panel, loads_of
 from ribocast.errors import RibocastError
 from ribocast.predicting import describe_starts
 from ribocast.predictor import Predictor

@@ -80,7 +80,9 @@ def prepare(
     )
     if taught is not None:
         train_rows = with_taught(train_rows, taught, cards, say)
-    return Loop(network.to(device), card, recipe, train_rows, val_rows, device)
+    return Loop(
+        network.to(device), card, recipe, train_rows, val_rows, device, taught=0 if taught is None else len(taught)
+    )
 
 
 def own_recipe(model: str) -> Recipe:

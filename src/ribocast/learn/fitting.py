@@ -159,6 +159,7 @@ def fit(
         say(f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {val_loss:.4f}")
 
     network.load_state_dict(progress.best_weights)
+    loop.settle()
     card = card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
         card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})", loop.predict)

@@ -16,6 +16,7 @@ from ribocast.bundle import ModelCard
 from ribocast.errors import RibocastError
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
 from ribocast.learn.models.network import Network
+from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
 from ribocast.predictor import to_mrl
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EVALUATION_ROWS = 512
+_SETTLING_BATCHES = 400
 
 
 class Step(NamedTuple):
@@ -42,8 +44,10 @@ class Loop:
 
     def __init__(
         self, network: Network, card: ModelCard, recipe: Recipe,
-        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device,
+        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device, *, taught: int = 0,
     ) -> None:  # fmt: skip
+        """Make the loop; the last `taught` of the rows to learn from were labelled by other models."""
+        self.measured = len(train_rows) - taught
         self.network, self.card, self.recipe, self.device = network, card, recipe, device
         self.train_set = self._label(train_rows)
         self.val_set = self._label(val_rows) if len(val_rows) else None
@@ -89,6 +93,25 @@ class Loop:
                     watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
         check_loss(total / seen, epoch)
         return total / seen
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Fix what the trained network normalises by, see `LengthNorm`; taught rows have no say in it."""
+        norms = [module for module in self.network.modules() if isinstance(module, LengthNorm)]
+        if not norms or self.recipe.keep_norms:
+            return
+        data = self.train_set
+        random = np.random.default_rng([self.card.seed, 0])
+        batches = epoch_batches(data.lengths[: self.measured], self.recipe.batch_size, random)[:_SETTLING_BATCHES]
+
+        def run() -> Iterator[NDArray[np.int64]]:
+            for batch in batches:
+                self._run(data, batch)
+                yield data.lengths[batch]
+
+        self.network.train()
+        with seeded(self.card.seed, 0, self.device):
+            settle(norms, run())
 
     @torch.inference_mode()
     def validate(self) -> float:

@@ -21,6 +21,7 @@ from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
 from ribocast.learn.models.hairpins import Hairpins
 from ribocast.learn.models.network import BASES, LetterTable, Network
+from ribocast.learn.models.norms import LengthNorm
 
 # 3 · 2^7 = 384 nt: how far an open frame is followed. Longer ones read as closed.
 _DOUBLINGS = 7
@@ -53,6 +54,8 @@ class Settings:
         Share of letters that are hidden from the convolutions in training; frames and hairpins are of all letters.
     hairpin_reach : int
         Half of the largest distance of two bases that pair; see `Hairpins`.
+    norm_lengths : int
+        Lengths up to this one have statistics of their own; see `LengthNorm`.
     """
 
     channels: int = 64
@@ -65,6 +68,7 @@ class Settings:
     dropout: float = 0.3
     letter_dropout: float = 0.03
     hairpin_reach: int = 19
+    norm_lengths: int = 100
 
 
 class OpenFrames(nn.Module):
@@ -120,15 +124,15 @@ class OpenFrames(nn.Module):
 class Block(nn.Module):
     """x + Conv(ReLU(BatchNorm(x))), which padding does not reach."""
 
-    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+    def __init__(self, channels: int, kernel: int, dilation: int, longest: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = LengthNorm(channels, longest)
         reach = dilation * (kernel - 1) // 2
         self.convolution = nn.Conv1d(channels, channels, kernel, padding=reach, dilation=dilation)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Keep the shape (rows, channels, length)."""
-        y = torch.relu(self.norm(x))
+    def forward(self, x: Tensor, mask: Tensor | None, lengths: Tensor) -> Tensor:
+        """Keep the shape (rows, channels, length); `lengths`, int64 (rows,), are those without padding."""
+        y = torch.relu(self.norm(x, lengths))
         if mask is None:
             return x + self.convolution(y)  # type: ignore[no-any-return]
         x = x + self.convolution(y * mask)
@@ -151,7 +155,9 @@ class FramedNetwork(Network):
         self.hairpins = Hairpins(*_around(assays), settings.hairpin_reach)
         given = 5 + 3 + OpenFrames.channels + Hairpins.channels
         self.stem = nn.Conv1d(given, channels, settings.kernel, padding=settings.kernel // 2)
-        self.blocks = nn.ModuleList(Block(channels, settings.kernel, dilation) for dilation in settings.dilations)
+        self.blocks = nn.ModuleList(
+            Block(channels, settings.kernel, dilation, settings.norm_lengths) for dilation in settings.dilations
+        )
         self.score = nn.Conv1d(channels, settings.attention_heads, 1)
         self.place = nn.Conv1d(channels, settings.position_channels, 1)
         self.placed = nn.Linear(settings.position_channels * settings.position_length, 64)
@@ -207,10 +213,11 @@ class FramedNetwork(Network):
             shown = torch.cat([bases.masked_fill(hidden, 0), mask], dim=1)
         x = self.stem(torch.cat([shown, frame, self.frames(bases, mask), pairing], dim=1))
         x = x * mask if self.training and needed is not None else x
-        for block in self.blocks:
-            x = block(x, needed)
-        x = torch.relu(x) if needed is None else torch.relu(x) * mask  # (rows, channels, length)
         length = mask.sum(dim=2)
+        whole_length = length[:, 0].long()
+        for block in self.blocks:
+            x = block(x, needed, whole_length)
+        x = torch.relu(x) if needed is None else torch.relu(x) * mask  # (rows, channels, length)
         summaries = [bases.sum(dim=2) / length.clamp(min=1), length / 100, hairpins]
         features = [*_pool_by_frame(x, mask), self._attend(x, mask), self._keep_position(x, mask), *summaries]
         x = self.out(self.hidden(torch.cat(features, dim=1))).float()
