@@ -5,25 +5,33 @@
 For the highest load and a few targets, every algorithm designs as many 50-nt leaders without an upstream ATG from the
 same number of predictions, with several seeds. The table shows what the model says (mean and best), what the judge
 says, the gap between the two, broken rules, how far the designs are apart, and the time. The same is done once without
-pessimism and naturalness, to show how far a search is fooled then.
+pessimism and naturalness, to show how far a search is fooled then. Where Ledidi is installed, it edits a random leader
+with as many predictions (it knows no rules, so the ATGs of its designs are counted, not forbidden).
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import json
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import ribocast
-from ribocast.designing import Brief, Forbid, propose
+from ribocast.construct import EGFP, Construct
+from ribocast.designing import Brief, Forbid, Length, propose
 from ribocast.designing.algorithms import ALGORITHMS
+from ribocast.designing.automaton import strings_of
 from ribocast.designing.checking import find_violations
+from ribocast.designing.contradictions import make_space
 from ribocast.designing.distances import quick_edit_distance
+from ribocast.designing.members import second_opinions
 from ribocast.errors import RibocastError
+from ribocast.predictor import Predictor
 from ribocast.terminal import number, print_table
 
 
@@ -42,7 +50,7 @@ def main() -> None:
     args = parser.parse_args()
     model = ribocast.load(args.model, threads=args.threads)
     judge = ribocast.load(args.judge, threads=args.threads) if args.judge else "shipped"
-    rows = []
+    rows: list[dict[str, object]] = []
     for wanted, (pessimism, naturalness), algorithm in itertools.product(
         args.targets.split(","), ((1.0, 0.1), (0.0, 0.0)), args.algorithms.split(",")
     ):
@@ -58,30 +66,64 @@ def main() -> None:
             except RibocastError as error:
                 print(f"{algorithm}: {error}")
                 break
-            seqs = list(found.table["seq"])
-            apart = [quick_edit_distance(*pair) for pair in itertools.combinations(seqs, 2)]
-            runs.append({
-                "mean": found.table["mrl"].mean(),
-                "best": found.table["mrl"].max(),
-                "off": (found.table["mrl"] - found.table["target"]).abs().mean(),
-                "judge": found.table["judge_mrl"].mean(),
-                "gap": (found.table["mrl"] - found.table["judge_mrl"]).mean(),
-                "judge_off": (found.table["judge_mrl"] - found.table["target"]).abs().mean(),
-                "violations": sum(map(len, find_violations(seqs, [Forbid("ATG")], found.construct))),
-                "apart": np.mean(apart) if apart else np.nan,
-                "calls": found.calls,
-                "seconds": time.perf_counter() - began,
-            })  # fmt: skip
-        if runs:
-            means = {key: float(np.mean([one[key] for one in runs])) for key in runs[0]}
-            rows.append({"wanted": wanted, "careful": pessimism > 0, "algorithm": algorithm, **means})
-            print_table(list(rows[-1]), [[_spell(value) for value in rows[-1].values()]])
+            runs.append(describe(found.table, found.construct, found.calls, time.perf_counter() - began))
+        note(rows, wanted, pessimism > 0, algorithm, runs)
+    if importlib.util.find_spec("ledidi"):
+        for wanted in args.targets.split(","):
+            target = None if wanted == "max" else float(wanted)
+            runs = [ledidi_run(model, target, args.designs, args.calls, seed) for seed in range(args.seeds)]
+            note(rows, wanted, False, "Ledidi", runs)
+    else:
+        print("Ledidi is not installed (pip install ledidi): not compared with")
     print_table(list(rows[0]), [[_spell(value) for value in row.values()] for row in rows])
     if args.output:
         clean = [{key: None if value != value else value for key, value in row.items()} for row in rows]
         args.output.write_text(
             json.dumps({"calls": args.calls, "designs": args.designs, "rows": clean}, indent=2) + "\n"
         )
+
+
+def describe(table: pd.DataFrame, construct: Construct, calls: int, seconds: float) -> dict[str, float]:
+    """Say how good the designs of a run are."""
+    seqs = list(table["seq"])
+    apart = [quick_edit_distance(*pair) for pair in itertools.combinations(seqs, 2)]
+    return {
+        "mean": table["mrl"].mean(),
+        "best": table["mrl"].max(),
+        "off": (table["mrl"] - table["target"]).abs().mean(),
+        "judge": table["judge_mrl"].mean(),
+        "gap": (table["mrl"] - table["judge_mrl"]).mean(),
+        "judge_off": (table["judge_mrl"] - table["target"]).abs().mean(),
+        "violations": sum(map(len, find_violations(seqs, [Forbid("ATG")], construct))),
+        "apart": float(np.mean(apart)) if apart else float("nan"),
+        "calls": calls,
+        "seconds": seconds,
+    }
+
+
+def ledidi_run(model: Predictor, target: float | None, count: int, calls: int, seed: int) -> dict[str, float]:
+    """Design by Ledidi from a random leader without an upstream ATG."""
+    from ledidi_designs import ledidi_designs
+
+    space = make_space([Length(50, 50), Forbid("ATG")], EGFP, 50, np.random.default_rng(seed))
+    start = strings_of(space.begin(1, np.random.default_rng(seed)))[0]
+    began = time.perf_counter()
+    seqs = ledidi_designs(model, target, start, count, calls, seed)
+    seconds = time.perf_counter() - began
+    judge = second_opinions(ribocast.load("default-large"), [model], None)[1]
+    table = pd.DataFrame({"seq": seqs, "mrl": model.mrl(seqs), "target": float("nan") if target is None else target})
+    table["judge_mrl"] = judge(seqs) if judge else float("nan")
+    return describe(table, EGFP, calls, seconds)
+
+
+def note(
+    rows: list[dict[str, object]], wanted: str, careful: bool, algorithm: str, runs: list[dict[str, float]]
+) -> None:
+    """Keep and print the mean of some runs."""
+    if runs:
+        means = {key: float(np.mean([one[key] for one in runs])) for key in runs[0]}
+        rows.append({"wanted": wanted, "careful": careful, "algorithm": algorithm, **means})
+        print_table(list(rows[-1]), [[_spell(value) for value in rows[-1].values()]])
 
 
 def _spell(value: object) -> str:

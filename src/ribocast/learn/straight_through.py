@@ -38,11 +38,11 @@ def straight_through(task: Task) -> Search:
     RibocastError
         If what is asked is not a model of ribocast, or takes one other length.
     """
-    networks = [_Loads(model, task.panel.assay, task.space.length) for model in task.panel.models]
+    networks = [SoftLoads(model, task.panel.assay, task.space.length) for model in task.panel.models]
     return _search(task, networks)
 
 
-def _search(task: Task, networks: list[_Loads]) -> Search:
+def _search(task: Task, networks: list[SoftLoads]) -> Search:
     space, rng, goal = task.space, task.rng, task.goal
     held = space.begin(task.islands, rng)
     yield held
@@ -91,8 +91,23 @@ def choose_letters(logits: NDArray[np.float64], rules: LetterRules) -> Codes:
     return chosen
 
 
-class _Loads:
-    """One model, from a table of letters, shape (n, length, 4), to loads that a gradient can be taken of."""
+class SoftLoads:
+    """One model, from a table of letters, shape (n, length, 4), to loads that a gradient can be taken of.
+
+    Parameters
+    ----------
+    model : Predictor
+        With its learning form.
+    assay : str or None
+        On whose scale; the model's default assay without it.
+    length : int
+        Of the sequences.
+
+    Raises
+    ------
+    RibocastError
+        If it is no model of ribocast, or takes one other length.
+    """
 
     def __init__(self, model: object, assay: str | None, length: int) -> None:
         if not isinstance(model, Predictor):
@@ -114,6 +129,7 @@ class _Loads:
         return lambda module, letters, looked_up: self._given
 
     def __call__(self, bases: Tensor, held: Codes) -> Tensor:
+        """Loads (n,) of `bases` (n, length, 4), one-hot but for their gradient; `held` (n, length) are the letters."""
         rows, length = held.shape
         self._given = torch.cat([bases.transpose(1, 2), torch.ones(rows, 1, length)], dim=1)
         outputs = self._network(_LETTERS[torch.from_numpy(held.astype(np.int64))])[:, self._number]
