@@ -129,7 +129,7 @@ class SoftLoads:
         return lambda module, letters, looked_up: self._given
 
     def __call__(self, bases: Tensor, held: Codes) -> Tensor:
-        """Give loads (n,) of `bases` (n, length, 4), one-hot but for their gradient; `held` (n, length), the letters."""
+        """Give loads (n,) of `bases`, one-hot (n, length, 4), that are the letters `held` (n, length)."""
         rows, length = held.shape
         self._given = torch.cat([bases.transpose(1, 2), torch.ones(rows, 1, length)], dim=1)
         outputs = self._network(_LETTERS[torch.from_numpy(held.astype(np.int64))])[:, self._number]
