@@ -65,7 +65,7 @@ def test_explanations_and_variants_are_those_of_the_library(server, model):
     assert len(found["effects"]) == 4 * len(LEADER)
     assert [one["mrl"] for one in found["effects"]] == pytest.approx(wanted.effects["mrl"].tolist(), abs=1e-3)
     assert len(found["uorfs"]) == len(wanted.uorfs)
-    changed = LEADER[:22] + "A" + LEADER[23:]
+    changed = LEADER[:21] + "A" + LEADER[22:]
     (pair,) = server.post("variants", {"pairs": [{"ref": LEADER, "alt": changed}]}).json()["variants"]
     (row,) = ribocast.score_variants(model, [LEADER], [changed]).to_dict("records")
     assert pair["consequence"] == row["consequence"]

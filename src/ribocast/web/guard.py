@@ -12,6 +12,7 @@ import binascii
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
@@ -32,6 +33,11 @@ _OPEN = "/api/v1/healthz"
 """Answers to all, so that whoever watches the server needs no token."""
 _DRAINED_BODIES, _DRAIN_SECONDS = 30, 5.0
 """So much more than the limit is read and thrown away, so that a client who sends too much hears why."""
+# What the page needs of Gradio. It has more: other pages, a proxy, files by their paths, programs on uploads.
+_NEEDED = re.compile(
+    r"/(?:api/.*|config/?|logo\.svg|favicon\.ico|manifest\.json|theme\.css|(?:assets|static|svelte)/.*|gradio_api/(?:"
+    r"queue/(?:join|data)|upload|upload_progress|heartbeat/[^/]*|cancel|reset|startup-events|app_id|info|theme\.css))?"
+)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _log = logging.getLogger("ribocast.web")
 
@@ -79,16 +85,15 @@ class Guard:
             # There are no WebSockets here.
             await send({"type": "websocket.close", "code": 1008})
             return
-        began, status = time.perf_counter(), 0
+        began, status, call = time.perf_counter(), 0, _read_call(scope)
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": _with(message.get("headers", ()), self._headers)}
+                message = {**message, "headers": _with(message.get("headers", ()), self._headers, call.path)}
             await send(message)
 
-        call = _read_call(scope)
         try:
             await self._answer(call, scope, receive, watch)
         except _GoneError:
@@ -113,6 +118,8 @@ class Guard:
             self._rate.take(call.client)
         if call.path != _OPEN:
             self._check_token(call)
+        if not _NEEDED.fullmatch(call.path):
+            raise RefusedError(404, "Not Found")
         if not _has_body(call):
             await self._app(scope, receive, send)
             return
@@ -204,13 +211,14 @@ def _security(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _with(headers: Any, ours: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _with(headers: Any, ours: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     names = {name for name, _ in ours}
     # No CORS, whatever a part of the page would allow by itself.
     kept = [(name, value) for name, value in headers
             if name.lower() not in names and not name.lower().startswith(b"access-control-")]  # fmt: skip
     if not any(name.lower() == b"cache-control" for name, _ in kept):
-        kept.append((b"cache-control", b"no-store"))
+        # Gradio's own files have names that change with their contents.
+        kept.append((b"cache-control", b"max-age=604800" if path.startswith("/assets/") else b"no-store"))
     return kept + ours
 
 

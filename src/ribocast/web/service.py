@@ -203,5 +203,5 @@ def known(value: float) -> float | None:
 
 def _letters_changed(length: int, indels: int) -> int:
     """Estimate the letters of all changed sequences of an explanation."""
-    changes = 3 * length + sum(length + 4**size * (length + 1) for size in range(1, indels + 1))
-    return changes * length
+    inserted = [(4, 16, 64)[size] * (length + 1) for size in range(indels)]
+    return (3 * length + indels * length + sum(inserted)) * length

@@ -73,9 +73,7 @@ def read_upload(path: str, folder: Path, most_bytes: int) -> str:
     except OSError as error:
         raise RibocastError(f"{name}: {error.strerror or error}") from None
     finally:
-        with suppress(OSError):
-            file.unlink()
-            file.parent.rmdir()
+        _remove(file, folder)
     if len(data) > most_bytes:
         raise RibocastError(f"{name}: more than {most_bytes:,} bytes{' when unpacked' if packed else ''}")
     if b"\0" in data or data[:4] == b"PAR1":
@@ -84,6 +82,17 @@ def read_upload(path: str, folder: Path, most_bytes: int) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
+
+
+def _remove(file: Path, folder: Path) -> None:
+    """Remove an upload, and the empty file that Gradio makes beside each."""
+    with suppress(OSError):
+        file.unlink()
+        file.parent.rmdir()
+    for other in folder.glob("tmp*"):
+        with suppress(OSError):
+            if other.is_file() and not other.stat().st_size:
+                other.unlink()
 
 
 def read_alleles(text: str, transcripts: Chunk) -> tuple[list[list[str]], list[str], list[str]]:

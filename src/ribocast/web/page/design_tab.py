@@ -56,7 +56,7 @@ def build(service: Service, chosen: Chosen) -> None:
     job_id = gr.State("")
     with gr.Row():
         go = gr.Button("Design", variant="primary", min_width=120, elem_id="design-go")
-        cancel = gr.Button("Cancel", variant="stop", min_width=120)
+        cancel = gr.Button("Cancel", min_width=120)
         example = gr.Button("Example: the highest load near beta-globin", min_width=120)
     state = gr.HTML(elem_id="design-progress")
     result = gr.HTML(elem_id="design-result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -45,7 +46,10 @@ def build(service: Service, chosen: Chosen) -> None:
 
 
 def _show(found: Explanation, model: str) -> str:
-    parts = [f'<h2 class="rc-headline">{_headline(found)}</h2>', paragraph(f"by {model}; {start_in_words(found)}")]
+    parts = [
+        f'<h2 class="rc-headline">{_headline(found)}</h2>',
+        paragraph(f"By the model {model}; {start_in_words(found)}."),
+    ]
     if found.note:
         parts.append(paragraph(found.note, "rc-note"))
     parts.append(drawings.heat_map(found))
@@ -63,4 +67,4 @@ def _show(found: Explanation, model: str) -> str:
 
 def _headline(found: Explanation) -> str:
     words = found.headline
-    return words[0].upper() + words[1:]
+    return escape(words[0].upper() + words[1:])

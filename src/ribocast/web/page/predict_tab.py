@@ -66,5 +66,8 @@ def _show(frame: pd.DataFrame, seq_column: str, found: Predictions) -> str:
     parts = [buttons([download(as_csv(table), "predictions.csv", "Download CSV")])]
     if len(table) > 1:
         parts.append(figure(histogram(loads, found.assay.unit), "How many sequences have which load"))
-    parts.insert(0 if len(table) == 1 else 1, table_html(table, caption, sequences=(seq_column,)))
+    # The loads first: sequences are long, and the page is narrow.
+    rest = [name for name in table.columns if name not in found.columns and name != seq_column]
+    shown = table[[*rest, *found.columns, seq_column]]
+    parts.insert(0 if len(table) == 1 else 1, table_html(shown, caption, sequences=(seq_column,)))
     return "".join(parts)

@@ -25,6 +25,7 @@ def make_theme() -> Any:
     return theme.set(
         button_primary_background_fill=ACCENT, button_primary_background_fill_hover="#005565",
         button_primary_text_color="#ffffff", block_title_text_weight="600", body_text_color="#16232b",
+        block_title_text_color="#16232b", block_info_text_color="#4a5a63", block_label_text_color="#16232b",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ def assay_choices(card: ModelCard) -> list[tuple[str, str]]:
     """List the assays for people; the first lets the model choose."""
     default, variants = card.assay(), card.variant_assay
     automatic = f"automatic ({default.name}{f'; variants: {variants.name}' if variants != default else ''})"
-    return [(automatic, AUTOMATIC), *((f"{one.name}: {one.description}", one.name) for one in card.assays)]
+    return [(automatic, AUTOMATIC), *((f"{one.description or one.name} ({one.name})", one.name) for one in card.assays)]
 
 
 def about(service: Service, model: str, assay: str) -> str:
@@ -46,7 +46,7 @@ def _limits(card: ModelCard, assay: AssayCard) -> str:
         "not of your cells; other lengths are extrapolated, and the note says so"
     ]
     if assay.interval is not None:
-        parts.append(f"the interval holds {assay.interval.coverage:.0%} of single measurements")
+        parts.append(f"the interval holds {100 * assay.interval.coverage:.0f} % of single measurements")
     if card.output != "fractions":
         parts.append("it gives no polysome profile")
     return "; ".join(parts) + "."
