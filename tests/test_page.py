@@ -33,7 +33,7 @@ SCREENSHOTS = os.environ.get("RIBOCAST_SCREENSHOTS")
 def server(tmp_path_factory):
     with serving(
         tmp_path_factory.mktemp("page"), "--model", "default", max_unpacked_bytes=UNPACKED, calls_per_minute=0,
-        max_body_bytes=1_000_000,
+        max_body_bytes=1_000_000, job_seconds=40,
     ) as running:  # fmt: skip
         yield running
 

@@ -7,12 +7,15 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 import ribocast
 from ribocast.cli import main
+from ribocast.errors import RibocastError
+from ribocast.web.settings import Settings, read_settings
 from served import LEADER, serving
 
 MOST_BYTES = 200_000
@@ -173,6 +176,17 @@ def test_names_that_clients_give_are_never_paths(server, tmp_path):
     assert server.get("design/..%2f..%2fetc%2fpasswd").status_code == 404
 
 
+def test_every_setting_is_read_from_the_environment_and_described(capsys):
+    described = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        assert f"| `{name}` |" in described
+        assert field.description in described
+    assert read_settings({"RIBOCAST_MODELS": "a, b", "RIBOCAST_MAX_LENGTH": "70"}, port=1).models == ("a", "b")
+    for environment in ({"RIBOCAST_PORT": "many"}, {"RIBOCAST_TOKEN": "short"}):
+        with pytest.raises(RibocastError, match=next(iter(environment))):
+            read_settings(environment)
+
+
 def test_other_sites_and_other_names_are_not_answered(server):
     body = {"sequences": [LEADER]}
     assert server.post("predict", body, headers={"origin": "https://example.org"}).status_code == 403
@@ -243,6 +257,19 @@ def test_designs_can_be_cancelled_and_too_many_are_refused(server):
     assert (job["state"], job["remark"]) == ("cancelled", "cancelled")
     assert job["done"] < 100_000
     assert server.client.get(f"{second}/result").status_code == 409
+
+
+def test_designs_stand_in_the_construct_that_is_given(server):
+    asked = {"target": 7, "n": 1, "length": 30, "budget": 600, "adapter": "GGGAAA", "cds": "ATGGCCAAA",
+             "gc": [0.3, 0.7], "gc_window": [0.2, 0.8, 15], "max_run": 4}  # fmt: skip
+    place = server.post("design", asked).headers["location"]
+    assert server.wait_for_job(place)["state"] == "done"
+    (line,) = csv.DictReader(io.StringIO(server.client.get(f"{place}/result", params={"format": "order"}).text))
+    assert line["Sequence"].startswith("GGGAAA")
+    assert line["Sequence"].endswith("ATGGCCAAA")
+    answer = server.post("design", asked | {"cds": "GCC"})
+    assert answer.status_code == 422
+    assert "not with ATG" in answer.json()["error"]
 
 
 def test_rules_that_contradict_each_other_fail_the_job_in_words(server):

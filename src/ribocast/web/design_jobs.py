@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ribocast.bundle import AssayCard
+from ribocast.construct import Construct
 from ribocast.designing.brief import Brief
 from ribocast.designing.constraints import read_seed
 from ribocast.designing.options import Given, make_rules
@@ -61,16 +62,21 @@ def _read(asked: DesignIn, card: AssayCard) -> tuple[Brief, list[str]]:
         template=asked.template, max_edits=asked.max_edits, keep_start=asked.keep_start, keep_end=asked.keep_end,
         forbid=tuple(asked.forbid), avoid=tuple(asked.avoid), forbid_sites=tuple(asked.forbid_sites),
         no_near_cognates=asked.no_near_cognates, no_stops=asked.no_stops, gc=_between(asked.gc),
-        max_run=asked.max_run, no_repeat=asked.no_repeat, min_distance=asked.min_distance,
-        free_energy=_between(asked.free_energy),
+        gc_window=_between(asked.gc_window), max_run=asked.max_run, no_repeat=asked.no_repeat,
+        min_distance=asked.min_distance, free_energy=_between(asked.free_energy),
     )  # fmt: skip
     # Letters, never the name of a file as on the command line.
     seed = None if asked.like is None else read_seed(asked.like)
     rules: list[Constraint]
     rules, remarks = make_rules(given, seed)
+    construct = None
+    if asked.adapter is not None or asked.cds is not None:
+        usual = card.surroundings
+        construct = Construct(usual.before if asked.adapter is None else asked.adapter, asked.cds or usual.after)
     brief = Brief(
-        target=asked.target, n=asked.n, constraints=rules, like=seed, assay=card.name, algorithm=asked.algorithm,
-        budget=asked.budget, seed=asked.seed, pessimism=asked.pessimism, naturalness=asked.naturalness,
+        target=asked.target, n=asked.n, constraints=rules, like=seed, assay=card.name, construct=construct,
+        algorithm=asked.algorithm, budget=asked.budget, seed=asked.seed, pessimism=asked.pessimism,
+        naturalness=asked.naturalness,
     )  # fmt: skip
     return brief, remarks
 
@@ -88,5 +94,5 @@ def _check(service: Service, brief: Brief, asked: DesignIn) -> None:
         raise RefusedError(413, f"designs of {longest:,} nt; at most {limits.max_design_length:,} are made")
 
 
-def _between(ends: tuple[float, float] | None) -> str | None:
-    return None if ends is None else f"{ends[0]!r}:{ends[1]!r}"
+def _between(numbers: tuple[float, ...] | None) -> str | None:
+    return None if numbers is None else ":".join(map(repr, numbers))

@@ -29,6 +29,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_METHODS = _CHANGES | {"GET", "HEAD", "OPTIONS"}
 _OPEN = "/api/v1/healthz"
 """Answers to all, so that whoever watches the server needs no token."""
 _DRAINED_BODIES, _DRAIN_SECONDS = 30, 5.0
@@ -123,7 +124,6 @@ class Guard:
         if not _has_body(call):
             await self._app(scope, receive, send)
             return
-        # The page's own small calls go on while predictions wait.
         if changes and self._now >= self._settings.calls_at_once:
             raise RefusedError(429, f"more than {self._settings.calls_at_once} calls at once; try again in 1 s", 1)
         self._now += 1
@@ -225,7 +225,9 @@ def _with(headers: Any, ours: list[tuple[bytes, bytes]], path: str) -> list[tupl
 def _read_call(scope: Message) -> _Call:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")
-    return _Call(scope["method"], scope["path"], client[0] if client else "", headers)
+    # A client can call any word a method.
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    return _Call(method, scope["path"], client[0] if client else "", headers)
 
 
 def _route(scope: Message) -> str:

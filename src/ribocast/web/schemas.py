@@ -180,10 +180,15 @@ class DesignIn(_In):
     no_near_cognates: bool = False
     no_stops: bool = False
     gc: tuple[Share, Share] | None = Field(None, description="Share of G and C.")
+    gc_window: tuple[Share, Share, Annotated[int, Field(ge=1, le=2_000)]] | None = Field(
+        None, description="The same in every window of so many nt."
+    )
     max_run: int | None = Field(None, ge=1, le=2_000)
     no_repeat: int | None = Field(None, ge=1, le=2_000)
     min_distance: int = Field(1, ge=1, le=2_000)
     free_energy: tuple[float, float] | None = Field(None, description="kcal/mol.")
+    adapter: str | None = Field(None, max_length=2_000, description="What stands before; else the assay's.")
+    cds: str | None = Field(None, max_length=20_000, description="The coding sequence that follows; else the assay's.")
     algorithm: Literal["genetic", "beam", "evolution"] = "genetic"
     budget: int | None = Field(None, ge=1, description="Predictions at most.")
     pessimism: float = Field(1.0, ge=0, le=1e6)

@@ -75,14 +75,10 @@ class _Server(uvicorn.Server):
         had_jobs = jobs.count("running") + jobs.count("waiting") > 0
         if had_jobs:
             _log.info("stopping: waiting for jobs")
-        jobs.drain(self.config_seconds)
+        jobs.drain(self._application.service.settings.shutdown_seconds)
         if had_jobs and not self.should_exit:
             threading.Event().wait(_COLLECT_SECONDS)
         self.should_exit = True
-
-    @property
-    def config_seconds(self) -> float:
-        return self._application.service.settings.shutdown_seconds
 
 
 def _start_log() -> None:
