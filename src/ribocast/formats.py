@@ -66,7 +66,7 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
     if str(path) == "-":
         if sys.stdin is None:
             raise RibocastError(f"{name} is closed")
-        yield from _read_stream(sys.stdin.buffer, None, name, chunk_rows)
+        yield from read_stream(sys.stdin.buffer, None, name, chunk_rows)
         return
     file = Path(path)
     if file.is_dir():
@@ -77,10 +77,11 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     with file.open("rb") as stream:
-        yield from _read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows)
+        yield from read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows)
 
 
-def _read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int) -> Iterator[pa.Table]:
+def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int) -> Iterator[pa.Table]:
+    """Read an open file piece by piece; without `format_name` its first bytes say what it is. See `read_pieces`."""
     head, pieces = _peek(raw)
     zipped = head[:2] == b"\x1f\x8b"
     if zipped:

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
-from ribocast.formats import as_frame, read_pieces
+from ribocast.formats import as_frame, read_pieces, read_stream
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
 
 if TYPE_CHECKING:
@@ -165,9 +165,25 @@ def read_table(path: str | Path, *, column: str | None = None, label: str | None
 
 def read_arrow(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
     """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
-    name, rows = table_name(path), 0
+    name = table_name(path)
+    yield from _told(read_pieces(path, name, chunk_rows), name)
+
+
+def read_open_table(stream: IO[bytes], name: str) -> pa.Table:
+    """Read a whole table from an open file that messages call `name`; its first bytes say what it is."""
+    return pa.concat_tables(_told(read_stream(stream, None, name, CHUNK_ROWS), name)).combine_chunks()
+
+
+def open_chunk(stream: IO[bytes], name: str, *, column: str | None = None) -> Chunk:
+    """Read a whole table of sequences from an open file; see `read_chunks`."""
+    return _chunk(read_open_table(stream, name), name, 1, column, None)
+
+
+def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
+    """Pass tables on, and say in our words what goes wrong."""
+    rows = 0
     try:
-        for table in read_pieces(path, name, chunk_rows):
+        for table in tables:
             rows += len(table)
             yield table
     except UnicodeDecodeError as error:

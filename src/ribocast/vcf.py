@@ -85,23 +85,28 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
     """
     name = Path(path).name if str(path) != "-" else "standard input"
     with open_lines(path) as (lines, read_bytes):
-        header: list[str] = []
-        for line in lines:
-            header.append(line.rstrip("\r\n"))
-            if line.startswith("#CHROM"):
-                break
-            if line.startswith("BCF"):
-                raise RibocastError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
-            if not line.startswith("##"):
-                raise RibocastError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
-        if not header or not header[-1].startswith("#CHROM"):
-            raise RibocastError(f"{name}: no VCF header: there is no line #CHROM")
-        if not header[0].startswith("##fileformat=VCF"):
-            raise RibocastError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
-        columns = header[-1].split("\t")
-        if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
-            raise RibocastError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
-        yield Vcf(name, header, _rows(lines, len(columns)), read_bytes)
+        yield read_vcf(lines, name, read_bytes)
+
+
+def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> Vcf:
+    """Read the header of a VCF, whose rows are read later; see `open_vcf`."""
+    header: list[str] = []
+    for line in lines:
+        header.append(line.rstrip("\r\n"))
+        if line.startswith("#CHROM"):
+            break
+        if line.startswith("BCF"):
+            raise RibocastError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
+        if not line.startswith("##"):
+            raise RibocastError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
+    if not header or not header[-1].startswith("#CHROM"):
+        raise RibocastError(f"{name}: no VCF header: there is no line #CHROM")
+    if not header[0].startswith("##fileformat=VCF"):
+        raise RibocastError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
+    columns = header[-1].split("\t")
+    if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
+        raise RibocastError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
+    return Vcf(name, header, _rows(lines, len(columns)), read_bytes)
 
 
 def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:

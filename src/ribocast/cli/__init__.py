@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo  # noqa: F401  # isort: skip  (the order of --help)
+from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo, serve  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
 from ribocast.terminal import drop_output, fail, prepare_streams
@@ -18,6 +18,7 @@ _EXTRAS = {
     "variants": {"pysam", "pyfaidx"},
     "plots": {"matplotlib", "jinja2"},
     "design": {"Bio", "RNA"},
+    "web": {"fastapi", "gradio", "prometheus_client", "starlette", "uvicorn"},
 }
 
 

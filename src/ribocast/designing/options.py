@@ -63,6 +63,11 @@ class Given:
 
 def read_rules(given: Given) -> tuple[list[Constraint], list[str]]:
     """Make the constraints, and say in lines what the user should know of them."""
+    return make_rules(given, read_like(given.like))
+
+
+def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[str]]:
+    """Make the constraints with the letters of the sequence to stay near to, whatever `given.like` says."""
     rules: list[Constraint] = []
     remarks: list[str] = []
     if given.length is not None:
@@ -70,7 +75,6 @@ def read_rules(given: Given) -> tuple[list[Constraint], list[str]]:
         rules.append(Length(_whole(low, "--length"), _whole(high, "--length")))
     if given.template is not None:
         rules.append(Template(given.template))
-    seed = read_like(given.like)
     if seed is not None and given.max_edits is not None:
         rules.append(MaxEdits(seed, given.max_edits))
     elif given.max_edits is not None:

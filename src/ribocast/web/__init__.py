@@ -1,0 +1,1 @@
+"""ribocast in the browser and over HTTP: ``ribocast serve``. Needs the extra ``web``."""

@@ -1,0 +1,120 @@
+"""The application: the API, its documentation and the page, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from ribocast import __version__
+from ribocast.errors import RibocastError
+from ribocast.sequence import SequenceError
+from ribocast.web.api import make_router
+from ribocast.web.docs_page import docs_html
+from ribocast.web.guard import App, Guard
+from ribocast.web.limits import RefusedError, WrongFieldError
+from ribocast.web.metrics import Metrics
+from ribocast.web.service import Service
+from ribocast.web.settings import Settings
+
+_ABOUT = "From a 5′ UTR to how well its mRNA is translated. Loads are in ribosomes per mRNA of the assay."
+_SHOWN = 200
+
+
+class Application:
+    """An ASGI application, and the service inside it.
+
+    Parameters
+    ----------
+    settings : Settings
+        See there.
+
+    Attributes
+    ----------
+    service : Service
+        The models and the jobs.
+    api : fastapi.FastAPI
+        What the guard guards.
+
+    Raises
+    ------
+    RibocastError
+        If a model cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        metrics = Metrics()
+        self.service = Service(settings, metrics)
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            yield
+            self.service.close()
+
+        self.api = FastAPI(
+            title="ribocast", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None,
+            openapi_url="/api/openapi.json", lifespan=lifespan,
+        )  # fmt: skip
+        self.api.include_router(make_router(self.service, metrics))
+        _answer_errors(self.api)
+
+        @self.api.get("/api/docs", include_in_schema=False)
+        async def docs() -> HTMLResponse:
+            return HTMLResponse(docs_html(self.api.openapi()))
+
+        if settings.page:
+            from ribocast.web.page.mounting import mount_page
+
+            mount_page(self.api, self.service)
+        self._guarded = Guard(cast(App, self.api), settings, metrics)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+        await self._guarded(scope, receive, send)
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Say every error in the same form, and in the words of the command line."""
+
+    @app.exception_handler(RibocastError)
+    async def ours(_: Request, error: RibocastError) -> Response:
+        if isinstance(error, RefusedError):
+            return _problem(error.status, str(error), retry_after=error.retry_after)
+        field = (
+            "sequences"
+            if isinstance(error, SequenceError)
+            else error.field
+            if isinstance(error, WrongFieldError)
+            else None
+        )
+        return _problem(422, str(error), field)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return _problem(400, f"not JSON: {first.get('ctx', {}).get('error', 'it cannot be read')}")
+        where = ".".join(str(part) for part in first["loc"] if part != "body")[:_SHOWN]
+        return _problem(422, f"{where or 'the request'}: {first['msg'][:_SHOWN]}", where or None)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _problem(
+    status: int, message: str, field: str | None = None, *, retry_after: int | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:  # fmt: skip
+    headers = dict(headers or {})
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
+    # A lone surrogate, which JSON can spell, cannot be sent back.
+    text = message.encode("utf-8", "backslashreplace").decode()
+    field = field and field.encode("utf-8", "backslashreplace").decode()
+    return JSONResponse({"error": text, "field": field}, status, headers=headers)

@@ -1,0 +1,98 @@
+"""Designs as jobs: what the API and the page ask for, turned into a brief, checked before it waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ribocast.bundle import AssayCard
+from ribocast.construct import Construct
+from ribocast.designing.brief import Brief
+from ribocast.designing.constraints import read_seed
+from ribocast.designing.options import Given, make_rules
+from ribocast.designing.propose import JUDGE, Designs, propose
+from ribocast.designing.running import Progress
+from ribocast.web.jobs import Job
+from ribocast.web.limits import RefusedError
+from ribocast.web.schemas import DesignIn
+from ribocast.web.service import Service
+
+if TYPE_CHECKING:
+    from ribocast.designing.constraints import Constraint
+
+
+class Designed(NamedTuple):
+    """What came of a job: the designs, by which model, on whose scale."""
+
+    designs: Designs
+    model: str
+    assay: AssayCard
+
+
+def start_design(service: Service, asked: DesignIn) -> Job[Designed]:
+    """Hand in a design job.
+
+    Raises
+    ------
+    RefusedError
+        With 413 for more than the limits allow, 429 where too many jobs wait.
+    RibocastError
+        If a rule cannot be read; that rules contradict each other is said by the job.
+    """
+    served, card = service.find(asked.model, asked.assay)
+    brief, remarks = _read(asked, card)
+    _check(service, brief, asked)
+    # The opinion of the other shipped model, if that is served; a search does not load it anew.
+    judge = next((other.predictor for name, other in service.models.items() if name == JUDGE != served.name), None)
+
+    def work(job: Job[Designed]) -> Designed:
+        def watch(now: Progress) -> None:
+            job.done, job.total = now.calls, now.budget
+            job.best = [step.mrl for step in now.best]
+
+        found = propose(served.predictor, brief, judge=judge, threads=service.settings.threads, watch=watch,
+                        stop=job.should_stop)  # fmt: skip
+        return Designed(found._replace(remarks=[*remarks, *found.remarks]), served.name, card)
+
+    return service.jobs.submit(work)
+
+
+def _read(asked: DesignIn, card: AssayCard) -> tuple[Brief, list[str]]:
+    given = Given(
+        length=str(asked.length) if isinstance(asked.length, int) else _between(asked.length),
+        template=asked.template, max_edits=asked.max_edits, keep_start=asked.keep_start, keep_end=asked.keep_end,
+        forbid=tuple(asked.forbid), avoid=tuple(asked.avoid), forbid_sites=tuple(asked.forbid_sites),
+        no_near_cognates=asked.no_near_cognates, no_stops=asked.no_stops, gc=_between(asked.gc),
+        gc_window=_between(asked.gc_window), max_run=asked.max_run, no_repeat=asked.no_repeat,
+        min_distance=asked.min_distance, free_energy=_between(asked.free_energy),
+    )  # fmt: skip
+    # Letters, never the name of a file as on the command line.
+    seed = None if asked.like is None else read_seed(asked.like)
+    rules: list[Constraint]
+    rules, remarks = make_rules(given, seed)
+    construct = None
+    if asked.adapter is not None or asked.cds is not None:
+        usual = card.surroundings
+        construct = Construct(usual.before if asked.adapter is None else asked.adapter, asked.cds or usual.after)
+    brief = Brief(
+        target=asked.target, n=asked.n, constraints=rules, like=seed, assay=card.name, construct=construct,
+        algorithm=asked.algorithm, budget=asked.budget, seed=asked.seed, pessimism=asked.pessimism,
+        naturalness=asked.naturalness,
+    )  # fmt: skip
+    return brief, remarks
+
+
+def _check(service: Service, brief: Brief, asked: DesignIn) -> None:
+    limits = service.settings
+    designs = brief.n * len(brief.targets)
+    if designs > limits.max_designs:
+        raise RefusedError(413, f"{designs:,} designs; at most {limits.max_designs:,} are made in one job")
+    if brief.calls > limits.max_budget:
+        raise RefusedError(413, f"a budget of {brief.calls:,} predictions; at most {limits.max_budget:,} in one job")
+    longest = asked.length if isinstance(asked.length, int) else max(asked.length or (0,))
+    longest = max(longest, len(asked.template or ""), len(asked.like or ""))
+    if longest > limits.max_design_length:
+        raise RefusedError(413, f"designs of {longest:,} nt; at most {limits.max_design_length:,} are made")
+
+
+def _between(numbers: tuple[float, ...] | None) -> str | None:
+    return None if numbers is None else ":".join(map(repr, numbers))

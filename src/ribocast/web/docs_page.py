@@ -1,0 +1,83 @@
+"""The API's documentation as a page: made of its OpenAPI description, without anything from other servers."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#16232b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1,h2{line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid #ccd6da;padding-top:1rem}a{color:#00596b}
+code,pre{font:14px/1.4 ui-monospace,monospace;background:#eef4f5}pre{padding:.8rem;overflow-x:auto}
+table{border-collapse:collapse;display:block;overflow-x:auto}th,td{text-align:left;vertical-align:top;
+padding:.25rem .9rem .25rem 0;border-bottom:1px solid #dde5e8}
+.method{background:#00697d;color:#fff;padding:.1rem .45rem;border-radius:.25rem}
+"""
+
+
+def docs_html(openapi: dict[str, Any]) -> str:
+    """Make the page."""
+    about, schemas = openapi["info"], openapi["components"]["schemas"]
+    parts = [
+        f"<h1>{escape(about['title'])} API {escape(about['version'])}</h1><p>{escape(about['description'])}</p>",
+        '<p>The same for programs: <a href="/api/openapi.json">openapi.json</a>. Every error is JSON: '
+        "<code>{&quot;error&quot;: …, &quot;field&quot;: …}</code>.</p>",
+    ]
+    for path, methods in openapi["paths"].items():
+        for method, one in methods.items():
+            parts.append(_operation(path, method, one, schemas))
+    body = "\n".join(parts)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ribocast API</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f"<body><main>{body}</main></body></html>"
+    )
+
+
+def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
+    parts = [f'<h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>',
+             f"<p>{escape(one.get('description', ''))}</p>"]  # fmt: skip
+    taken = one.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    if taken:
+        schema = _resolve(taken, schemas)
+        parts.append("<h3>Takes</h3>" + _fields(schema))
+        for example in schema.get("examples", []):
+            text = json.dumps(example, ensure_ascii=False)
+            address = f"http://127.0.0.1:7860{path}"
+            command = f"curl -X {method.upper()} {address} -H 'Content-Type: application/json' -d '{text}'"
+            parts.append(f"<pre>{escape(command)}</pre>")
+    for status, answer in one["responses"].items():
+        if status.startswith("2"):
+            given = answer.get("content", {}).get("application/json", {}).get("schema")
+            parts.append(f"<h3>Gives, {status}</h3>" + (_fields(_resolve(given, schemas)) if given else ""))
+    others = ", ".join(
+        f"{status} ({escape(answer['description'])})"
+        for status, answer in one["responses"].items() if not status.startswith("2")
+    )  # fmt: skip
+    return "\n".join([*parts, f"<p>Or: {others}.</p>"])
+
+
+def _fields(schema: dict[str, Any]) -> str:
+    needed = schema.get("required", [])
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        default = "needed" if name in needed else json.dumps(field.get("default"), ensure_ascii=False)
+        rows.append(f"<tr><td><code>{escape(name)}</code></td><td>{escape(_kind(field))}</td>"
+                    f"<td>{escape(default)}</td><td>{escape(field.get('description', ''))}</td></tr>")  # fmt: skip
+    return ("<table><thead><tr><th>field</th><th>kind</th><th>default</th><th></th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>")  # fmt: skip
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return str(field["$ref"].rsplit("/", 1)[-1])
+    if "anyOf" in field:
+        return " or ".join(_kind(one) for one in field["anyOf"])
+    if field.get("type") == "array" and "items" in field:
+        return f"list of {_kind(field['items'])}"
+    return str(field.get("type", "any"))
+
+
+def _resolve(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    return schemas[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
