@@ -82,7 +82,8 @@ def make_jobs(folder: Path, model: str, rows: int) -> dict[str, Job]:
         "variants": Job(("variants", str(pairs), "-o", "OUT/out.csv", *asked), ("out.csv",), ("--resume",)),
         "design": Job(("design", "--target", "7", "-n", "3", "--budget", str(rows), "--model", model,
                        "--threads", "1", "-o", "OUT/designs.csv"), ("designs.csv",)),
-        "train": Job(("train", str(learnt), "-o", "OUT/run", *small), tuple(f"run/{name}" for name in BUNDLE), ("--resume",)),
+        "train": Job(("train", str(learnt), "-o", "OUT/run", *small), tuple(f"run/{name}" for name in BUNDLE),
+                     ("--resume",)),
         "search": Job(("search", str(learnt), "--grid", str(grid), "--folds", "2", "--workers", "2", "-o", "OUT/s",
                        *small), tuple(f"s/best/{name}" for name in BUNDLE), ("--resume",)),
     }  # fmt: skip

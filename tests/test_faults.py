@@ -242,9 +242,9 @@ def test_two_predictions_to_one_output_leave_a_whole_one(jobs, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
 def test_two_trainings_in_one_folder_are_refused(jobs, tmp_path, capsys):
-    with alone_in(tmp_path):
+    with alone_in(tmp_path / "run"):
         assert main([argument.replace("OUT", str(tmp_path)) for argument in jobs["train"].arguments]) == 2
-        assert last_line(capsys.readouterr().err) == f"error: {tmp_path}: another run is writing to it"
+        assert last_line(capsys.readouterr().err) == f"error: {tmp_path / 'run'}: another run is writing to it"
     assert list(tmp_path.iterdir()) == []
     # Once the other has ended, however it ended, the folder is free.
     script = f"""
