@@ -1,6 +1,19 @@
-"""Small trained models that many tests share."""
+"""Small trained models that many tests share, and a guard at the network."""
+
+import os
+import sys
+from pathlib import Path
 
 import pytest
+
+GUARD = str(Path(__file__).parent / "guard")
+sys.path.insert(0, GUARD)
+sys.modules.pop("sitecustomize", None)
+import sitecustomize  # noqa: F401  (it begins to watch)
+
+# Also over every Python that a test starts.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [GUARD, os.environ.get("PYTHONPATH")]))
+
 
 from ribocast.learn import fit
 from ribocast.learn.assays import ASSAYS

@@ -25,6 +25,7 @@ RUNNING_NAME = "model.onnx"
 LEARNING_NAME = "model.safetensors"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "default"
+_LARGEST_CARD = 16 << 20
 
 
 class _Card(BaseModel):
@@ -252,6 +253,19 @@ class Bundle:
         """The safetensors file."""
         return self.folder / LEARNING_NAME
 
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes: those that ``model.json`` describes, also if the file was exchanged meanwhile.
+
+        Raises
+        ------
+        RibocastError
+            If they are others, or cannot be read.
+        """
+        try:
+            return _read_file(self.folder / name, self.card.files[name])
+        except OSError as error:
+            raise RibocastError(f"{self.folder / name}: {error.strerror or error}") from None
+
 
 def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
     """Find a trained model and check its folder.
@@ -278,7 +292,7 @@ def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
         for name in (RUNNING_NAME, LEARNING_NAME):
             if name not in card.files:
                 raise RibocastError(f"{folder / CARD_NAME}: files: {name} is not described")
-            _check_file(folder / name, card.files[name])
+            _read_file(folder / name, card.files[name])
     except OSError as error:
         raise RibocastError(f"{model}: {error.strerror or error}") from None
     return Bundle(folder, card)
@@ -326,9 +340,13 @@ def _read_card(path: Path) -> ModelCard:
     if not path.is_file():
         raise RibocastError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_CARD + 1)
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise RibocastError(f"{path}: not valid JSON") from None
+    if len(content) > _LARGEST_CARD:
+        raise RibocastError(f"{path}: more than {_LARGEST_CARD:,} bytes, which describes no model")
     return _parse_card(text, path)
 
 
@@ -352,10 +370,14 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _check_file(path: Path, described: FileCard) -> None:
+def _read_file(path: Path, described: FileCard) -> bytes:
     if not path.is_file() or path.is_symlink():
         raise RibocastError(f"{path.parent}: {path.name} is missing, or is a link")
     if path.stat().st_size != described.size:
         raise RibocastError(f"{path}: {path.stat().st_size} bytes, but model.json says {described.size}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != described.sha256:
+    # No byte more than described, should it grow.
+    with path.open("rb") as file:
+        data = file.read(described.size)
+    if hashlib.sha256(data).hexdigest() != described.sha256:
         raise RibocastError(f"{path}: its SHA-256 is not the one in model.json")
+    return data

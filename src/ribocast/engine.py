@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ribocast.bundle import Bundle
 from ribocast.errors import RibocastError
+from ribocast.graph_file import read_graph
 from ribocast.sequence import Letters
 
 EngineName = Literal["auto", "openvino", "torch"]
@@ -103,8 +104,7 @@ class OpenVinoEngine:
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
-            # From memory, so that nothing the file refers to outside the folder is ever opened.
-            network = core.read_model(bundle.running.read_bytes())
+            network = core.read_model(read_graph(bundle))
             compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
             raise RibocastError(f"{bundle.running}: not a network: {_reason(error)}") from None

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -77,7 +78,21 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
         yield from read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows)
+        refuse_shrunk(stream.fileno(), size, name)
+
+
+def refuse_shrunk(file: int, size: int, name: str) -> None:
+    """Refuse a file that has become shorter since it had so many bytes: rows would be missing without a word.
+
+    Raises
+    ------
+    RibocastError
+        If it has.
+    """
+    if os.fstat(file).st_size < size:
+        raise RibocastError(f"{name}: became shorter while it was read")
 
 
 def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int) -> Iterator[pa.Table]:

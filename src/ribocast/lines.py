@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -67,6 +68,7 @@ def _lines(text: IO[str], source: _Source, name: str) -> Iterator[str]:
         raise _cut_short(name) from None
     except OSError as error:
         raise RibocastError(f"{name}: {error.strerror or error}") from None
+    source.refuse_shrunk(name)
     # Cut between two blocks, it is still readable.
     if source.head.startswith(_BLOCKS) and source.head[12:14] == b"BC" and source.tail != _LAST_BLOCK:
         raise _cut_short(name)
@@ -82,10 +84,16 @@ class _Source(io.RawIOBase):
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = cast("io.BufferedReader", raw)
         self.head = self._rest = b""
+        self._size = _size_of(raw)
         self.count, self.tail = 0, b""
         while len(self.head) < _HEAD and (more := self._raw.read1(_HEAD - len(self.head))):
             self.head += more
         self._rest = self.head
+
+    def refuse_shrunk(self, name: str) -> None:
+        """Refuse a file that has become shorter since it was opened: lines would be missing without a word."""
+        if _size_of(self._raw) < self._size:
+            raise RibocastError(f"{name}: became shorter while it was read")
 
     def readable(self) -> bool:
         return True
@@ -98,3 +106,11 @@ class _Source(io.RawIOBase):
         self.tail = block[-kept:] if len(block) >= kept else (self.tail + block)[-kept:]
         buffer[: len(block)] = block
         return len(block)
+
+
+def _size_of(raw: IO[bytes]) -> int:
+    """Return how long a file is now; 0 for what is none."""
+    try:
+        return os.fstat(raw.fileno()).st_size
+    except OSError:
+        return 0

@@ -62,6 +62,53 @@ def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
 
 
 @contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Keep others who ask for the same out of a folder, until the end of this process at the latest.
+
+    It is made if it is not there, and removed again if nothing was written. Where the system has no locks on folders,
+    nobody is kept out.
+
+    Raises
+    ------
+    RibocastError
+        If another process (or another part of this one) is there, or it cannot be made.
+    """
+    folder = Path(folder)
+    is_ours = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RibocastError(f"{folder}: {error.strerror or error}") from None
+    try:
+        with _lock_on(folder):
+            yield
+    finally:
+        if is_ours:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def _lock_on(folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some file systems know no locks.
+        with suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RibocastError(f"{folder}: another run is writing to it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink]:
     """Open a table for writing; its format is that of the ending, CSV on standard output without a path.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -68,6 +70,7 @@ def train(
     from ribocast.learn.models import architecture, parse_settings
     from ribocast.learn.transfer import fine_tuning_recipe
     from ribocast.tables import read_table
+    from ribocast.writing import alone_in
 
     if resume and overwrite:
         raise RibocastError("--resume continues a run, --overwrite replaces it: one of them, please")
@@ -86,7 +89,9 @@ def train(
     recipe = recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
     chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
     library = assay_of(chunk, assay)
-    with progress("training") as (advance, tell):
+    # Of processes that train together, the first one writes.
+    keeper = alone_in(output) if os.environ.get("RANK", "0") == "0" else nullcontext()
+    with keeper, progress("training") as (advance, tell):
 
         def watch(step: Step) -> None:
             losses = step.history[-1] if step.history else None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import RibocastError
+from ribocast.graph_file import read_graph
 from ribocast.predictor import Predictor, to_mrl
 from ribocast.sequence import Letters, encode
 
@@ -65,7 +66,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
     if model.engine.name != "openvino" or model.card.fixed_length is not None:
         return None
     openvino = importlib.import_module("openvino")
-    graph = openvino.Core().read_model(model.bundle.running.read_bytes())
+    graph = openvino.Core().read_model(read_graph(model.bundle))
     last = graph.get_results()[0].input_value(0).get_node()
     if last.get_type_name() != "ReduceMean" or len(last.input_value(0).get_partial_shape()) != 4:
         return None

@@ -3,7 +3,8 @@
 This registry imports no network and no PyTorch: each architecture lives in a file of its own, found when built.
 
 A network takes letters, uint8 of shape (rows, length), and gives float32 of shape (rows, assays, width): polysome
-fractions that sum to 1 where every assay has fraction weights, else one standardised load (width 1).
+fractions where every assay has fraction weights, else one standardised load (width 1). Fractions sum to 1, but for
+``optimus-profile``, whose outputs are linear as in the paper and learn to.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ribocast.bundle import CARD_NAME, LEARNING_NAME
 from ribocast.errors import RibocastError
 from ribocast.learn.recipe import (
     FRAMED_RECIPE,
@@ -26,8 +29,12 @@ from ribocast.learn.recipe import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ribocast.bundle import AssayCard, Bundle
     from ribocast.learn.models.network import Network
+
+_LARGEST_SETTING = 10_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Architecture:
                 raise ValueError("a layer would be empty")
         except RibocastError:
             raise
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, IndexError, RuntimeError) as error:
             given = ", ".join(f"{name}={value}" for name, value in settings.items()) or "its defaults"
             raise RibocastError(f"{self.name} cannot be built with {given}: {str(error).splitlines()[0]}") from None
         return network.train()
@@ -132,17 +139,57 @@ def load_network(bundle: Bundle) -> Network:
     Raises
     ------
     RibocastError
-        If the weights are not those of the architecture that ``model.json`` names.
+        If the weights are not those of the architecture that ``model.json`` names, or no numbers.
     """
     import safetensors.torch
+    import torch
 
-    network = architecture(bundle.card.architecture).build(bundle.card.assays, **bundle.card.settings)
+    from ribocast.learn.models.norms import LengthNorm
+
+    design, settings = architecture(bundle.card.architecture), bundle.card.settings
+    _refuse_huge(settings, bundle.folder / CARD_NAME)
     try:
-        network.load_state_dict(safetensors.torch.load(bundle.learning.read_bytes()))
-    except (RuntimeError, safetensors.SafetensorError) as error:
+        tensors = safetensors.torch.load(bundle.read(LEARNING_NAME))
+        # First without memory, so that settings of a giant take none.
+        with torch.device("meta"):
+            network = design.build(bundle.card.assays, **settings)
+        for name, module in network.named_modules():
+            if isinstance(module, LengthNorm):
+                module.complete(tensors, f"{name}.")
+        reason = _difference(network.state_dict(), tensors)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RibocastError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}") from None
+    if reason:
+        raise RibocastError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}")
+    network = design.build(bundle.card.assays, **settings)
+    network.load_state_dict(tensors)
     return network
+
+
+def _refuse_huge(settings: Any, path: Path) -> None:
+    """Refuse settings that would keep us building for hours."""
+    if isinstance(settings, Mapping):
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
+        for entry in settings:
+            _refuse_huge(entry, path)
+    elif isinstance(settings, int | float) and not abs(settings) <= _LARGEST_SETTING:
+        raise RibocastError(f"{path}: settings: {settings:g} is beyond {_LARGEST_SETTING:,}")
+
+
+def _difference(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+    """Say in what weights differ from what a network needs; nothing where they fit."""
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        return f"{name!r:.80} is {'missing' if name in expected else 'no part of it'}"
+    for name, tensor in tensors.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            return (
+                f"{name} has shape {tuple(tensor.shape)} of {tensor.dtype}, not {tuple(wanted.shape)} of {wanted.dtype}"
+            )
+        if not tensor.isfinite().all():
+            return f"{name} holds numbers that are not finite"
+    return ""
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:

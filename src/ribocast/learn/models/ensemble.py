@@ -13,6 +13,8 @@ from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
 from ribocast.learn.models.network import Network
 
+_MOST_MEMBERS = 100
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -63,8 +65,8 @@ def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
     """Make the ensemble with fresh members."""
     from ribocast.learn.models import architecture
 
-    if settings.members < 1 or settings.member == "ensemble":
-        raise RibocastError("an ensemble needs at least one member, and none that is an ensemble")
+    if not 1 <= settings.members <= _MOST_MEMBERS or settings.member == "ensemble":
+        raise RibocastError(f"an ensemble has 1 to {_MOST_MEMBERS} members, and none that is an ensemble")
     design = architecture(settings.member)
     return EnsembleNetwork(
         settings, [design.build(assays, **settings.member_settings) for _ in range(settings.members)]

@@ -42,7 +42,7 @@ class LengthNorm(nn.BatchNorm1d):
             return y
         scale = self.weight * torch.rsqrt(self.variances + self.eps)  # (longest + 1, channels)
         shift = self.bias - self.means * scale
-        row = lengths.clamp(max=self.longest)
+        row = lengths.clamp(min=0, max=self.longest)  # what is no number in a damaged model is no place either
         return x * scale[row].unsqueeze(2) + shift[row].unsqueeze(2)
 
     def _running(self) -> tuple[Tensor, Tensor]:
@@ -50,11 +50,14 @@ class LengthNorm(nn.BatchNorm1d):
         assert self.running_var is not None
         return self.running_mean, self.running_var
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        # Weights from before there were statistics by length have the same ones for all.
+    def complete(self, tensors: dict[str, Tensor], prefix: str) -> None:
+        """Add what weights from before there were statistics by length lack: the same ones for all."""
         for name, running in (("means", "running_mean"), ("variances", "running_var")):
-            if prefix + name not in state_dict and prefix + running in state_dict:
-                state_dict[prefix + name] = state_dict[prefix + running].expand(self.longest + 1, -1).clone()
+            if prefix + name not in tensors and prefix + running in tensors:
+                tensors[prefix + name] = tensors[prefix + running].expand(self.longest + 1, -1).clone()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        self.complete(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 

@@ -280,7 +280,7 @@ def _refit(
     )  # fmt: skip
     how = f"out of fold, {found.how}; the best of {len(found.verdicts)} trials by these very folds"
     card = judge(trained.bundle.card, rows, _out_of_fold(folder, best, plan.folds), how)
-    files = {RUNNING_NAME: trained.bundle.running.read_bytes(), LEARNING_NAME: trained.bundle.learning.read_bytes()}
+    files = {name: trained.bundle.read(name) for name in (RUNNING_NAME, LEARNING_NAME)}
     write_bundle(partial, card, files)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
