@@ -313,4 +313,3 @@ def test_it_fits_a_screen_of_380_pixels(page):
             press(page, f"Example: {example}")
             shown(page, name.lower())
         assert page.evaluate("document.documentElement.scrollWidth") <= 380
-    keep_picture(page, "narrow")

@@ -57,7 +57,7 @@ def build(service: Service, chosen: Chosen) -> None:
     with gr.Row():
         go = gr.Button("Design", variant="primary", min_width=120, elem_id="design-go")
         cancel = gr.Button("Cancel", min_width=120)
-        example = gr.Button("Example: the highest load near beta-globin", min_width=120)
+        example = gr.Button("Example: highest near beta-globin", min_width=120)
     state = gr.HTML(elem_id="design-progress")
     result = gr.HTML(elem_id="design-result")
     controls = [goal, target, count, length, forbid, sites, like, gc_low, gc_high, run, apart, seed, near, stops]
