@@ -3,8 +3,8 @@
     python benchmarks/predict_speed.py [--sequences 20000] [--json FILE]
 
 Fifty-letter sequences, float32, all cores. The two published architectures run in PyTorch, eager, batches of 1,024,
-from letters that are encoded already; ribocast from strings to numbers. Each is the median of five turns, taken in
-alternation.
+from letters that are encoded already, Optimus both from plain layers on one-hot letters and as ribocast has it, channels
+last; ribocast from strings to numbers. Each is the median of five turns, taken in alternation.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 import ribocast
+from notebook import Optimus, one_hot
 from ribocast.bundle import AssayCard, shipped_models
 from ribocast.learn.models import architecture
-from ribocast.learn.models.network import Network
 from ribocast.learn.simulate import simulate
 from ribocast.sequence import encode
 
@@ -40,14 +41,17 @@ def main() -> None:
     published = {name: architecture(name).build([_any_assay()]).eval() for name in ("optimus", "framepool")}
     letters, square = torch.tensor(encode(utrs)), torch.randn(4096, 4096)
 
-    def run_eager(network: Network) -> None:
+    plain, hot = Optimus().eval(), one_hot(utrs)
+
+    def run_eager(network: nn.Module, inputs: Tensor) -> None:
         with torch.inference_mode():
-            for batch in letters.split(BATCH):
+            for batch in inputs.split(BATCH):
                 network(batch)
 
     runs: dict[str, Callable[[], object]] = {
         **{f"ribocast {name} ({model.engine.name})": partial(model.mrl, utrs) for name, model in shipped.items()},
-        **{f"{name} (PyTorch eager)": partial(run_eager, network) for name, network in published.items()},
+        "optimus, plain layers (PyTorch eager)": partial(run_eager, plain, hot),
+        **{f"{name} (PyTorch eager)": partial(run_eager, network, letters) for name, network in published.items()},
         "matrix product 4096³ (the machine's f32 limit)": lambda: square @ square,
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
