@@ -3,8 +3,8 @@
     python benchmarks/predict_speed.py [--sequences 20000] [--json FILE]
 
 Fifty-letter sequences, float32, all cores. The two published architectures run in PyTorch, eager, batches of 1,024,
-from letters that are encoded already, Optimus both from plain layers on one-hot letters and as ribocast has it, channels
-last; ribocast from strings to numbers. Each is the median of five turns, taken in alternation.
+from letters that are encoded already, Optimus both from plain layers on one-hot letters and as ribocast has it,
+channels last; ribocast from strings to numbers. Each is the median of five turns, taken in alternation.
 """
 
 from __future__ import annotations
