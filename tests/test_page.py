@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 import ribocast
+from ribocast.bundle import PRETRAINED, open_bundle
 from served import LEADER, serving
 
 CHROMIUM = shutil.which("chromium")
@@ -168,7 +169,8 @@ def test_a_path_in_the_name_of_an_upload_leads_nowhere(server, tmp_path):
 
 
 def test_the_assay_and_its_figures_and_limits_stand_at_the_top(page):
-    assert "r² 0.937" in page.get_by_text("Accuracy of default").inner_text()
+    figure = open_bundle(PRETRAINED / "default").card.figures[0]
+    assert f"r² {figure.pearson_r2:.3f}" in page.get_by_text("Accuracy of default").inner_text()
     page.get_by_role("radio", name="N1-methylpseudouridine").check()
     expect(page.get_by_text("Accuracy of default on egfp_random50_m1psi")).to_be_visible()
     page.get_by_label("Sequences").fill(LEADER)
