@@ -3,12 +3,12 @@
     python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
 
 Three networks that differ by seed are trained on every row. They label new sequences, and a fourth network, the pupil,
-learns these and the rows. `default` is the pupil, `default-large` the mean of all four. For each
-of five folds (whole groups of sequences that share a 24-mer) all this is done without the fold, teachers included: the
-figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which stand row by
-row in ``NAME.parquet`` of the work folder. One process of one thread trains a network, as many at a time as there are
-cores: small steps leave a second thread little to do. Every training keeps a checkpoint after each epoch; run the
-command again and it continues.
+learns these and the rows. `default` is the pupil, `default-large` the mean of all four. For each of five folds (whole
+groups of sequences that share a 24-mer) all this is done without the fold, teachers included: the figures and
+prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which stand row by row in
+``NAME.parquet`` of the work folder. One process of one thread trains a network, as many at a time as there are cores:
+small steps leave a second thread little to do. Every training keeps a checkpoint after each epoch; run the command
+again and it continues.
 """
 
 from __future__ import annotations
