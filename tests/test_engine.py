@@ -1,5 +1,6 @@
 """Engines: the same numbers from each, and one line about a network that is not what its card says."""
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -17,8 +18,10 @@ import ribocast
 from ribocast.bundle import open_bundle, write_bundle
 from ribocast.engine import OpenVinoEngine, TorchEngine, start_engine
 from ribocast.errors import RibocastError
+from ribocast.learn.simulate import simulate
 from ribocast.sequence import encode
 
+openvino_core = importlib.import_module("openvino").Core
 UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=130), min_size=1, max_size=12)
 
 
@@ -70,9 +73,22 @@ def test_engines_are_chosen_by_name_and_openvino_is_the_default_on_a_cpu(framed)
     assert isinstance(start_engine(bundle, "torch"), TorchEngine)
 
 
+def test_bfloat16_is_near_float32_where_the_processor_has_it_and_refused_elsewhere(framed):
+    utrs = simulate(200, seed=4)["seq"].tolist()
+    if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(RibocastError, match="does not multiply in bfloat16; use the engine openvino"):
+            ribocast.load(framed, engine="openvino-bf16")
+        return
+    exact, rounded = (ribocast.load(framed, engine=name) for name in ("openvino", "openvino-bf16"))
+    assert rounded.engine.name == "openvino-bf16"
+    loads = exact.mrl(utrs)
+    np.testing.assert_allclose(rounded.mrl(utrs), loads, rtol=0, atol=0.05)
+    assert not np.array_equal(rounded.mrl(utrs), loads)
+
+
 @pytest.mark.parametrize("threads", [0, -1, 1025, 2**40])
 def test_engines_and_threads_that_cannot_be_are_refused(framed, threads):
-    with pytest.raises(RibocastError, match="no engine 'abacus'; there are: auto, openvino, torch"):
+    with pytest.raises(RibocastError, match="no engine 'abacus'; there are: auto, openvino, openvino-bf16, torch"):
         ribocast.load(framed, engine="abacus")
     with pytest.raises(RibocastError, match=f"{threads} threads: from 1 to 1024"):
         ribocast.load(framed, threads=threads)

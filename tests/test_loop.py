@@ -1,4 +1,9 @@
-"""The loss of the loop."""
+"""The loss of the loop, and what it multiplies in."""
+
+import os
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -23,3 +28,35 @@ def test_no_row_pulls_harder_than_one_at_the_bound(error, bound):
     huber(wrong**2, bound).backward()
     assert abs(wrong.grad.item()) <= 2 * bound + 1e-9
     assert wrong.grad.item() * error >= 0
+
+
+TWO_LOSSES = """
+    import numpy as np, torch
+    from ribocast.learn.assays import labelled_rows
+    from ribocast.learn.beginning import own_recipe, prepare
+    from ribocast.learn.device import has_bfloat16
+    from ribocast.learn.simulate import simulate
+
+    cpu = torch.device("cpu")
+    rows, assays = labelled_rows(simulate(200, seed=0)[["seq", "mrl"]], "simulated")
+    for bfloat16 in (False, True):
+        recipe = own_recipe("optimus")
+        loop = prepare(
+            rows, np.arange(len(rows)), rows.iloc[:0], assays=assays, model="optimus", settings={"filters": 8},
+            recipe=recipe.with_changes(bfloat16=bfloat16), seed=0, device=cpu, name="any", base=None,
+            say=lambda _: None,
+        )
+        print(loop.learn(1, [], None))
+    print(has_bfloat16(cpu))
+"""
+
+
+@pytest.mark.parametrize("capability", ["avx2", None])
+def test_it_multiplies_in_bfloat16_only_where_the_processor_has_it(capability):
+    allowed = {**os.environ, "ATEN_CPU_CAPABILITY": capability} if capability else os.environ
+    command = [sys.executable, "-c", textwrap.dedent(TWO_LOSSES)]
+    said = subprocess.run(command, env=allowed, capture_output=True, text=True, check=True).stdout
+    exact, rounded, there = said.split()
+    assert (exact != rounded) == (there == "True")
+    assert capability is None or there == "False"
+    assert float(rounded) == pytest.approx(float(exact), rel=0.02)

@@ -23,7 +23,7 @@ from ribocast.errors import RibocastError
 from ribocast.graph_file import read_graph
 from ribocast.sequence import Letters
 
-EngineName = Literal["auto", "openvino", "torch"]
+EngineName = Literal["auto", "openvino", "openvino-bf16", "torch"]
 MOST_THREADS = 1024
 Outputs = NDArray[np.float32]
 
@@ -57,16 +57,17 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
     ----------
     bundle : Bundle
         A checked bundle.
-    engine : {"auto", "openvino", "torch"}
-        ``auto`` is PyTorch where it is already imported and has a GPU, else OpenVINO.
+    engine : {"auto", "openvino", "openvino-bf16", "torch"}
+        ``auto`` is PyTorch where it is already imported and has a GPU, else OpenVINO. ``openvino-bf16`` multiplies in
+        bfloat16: faster, loads differ by some hundredths (docs/speed.md).
     threads : int, optional
         CPU threads; as many as there are cores without it.
 
     Raises
     ------
     RibocastError
-        If PyTorch is asked for and not installed, there is no such engine, the number of threads cannot be, or the file
-        is no network of the expected form.
+        If PyTorch is asked for and not installed, or bfloat16 on a processor that has none; there is no such engine,
+        the number of threads cannot be, or the file is no network of the expected form.
     """
     if engine not in get_args(EngineName):
         raise RibocastError(f"no engine {engine!r}; there are: {', '.join(get_args(EngineName))}")
@@ -74,7 +75,7 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
         raise RibocastError(f"{threads} threads: from 1 to {MOST_THREADS}, please")
     if engine == "torch" or (engine == "auto" and _gpu_in_use()):
         return TorchEngine(bundle, threads)
-    return OpenVinoEngine(bundle, threads)
+    return OpenVinoEngine(bundle, threads, bfloat16=engine == "openvino-bf16")
 
 
 def _gpu_in_use() -> bool:
@@ -90,14 +91,15 @@ _KEPT_SHAPES = "64"
 class OpenVinoEngine:
     """The CPU engine."""
 
-    name = "openvino"
-
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None, *, bfloat16: bool = False) -> None:
         openvino = _import_openvino()
         core = openvino.Core()
-        # On a CPU with bfloat16 OpenVINO would round to it unasked.
+        self.name = "openvino-bf16" if bfloat16 else "openvino"
+        if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise RibocastError("this processor does not multiply in bfloat16; use the engine openvino")
+        # Where there is bfloat16, OpenVINO would round to it unasked.
         options: dict[str, object] = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_SHAPES,
         }

@@ -34,7 +34,7 @@ def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", thre
     ----------
     model : str or Path
         The name of a shipped model, or a folder that `ribocast train` wrote.
-    engine : {"auto", "openvino", "torch"}
+    engine : {"auto", "openvino", "openvino-bf16", "torch"}
         What runs it; see `ribocast.engine.start_engine`.
     threads : int, optional
         CPU threads; all cores without it.

@@ -63,7 +63,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
 
     None where it is one network, takes one length, or is not run by OpenVINO.
     """
-    if model.engine.name != "openvino" or model.card.fixed_length is not None:
+    if not model.engine.name.startswith("openvino") or model.card.fixed_length is not None:
         return None
     openvino = importlib.import_module("openvino")
     graph = openvino.Core().read_model(read_graph(model.bundle))

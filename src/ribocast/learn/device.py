@@ -7,6 +7,21 @@ import torch
 from ribocast.errors import RibocastError
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a device multiplies in bfloat16 by itself; elsewhere that is imitated, slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    able = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu("_is_avx512_bf16_supported")
+    return able or _cpu("_is_amx_tile_supported")
+
+
+def _cpu(name: str) -> bool:
+    # Not in all versions of PyTorch, nor on all processors.
+    return bool(getattr(torch.cpu, name, bool)())
+
+
 def pick_device(name: str | None) -> torch.device:
     """Return the device of that name, or the best there is: CUDA, then Apple's MPS, then the CPU.
 

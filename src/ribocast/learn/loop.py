@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ribocast.bundle import ModelCard
 from ribocast.errors import RibocastError
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
+from ribocast.learn.device import has_bfloat16
 from ribocast.learn.models.network import Network
 from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
@@ -49,16 +50,17 @@ class Loop:
         """Make the loop; the last `taught` of the rows to learn from were labelled by other models."""
         self.measured = len(train_rows) - taught
         self.network, self.card, self.recipe, self.device = network, card, recipe, device
+        self._bfloat16 = recipe.bfloat16 and has_bfloat16(device)
         self.train_set = self._label(train_rows)
         self.val_set = self._label(val_rows) if len(val_rows) else None
         weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
         others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+        groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        if not recipe.weight_decay:  # each group costs a call
+            groups = [{"params": weights + others, "weight_decay": 0.0}]
         self.optimiser: torch.optim.Optimizer = kind(
-            [
-                {"params": weights, "weight_decay": recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
+            groups,
             lr=recipe.learning_rate,
             # One pass over the weights, where the plain loop makes a dozen small calls for each of them.
             fused=device.type in ("cpu", "cuda"),
@@ -168,7 +170,7 @@ class Loop:
         if data.channels is not None and data.numbers is not None:
             channels = np.ascontiguousarray(data.channels[batch][..., -letters.shape[1] :])
             inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch])))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             outputs: Tensor = self.network(*inputs)
         return outputs.float()
 

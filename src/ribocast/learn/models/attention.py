@@ -69,7 +69,7 @@ class AttentionNetwork(Network):
         x = self.convolutions(channels_last(self.letters(letters)[:, :4]))  # (rows, channels, 1, positions)
         x = x.squeeze(2).transpose(1, 2)  # (rows, positions, channels)
         weights = torch.softmax(self.score(x), dim=1)  # (rows, positions, 1)
-        x = (weights * x).sum(dim=1)  # (rows, channels)
+        x = torch.bmm(weights.transpose(1, 2), x).squeeze(1)  # (rows, channels)
         return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]
 
 
