@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 import ribocast
 from ribocast.bundle import open_bundle
@@ -154,7 +155,10 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_weights(trained, tmp_path):
     with pytest.raises(KilledError):
         fit(rows, tmp_path / "b", assay="mine", name="m", start=trained, recipe=quick(trained), watch=kill)
     resumed = fit(rows, tmp_path / "b", assay="mine", name="m", start=trained, recipe=quick(trained), resume=True)
-    assert resumed.bundle.learning.read_bytes() == whole.learning.read_bytes()
+    assert resumed.bundle.card.assays == whole.card.assays
+    ours, theirs = (load_file(bundle.learning) for bundle in (resumed.bundle, whole))
+    apart = {name: float((ours[name] - theirs[name]).abs().max()) for name in theirs}
+    assert {name: most for name, most in apart.items() if most} == {}
 
 
 def test_what_cannot_be_fine_tuned_is_said(trained, tmp_path):
