@@ -49,7 +49,7 @@ def test_it_begins_with_what_the_model_says_on_a_straight_line(trained):
     base = ribocast.load(trained.folder).mrl(rows["seq"].tolist())
     slope, intercept = fit_line(base, rows["mrl"].to_numpy())
     outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0]
-    np.testing.assert_allclose(outputs @ np.array(card.fraction_weights), intercept + slope * base, atol=1e-4)
+    np.testing.assert_allclose(outputs @ np.array(card.fraction_weights), intercept + slope * base, atol=1e-3)
     assert "starting from trained, its assay egfp_random50" in said[0]
 
 
@@ -61,7 +61,7 @@ def test_a_single_output_begins_on_the_line_too(fixed):
     before = ribocast.load(fixed).mrl(rows["seq"].tolist())
     slope, intercept = fit_line(before, rows["mrl"].to_numpy())
     outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0, 0]
-    np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-4)
+    np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-3)
 
 
 def _letters(utrs):
