@@ -18,6 +18,8 @@ from ribocast.spelling import Spelled
 Columns = dict[str, Any]
 _WORKERS, _WORKERS_ALONE = 2, 8
 """Two, so that one batch's numbers become columns while the next is in the network."""
+_ROUNDED_ROWS = 256
+"""Up to so many sequences are filled up to a round number; more of them are split into like batches anyway."""
 
 
 class Ask(NamedTuple):
@@ -100,7 +102,7 @@ class Batcher:
         return taken or (self._take() if not self._closed or self._waiting else [])
 
     def _run(self, calls: list[tuple[Ask, Future[Columns]]]) -> None:
-        outputs = self._model.run(Spelled.joined([ask.spelled for ask, _ in calls]))
+        outputs = self._model.run(rounded(Spelled.joined([ask.spelled for ask, _ in calls])))
         groups: dict[tuple[str, bool], list[tuple[Ask, Future[Columns], slice]]] = {}
         first = 0
         for ask, future in calls:
@@ -125,3 +127,20 @@ class Batcher:
             rows = slice(first, first + len(one.spelled))
             future.set_result({name: values[rows] for name, values in columns.items()})
             first = rows.stop
+
+
+def rounded(spelled: Spelled) -> Spelled:
+    """Fill sequences up to one of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on, by repeating the shortest.
+
+    What waits is of ever other numbers, and OpenVINO keeps memory for each shape that it meets.
+    """
+    rows = len(spelled)
+    if not 0 < rows <= _ROUNDED_ROWS:
+        return spelled
+    whole = 1 << (rows - 1).bit_length()
+    wanted = whole * 3 // 4 if whole >= 4 and rows <= whole * 3 // 4 else whole
+    if wanted == rows:
+        return spelled
+    shortest = int(spelled.lengths.argmin())
+    letters = spelled.letters[spelled.bounds[shortest] : spelled.bounds[shortest + 1]]
+    return Spelled.joined([spelled, *[Spelled.of([letters.decode()])] * (wanted - rows)])
