@@ -16,6 +16,7 @@ from ribocast.web.limits import RefusedError
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+_MOST_KEPT = 500
 T = TypeVar("T")
 _log = logging.getLogger("ribocast.web")
 
@@ -79,7 +80,7 @@ class Jobs(Generic[T]):
     seconds : float
         After which a job ends with what it has.
     keep_seconds : float
-        How long an ended job is kept.
+        How long an ended job is kept, unless 500 ended after it.
     ended : callable, optional
         Told the state of each job that ended.
     """
@@ -213,8 +214,10 @@ class Jobs(Generic[T]):
 
     def _forget(self) -> None:
         before = time.monotonic() - self._keep
-        for job in [job for job in self._jobs.values() if job.state in ENDED and job.ended < before]:
-            del self._jobs[job.id]
+        ended = sorted((job for job in self._jobs.values() if job.state in ENDED), key=lambda job: job.ended)
+        for place, job in enumerate(ended):
+            if job.ended < before or place < len(ended) - _MOST_KEPT:
+                del self._jobs[job.id]
 
 
 def where_of(error: BaseException) -> str:
