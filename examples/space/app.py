@@ -1,12 +1,15 @@
 """A Hugging Face Space with ribocast's page and API; see README.md beside it."""
 
+import os
+
 from ribocast.web.serving import serve
-from ribocast.web.settings import Settings
+from ribocast.web.settings import read_settings
 
 serve(
-    Settings(
+    # What is not said here can be said by the Space's variables and secrets: RIBOCAST_MODELS, RIBOCAST_TOKEN.
+    read_settings(
+        os.environ,
         host="0.0.0.0",  # noqa: S104  (a Space is reached through its proxy alone)
-        port=7860,
         auth=False,
         threads=2,
         frame_ancestors="https://huggingface.co https://*.hf.space",
