@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.bundle import AssayCard, Interval
 from ribocast.errors import RibocastError
-from ribocast.predictor import interval
+from ribocast.predictor import interval, padded
 from ribocast.sequence import SequenceError
 from ribocast.spelling import Spelled
 
@@ -23,13 +23,25 @@ def model(framed):
     return ribocast.load(framed)
 
 
-@settings(max_examples=25, deadline=None)
-@given(utrs=UTRS, seed=st.integers(0, 99))
-def test_order_and_company_change_no_prediction(model, utrs, seed):
-    loads = model.mrl(utrs)
+@pytest.fixture(scope="module", params=["default", "framed", "fixed"])
+def by_threads(request):
+    """Give one model twice: with one thread, and with two."""
+    folder = request.param if request.param == "default" else request.getfixturevalue(request.param)
+    return [ribocast.load(folder, threads=threads) for threads in (1, 2)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    utrs=st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=300), min_size=1, max_size=40), seed=st.integers(0, 9)
+)
+def test_order_company_and_threads_change_no_bit_of_a_prediction(by_threads, utrs, seed):
+    one, two = by_threads
+    loads = one.mrl(utrs)
     order = np.random.default_rng(seed).permutation(len(utrs))
-    np.testing.assert_allclose(model.mrl([utrs[row] for row in order]), loads[order], rtol=0, atol=1e-5)
-    np.testing.assert_allclose([model.mrl([utr])[0] for utr in utrs], loads, rtol=0, atol=1e-5)
+    some = order[: len(utrs) // 2 + 1]
+    np.testing.assert_array_equal(two.mrl([utrs[row] for row in order]), loads[order])
+    np.testing.assert_array_equal(two.mrl([utrs[row] for row in some]), loads[some])
+    np.testing.assert_array_equal([one.mrl([utr])[0] for utr in utrs[:8]], loads[:8])
 
 
 def test_thousands_of_rows_of_any_length_are_each_what_they_are_alone(model, fixed):
@@ -39,7 +51,7 @@ def test_thousands_of_rows_of_any_length_are_each_what_they_are_alone(model, fix
     for loaded in (model, ribocast.load(fixed)):
         together = loaded.mrl(utrs)
         some = [*range(0, 3000, 97), 3000, 3001, 3002]
-        np.testing.assert_allclose(together[some], [loaded.mrl([utrs[row]])[0] for row in some], rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(together[some], [loaded.mrl([utrs[row]])[0] for row in some])
 
 
 @settings(max_examples=25, deadline=None)
@@ -224,3 +236,12 @@ def test_unknown_models_and_assays_are_said(model):
         model.predict(["ACGT"], assay="nope")
     with pytest.raises(RibocastError, match="no such model"):
         ribocast.load("nowhere/at-all")
+
+
+@given(st.lists(st.integers(1, 100_000), min_size=1))
+def test_padding_is_little_and_depends_on_the_length_alone(lengths):
+    widths = padded(np.array(lengths))
+    assert (widths >= lengths).all()
+    assert (widths <= np.maximum(np.array(lengths) * 1.13, np.array(lengths) + 2)).all()
+    assert widths.tolist() == [int(padded(np.array([length]))[0]) for length in lengths]
+    assert padded(np.array([25, 50, 100])).tolist() == [25, 50, 100]

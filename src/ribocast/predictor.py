@@ -25,6 +25,8 @@ _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 _LEAST_ROWS = 16
 LONGEST = 100_000
 """Letters of the longest sequence that is predicted: a chromosome given by mistake would else take all memory."""
+# Six an octave, 25, 50 and 100 nt among them: every width costs a kernel, and every letter of padding its arithmetic.
+_WIDTHS = np.unique(np.ceil(50 * 2.0 ** (np.arange(-36, 67) / 6)).astype(np.int64))
 
 
 def load(model: str | Path = DEFAULT_MODEL, *, engine: EngineName = "auto", threads: int | None = None) -> Predictor:
@@ -201,18 +203,20 @@ class Predictor:
         Several threads may do so at once.
         """
         result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
-        # Neighbours of like length share a batch, so that little is spent on padding.
         order = np.argsort(spelled.lengths, kind="stable")
-        batches = _batches(spelled.lengths[order], order, self.engine.streams)
+        widths = padded(spelled.lengths[order])
+        batches = _batches(widths, order, self.engine.streams)
 
         def letters() -> Iterator[Letters]:
-            for rows in batches:
+            for width, rows in batches:
                 if before_batch:
                     before_batch()
-                yield self._fit_length(spelled.rows(rows))
+                # One row alone is added up in another order than several, unless it always is alone.
+                together = np.repeat(rows, 2) if len(rows) == 1 < _BATCH_LETTERS // width else rows
+                yield self._fit_length(spelled.rows(together, width))
 
-        for rows, output in zip(batches, self.engine.run(letters()), strict=True):
-            result[rows] = output
+        for (_, rows), output in zip(batches, self.engine.run(letters()), strict=True):
+            result[rows] = output[: len(rows)]
         return result
 
     def _spell(self, utrs: Sequence[str]) -> Spelled:
@@ -258,7 +262,8 @@ def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
     if assay.fraction_weights is not None and outputs.shape[1] > 1:
         weights = np.zeros(outputs.shape[1])
         weights[: len(assay.fraction_weights)] = assay.fraction_weights
-        return np.asarray(outputs @ weights, dtype=np.float64)
+        # Row by row: a product of matrices adds up in an order that depends on how many rows there are.
+        return np.asarray((outputs * weights).sum(axis=1), dtype=np.float64)
     return np.asarray(outputs[:, 0] * assay.label_scale + assay.label_mean, dtype=np.float64)
 
 
@@ -285,15 +290,27 @@ def around(
     return predicted - widening * below[bins], predicted + widening * above[bins]
 
 
-def _batches(lengths: NDArray[np.int64], order: NDArray[np.int64], streams: int) -> list[NDArray[np.int64]]:
+def padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many letters sequences are padded to: as many as they have, or up to an eighth more.
+
+    It depends on a sequence's own length alone, and not on what shares a batch with it, so that its numbers are the
+    same to the last bit in any company: in another order, another shard, or alone.
+    """
+    return _WIDTHS[np.searchsorted(_WIDTHS, lengths)]
+
+
+def _batches(
+    widths: NDArray[np.int64], order: NDArray[np.int64], streams: int
+) -> list[tuple[int, NDArray[np.int64]]]:  # fmt: skip
+    """Divide rows, in the order of their widths, into batches of one width each."""
     batches, start = [], 0
     # A few rows are shared out, so that no stream is idle.
     most = max(_LEAST_ROWS, -(-len(order) // streams))
     while start < len(order):
-        rows = min(most, max(1, _BATCH_LETTERS // int(lengths[start])))
-        # A batch is as wide as its longest: stop before padding would outweigh the letters by a fifth.
-        stop = min(start + rows, int(np.searchsorted(lengths, lengths[start] * 1.2, side="right")))
-        batches.append(order[start:stop])
+        width = int(widths[start])
+        rows = min(most, max(1, _BATCH_LETTERS // width))
+        stop = min(start + rows, int(np.searchsorted(widths, width, side="right")))
+        batches.append((width, order[start:stop]))
         start = stop
     return batches
 

@@ -120,11 +120,11 @@ class Spelled:
         numbers = np.frombuffer(texts.indices.buffers()[1], dtype=np.int32, count=len(texts))
         return texts.dictionary.to_pylist(), numbers.astype(np.int64)
 
-    def rows(self, rows: NDArray[np.int64]) -> Letters:
-        """Return some sequences as an array, uint8 of shape (rows, longest), right-aligned as by `encode`."""
+    def rows(self, rows: NDArray[np.int64], width: int = 0) -> Letters:
+        """Return some sequences as an array, uint8 of shape (rows, longest or `width`), right-aligned as by `encode`."""
         letters: Letters = np.frombuffer(self.letters, np.uint8)
         lengths = self.lengths[rows]
-        longest = int(lengths.max(initial=0))
+        longest = max(int(lengths.max(initial=0)), width)
         places = (self.bounds[rows + 1] - longest)[:, None] + np.arange(longest)
         if (lengths == longest).all():
             return np.take(letters, places)
