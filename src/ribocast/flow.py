@@ -128,27 +128,35 @@ def work_through(
     *,
     on_error: OnError = "stop",
     resume: bool = False,
+    mark: str = "",
+    may_be_empty: bool = False,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
     """Write a table with columns added to every row.
 
     A sequence that stands in the file again, in any spelling, is not predicted again unless 262,144 different ones (or
-    64 MB of letters) were since. For the parameters see `ribocast.predicting.predict_file`.
+    64 MB of letters) were since. For the parameters see `ribocast.predicting.predict_file`; of a part of a table
+    (`may_be_empty`) all rows may be left out.
     """
     say, done = say or (lambda _: None), done or (lambda _: None)
     run = _Run(work, say)
     with ExitStack() as stack:
         journal = None
-        if "-" not in (str(path), str(output or "-")):
+        if mark:
+            pass
+        elif "-" not in (str(path), str(output or "-")):
             journal = stack.enter_context(_journal(run, output or "", resume, say))
         elif resume:
             raise RibocastError("--resume needs an input file and an output file (-o)")
-        mark = "resumable" if journal and journal.is_open else ""
+        mark = mark or ("resumable" if journal and journal.is_open else "")
         sink = stack.enter_context(open_table(output, mark=mark))
         sieve = stack.enter_context(Sieve(on_error, path, output, say, mark))
         rows = run.pump(work.chunks(), sieve, sink, journal, done)
-        sieve.refuse_nothing(rows)
+        if may_be_empty:
+            run.write_header(sink)
+        else:
+            sieve.refuse_nothing(rows)
     return Predicted(rows, sieve.count, sieve.path if sieve.count else None, run.networked)
 
 
@@ -173,6 +181,7 @@ class _Run:
         self._seen = Seen(self.model.card.width)
         self._stop = threading.Event()
         self._is_first = True
+        self._nothing: Chunk | None = None
 
     def terms(self) -> dict[str, str]:
         """Return what the network's numbers depend on, to the last bit, beside the sequences."""
@@ -231,6 +240,7 @@ class _Run:
         rows[suspects] = True
         faults = self.work.faults(chunk.keep(rows))
         good = sieve.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
+        self._nothing = None if len(good) else good
         return good, self.work.spell(good)
 
     def _begin(self, chunk: Chunk, spelled: Spelled, network: ThreadPoolExecutor, journal: Journal | None) -> _Piece:
@@ -266,3 +276,10 @@ class _Run:
         sink.write(add_columns(piece.chunk.table, columns, like=self.work.like, say=say))
         self._is_first = False
         return len(piece.chunk)
+
+    def write_header(self, sink: TableSink) -> None:
+        """Write the columns where no row was written."""
+        if self._is_first and self._nothing is not None:
+            nothing = Asked([], Spelled.of([]), np.zeros(0, dtype=np.int64))
+            columns = self.work.columns(nothing, np.zeros((0, self.model.card.width), dtype=np.float32))
+            sink.write(add_columns(self._nothing.table, columns, like=self.work.like, say=None))

@@ -13,6 +13,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK_BYTES = 1 << 20
+_COUNTED_ROWS = 1 << 16
 _FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -41,8 +43,8 @@ _FORMATS = {
 }
 
 
-def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Table]:
-    """Read a file piece by piece.
+def read_pieces(path: str | Path, name: str, chunk_rows: int, rows: range | None = None) -> Iterator[pa.Table]:
+    """Read a file, or some of its rows, piece by piece.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
         What messages call it.
     chunk_rows : int
         At most so many rows in a piece.
+    rows : range, optional
+        Which rows, counted from 0.
 
     Yields
     ------
@@ -67,7 +71,7 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
     if str(path) == "-":
         if sys.stdin is None:
             raise RibocastError(f"{name} is closed")
-        yield from read_stream(sys.stdin.buffer, None, name, chunk_rows)
+        yield from read_stream(sys.stdin.buffer, None, name, chunk_rows, rows)
         return
     file = Path(path)
     if file.is_dir():
@@ -79,7 +83,7 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int) -> Iterator[pa.Tab
         suffixes.pop()
     with file.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        yield from read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows)
+        yield from read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows, rows)
         refuse_shrunk(stream.fileno(), size, name)
 
 
@@ -95,7 +99,9 @@ def refuse_shrunk(file: int, size: int, name: str) -> None:
         raise RibocastError(f"{name}: became shorter while it was read")
 
 
-def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int) -> Iterator[pa.Table]:
+def read_stream(
+    raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int, rows: range | None = None
+) -> Iterator[pa.Table]:  # fmt: skip
     """Read an open file piece by piece; without `format_name` its first bytes say what it is. See `read_pieces`."""
     head, pieces = _peek(raw)
     zipped = head[:2] == b"\x1f\x8b"
@@ -105,7 +111,7 @@ def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: 
         raise RibocastError(f"{name}: the file is empty")
     if format_name == "parquet" or head[:4] == b"PAR1":
         seekable = raw.seekable() and not zipped
-        yield from _read_parquet(raw if seekable else io.BytesIO(b"".join(pieces)), name, chunk_rows)
+        yield from _read_parquet(raw if seekable else io.BytesIO(b"".join(pieces)), name, chunk_rows, rows)
         return
     if b"\0" in head:
         raise RibocastError(f"{name}: not a text file (it holds binary data)")
@@ -114,9 +120,36 @@ def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: 
         tables = read_delimited(pieces, "," if format_name == "csv" else "\t", name)
     else:
         tables = read_fasta(pieces, name) if format_name == "fasta" else read_lines(pieces)
-    for table in tables:
+    for table in tables if rows is None else _cut(tables, 0, rows):
         for first in range(0, table.num_rows, chunk_rows):
             yield table.slice(first, chunk_rows)
+
+
+def _cut(tables: Iterable[pa.Table], first: int, rows: range) -> Iterator[pa.Table]:
+    """Keep some rows of tables, the first of which begins at row `first`."""
+    for table in tables:
+        begin, end = max(rows.start - first, 0), min(rows.stop - first, table.num_rows)
+        first += table.num_rows
+        if begin < end:
+            yield table.slice(begin, end - begin)
+        if first >= rows.stop:
+            return
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Tell whether a file is Parquet, of which any rows can be read without those before."""
+    with suppress(OSError), Path(path).open("rb") as stream:
+        return stream.read(4) == b"PAR1"
+    return False
+
+
+def count_rows(path: str | Path, name: str) -> int:
+    """Count the rows of a file; a Parquet file says how many it has, others are read. Raises as `read_pieces` does."""
+    if is_parquet(path):
+        import pyarrow.parquet
+
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    return sum(map(len, read_pieces(path, name, _COUNTED_ROWS)))
 
 
 def _peek(raw: IO[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -159,18 +192,25 @@ def _guess_format(head: bytes) -> str:
     return "lines"
 
 
-def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int) -> Iterator[pa.Table]:
+def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | None) -> Iterator[pa.Table]:
     import pyarrow.parquet
 
     stream.seek(0)
     file = pyarrow.parquet.ParquetFile(stream)
     refuse_repeated(file.schema_arrow.names, name)
-    for batch in file.iter_batches(batch_size=chunk_rows):
-        if batch.num_rows:
-            # Text that is no UTF-8 would else fail wherever it is first looked at.
-            batch.validate(full=True)
-            # What pandas wrote about its own index would hide columns.
-            yield pa.Table.from_batches([batch.replace_schema_metadata(None)])
+    ends = list(itertools.accumulate(file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)))
+    begins = [0, *ends[:-1]]
+    groups = [at for at in range(len(ends)) if rows is None or (begins[at] < rows.stop and ends[at] > rows.start)]
+
+    def tables() -> Iterator[pa.Table]:
+        for batch in file.iter_batches(batch_size=chunk_rows, row_groups=groups):
+            if batch.num_rows:
+                # Text that is no UTF-8 would else fail wherever it is first looked at.
+                batch.validate(full=True)
+                # What pandas wrote about its own index would hide columns.
+                yield pa.Table.from_batches([batch.replace_schema_metadata(None)])
+
+    yield from tables() if rows is None else _cut(tables(), begins[groups[0]] if groups else 0, rows)
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:

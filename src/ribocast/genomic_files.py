@@ -255,6 +255,8 @@ def score_all(
     output: str | Path,
     *,
     assay: str | None = None,
+    transcripts: range | None = None,
+    mark: str = "",
     done: Callable[[int, int | None, str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Scored:
@@ -265,17 +267,21 @@ def score_all(
     model, leaders, output, assay, done, say
         As in `score_vcf`; `output` is a table. Transcripts with the same UTR follow each other, and their sequences
         are predicted once; a sequence that comes again much later (see ``_KNOWN_BYTES``) is predicted again.
+    transcripts : range, optional
+        Only these, counted from 0 in that order: what is written are the rows that the whole output has for them, to
+        the byte.
+    mark : str
+        See `ribocast.writing.whole_file`.
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
     card = model.card.assay(assay) if assay else model.card.genome_assay
-    total = 3 * sum(transcript.length for transcript in leaders.transcripts)
+    numbers = range(len(leaders.transcripts)) if transcripts is None else transcripts
+    total = 3 * sum(leaders.transcripts[number].length for number in numbers)
     began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
     known: dict[str, float] = {}
-    each = itertools.chain.from_iterable(
-        every_substitution(leaders.read(number)) for number in range(len(leaders.transcripts))
-    )
-    with open_table(output) as sink:
+    each = itertools.chain.from_iterable(every_substitution(leaders.read(number)) for number in numbers)
+    with open_table(output, mark=mark) as sink:
 
         def flush() -> None:
             nonlocal rows

@@ -62,8 +62,7 @@ class Journal:
     def __init__(
         self, output: str | Path, terms: Mapping[str, str], *, resume: bool, say: Callable[[str], None]
     ) -> None:
-        target = Path(os.path.realpath(output))
-        self._say, self._output, self._path = say, output, target.with_name(f".{target.name}.resume")
+        self._say, self._output, self._path = say, output, journal_of(output)
         self._file: IO[bytes] | None = None
         self._replaying = self._was_resumed = self._is_ours = False
         self._began = time.monotonic()
@@ -174,6 +173,12 @@ class Journal:
         except ValueError:
             return None
         return terms if isinstance(terms, dict) else None
+
+
+def journal_of(output: str | Path) -> Path:
+    """Return where the journal of an output is."""
+    target = Path(os.path.realpath(output))
+    return target.with_name(f".{target.name}.resume")
 
 
 def _lock(file: IO[bytes]) -> bool:

@@ -42,6 +42,8 @@ def predict_file(
     near_cognates: bool = False,
     on_error: OnError = "stop",
     resume: bool = False,
+    rows: range | None = None,
+    mark: str = "",
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
@@ -74,6 +76,11 @@ def predict_file(
     resume : bool
         Go on with a run to the same output that was killed or interrupted: what it had predicted is not predicted
         again, and the output is the same to the byte as if it had not been stopped (on the same machine).
+    rows : range, optional
+        Only these rows, counted from 0: what is written are the rows that the whole file's output has for them, to the
+        byte.
+    mark : str
+        Keep no journal, and have this in the name of the file beside the output; see `ribocast.writing.whole_file`.
     done : callable, optional
         Told the number of rows after each chunk.
     say : callable, optional
@@ -89,8 +96,11 @@ def predict_file(
     if profile:
         model.check_profile()
     starts = "all" if near_cognates else "ATG" if uorf else None
-    work = _Predictions(model, path, assay, column, profile, starts)
-    return work_through(work, path, output, on_error=on_error, resume=resume, done=done, say=say)
+    work = _Predictions(model, path, assay, column, profile, starts, rows)
+    return work_through(
+        work, path, output, on_error=on_error, resume=resume, mark=mark, may_be_empty=rows is not None, done=done,
+        say=say,
+    )  # fmt: skip
 
 
 class _Predictions:
@@ -100,13 +110,13 @@ class _Predictions:
 
     def __init__(
         self, model: Predictor, path: str | Path, assay: str | None, column: str | None, profile: bool,
-        starts: str | None,
+        starts: str | None, rows: range | None,
     ) -> None:  # fmt: skip
         self.model, self.assay, self.piece_rows = model, model.card.assay(assay), _PREDICT_ROWS
-        self._path, self._column, self._profile, self._starts = path, column, profile, starts
+        self._path, self._column, self._profile, self._starts, self._rows = path, column, profile, starts, rows
 
     def chunks(self) -> Iterator[Chunk]:
-        return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows)
+        return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows, rows=self._rows)
 
     def spell(self, chunk: Chunk) -> Spelled:
         return Spelled.of_column(chunk.table[chunk.seq_column])

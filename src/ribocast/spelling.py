@@ -121,7 +121,7 @@ class Spelled:
         return texts.dictionary.to_pylist(), numbers.astype(np.int64)
 
     def rows(self, rows: NDArray[np.int64], width: int = 0) -> Letters:
-        """Return some sequences as an array, uint8 of shape (rows, longest or `width`), right-aligned as by `encode`."""
+        """Return some sequences as an array, right-aligned as by `encode`: uint8, (rows, the longest or `width`)."""
         letters: Letters = np.frombuffer(self.letters, np.uint8)
         lengths = self.lengths[rows]
         longest = max(int(lengths.max(initial=0)), width)

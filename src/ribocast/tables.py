@@ -10,6 +10,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
-from ribocast.formats import as_frame, read_pieces, read_stream
+from ribocast.formats import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def read_chunks(
     column: str | None = None,
     label: str | None = None,
     chunk_rows: int = CHUNK_ROWS,
+    rows: range | None = None,
 ) -> Iterator[Chunk]:
     """Read a table piece by piece.
 
@@ -135,6 +137,8 @@ def read_chunks(
         and of ``label``, ``mrl``, ``rl`` (any case) that the table has.
     chunk_rows : int
         At most so many rows in a chunk.
+    rows : range, optional
+        Which rows, counted from 0.
 
     Yields
     ------
@@ -146,10 +150,10 @@ def read_chunks(
     RibocastError
         If there is no such file, it is a directory, it is empty or broken, or lacks the column.
     """
-    name, first_row = table_name(path), 1
-    for rows in read_arrow(path, chunk_rows=chunk_rows):
-        yield _chunk(rows, name, first_row, column, label)
-        first_row += len(rows)
+    name, first_row = table_name(path), 1 + (rows.start if rows else 0)
+    for table in read_arrow(path, chunk_rows=chunk_rows, rows=rows):
+        yield _chunk(table, name, first_row, column, label)
+        first_row += len(table)
 
 
 def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
@@ -163,10 +167,19 @@ def read_table(path: str | Path, *, column: str | None = None, label: str | None
     return _chunk(rows, table_name(path), 1, column, label)
 
 
-def read_arrow(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+def read_arrow(
+    path: str | Path, *, chunk_rows: int = CHUNK_ROWS, rows: range | None = None
+) -> Iterator[pa.Table]:  # fmt: skip
     """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
     name = table_name(path)
-    yield from _told(read_pieces(path, name, chunk_rows), name)
+    yield from _told(read_pieces(path, name, chunk_rows, rows), name)
+
+
+def rows_of(path: str | Path) -> int:
+    """Count the rows of a file; see `ribocast.formats.count_rows`."""
+    name = table_name(path)
+    with _in_our_words(name):
+        return count_rows(path, name)
 
 
 def read_open_table(stream: IO[bytes], name: str) -> pa.Table:
@@ -182,10 +195,18 @@ def open_chunk(stream: IO[bytes], name: str, *, column: str | None = None) -> Ch
 def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
     """Pass tables on, and say in our words what goes wrong."""
     rows = 0
-    try:
+    with _in_our_words(name):
         for table in tables:
             rows += len(table)
             yield table
+    if not rows:
+        raise RibocastError(f"{name}: there are no rows")
+
+
+@contextmanager
+def _in_our_words(name: str) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -194,8 +215,6 @@ def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
         raise RibocastError(f"{name}: not a readable table: {error}") from None
     except OSError as error:
         raise RibocastError(f"{name}: {error.strerror or error}") from None
-    if not rows:
-        raise RibocastError(f"{name}: there are no rows")
 
 
 def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | None = None) -> Chunk:

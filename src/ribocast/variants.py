@@ -110,6 +110,8 @@ def score_table(
     alt_column: str | None = None,
     on_error: OnError = "stop",
     resume: bool = False,
+    rows: range | None = None,
+    mark: str = "",
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
@@ -130,7 +132,7 @@ def score_table(
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
-    resume : bool
+    resume, rows, mark
         As in `ribocast.predicting.predict_file`.
     done : callable, optional
         Told the number of rows after each chunk.
@@ -143,8 +145,11 @@ def score_table(
         For an unreadable table or output, an unknown assay, missing columns, and, unless they are skipped, the first
         bad row. Then no file is written; standard output has the rows before.
     """
-    work = _Pairs(model, path, assay, ref_column, alt_column, say or (lambda _: None))
-    return work_through(work, path, output, on_error=on_error, resume=resume, done=done, say=say)
+    work = _Pairs(model, path, assay, ref_column, alt_column, rows, say or (lambda _: None))
+    return work_through(
+        work, path, output, on_error=on_error, resume=resume, mark=mark, may_be_empty=rows is not None, done=done,
+        say=say,
+    )  # fmt: skip
 
 
 class _Pairs:
@@ -154,15 +159,16 @@ class _Pairs:
 
     def __init__(
         self, model: Predictor, path: str | Path, assay: str | None, ref_column: str | None, alt_column: str | None,
-        say: Callable[[str], None],
+        rows: range | None, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.model, self.piece_rows = model, _PAIR_ROWS
         self.assay = model.card.assay(assay) if assay else model.card.variant_assay
         self._path, self._ref, self._wanted_alt, self._alt, self._say = path, ref_column, alt_column, "", say
+        self._rows = rows
 
     def chunks(self) -> Iterator[Chunk]:
-        name, first_row = table_name(self._path), 1
-        for table in read_arrow(self._path, chunk_rows=self.piece_rows):
+        name, first_row = table_name(self._path), 1 + (self._rows.start if self._rows else 0)
+        for table in read_arrow(self._path, chunk_rows=self.piece_rows, rows=self._rows):
             ref = _column(table, name, self._ref, REF_NAMES, "reference", "--ref-column")
             self._alt = _column(table, name, self._wanted_alt, ALT_NAMES, "variant", "--alt-column")
             chunk = Chunk(table, name, first_row, ref, None)

@@ -16,6 +16,7 @@ from ribocast.terminal import drop_output, fail, prepare_streams
 _EXTRAS = {
     "learn": {"torch", "safetensors", "onnx", "onnxscript", "scipy", "optuna"},
     "variants": {"pysam", "pyfaidx"},
+    "scale": {"ray"},
     "plots": {"matplotlib", "jinja2"},
     "design": {"Bio", "RNA"},
     "web": {"fastapi", "gradio", "prometheus_client", "starlette", "uvicorn"},

@@ -48,6 +48,15 @@ ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")
 ]
 
+ShardOption = Annotated[
+    str | None,
+    typer.Option(metavar="K/N", help="Do the K-th of N parts: of the files, or of one file's rows; see docs/scale.md."),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(metavar="auto|ADDRESS", help="Let a Ray cluster do it (auto: the one there is, else a local one)."),
+]
+
 
 def usable(chunk: Chunk, on_error: OnError, source: str, output: Path | None) -> Chunk:
     """Return a labelled table without its bad rows, or stop at the first."""

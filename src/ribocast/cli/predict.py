@@ -7,16 +7,34 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ResumeOption, ThreadsOption, app
+from ribocast.cli.options import (
+    ColumnOption,
+    EngineOption,
+    JsonOption,
+    OnErrorOption,
+    RayOption,
+    ResumeOption,
+    ShardOption,
+    ThreadsOption,
+    app,
+)
+from ribocast.cli.parts import Parts, do_files, is_folder_name
 from ribocast.errors import RibocastError
 from ribocast.terminal import print_json, print_table, progress, say
 
 
 @app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
 def predict(
-    table: Annotated[str, typer.Argument(help="CSV, TSV, FASTA, Parquet, one sequence a line; .gz; - is stdin.")],
+    tables: Annotated[
+        list[str],
+        typer.Argument(metavar="TABLE...", help="CSV, TSV, FASTA, Parquet, one sequence a line; .gz; - is stdin."),
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help=".csv, .tsv (also .gz) or .parquet; else standard output.")
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH",
+            help=".csv, .tsv (also .gz) or .parquet; for several tables a folder; else standard output.",
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
@@ -28,31 +46,47 @@ def predict(
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
     resume: ResumeOption = False,
+    shard: ShardOption = None,
+    ray: RayOption = None,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
-) -> None:
+) -> None:  # fmt: skip
     """Predict the mean ribosome load of sequences, with a 90 % interval.
 
-    The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added.
+    The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added. Of several tables, each has
+    an output of its name in the folder.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from ribocast.engine import leave_out_converters
     from ribocast.predictor import load
 
+    parts = Parts(shard, ray, resume, threads)
+    in_parts = parts.is_divided or len(tables) > 1 or is_folder_name(output)
+    if in_parts:
+        parts.check(output)
     leave_out_converters()
     with ThreadPoolExecutor(1) as background:
         # The network is made ready meanwhile, mostly outside Python.
-        loading = background.submit(load, model, engine=engine, threads=threads)
+        loading = background.submit(load, model, engine=engine, threads=parts.of_one)
         from ribocast.predicting import predict_file
 
         loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
-        predict_file(
-            loaded, table, output, assay=assay, column=column, profile=profile, uorf=uorf,
-            near_cognates=near_cognates, on_error=on_error, resume=resume, say=tell,
-            done=lambda rows: advance(rows, None, ""),
-        )  # fmt: skip
+
+        def done(rows: int) -> None:
+            advance(rows, None, "")
+
+        if in_parts:
+            from ribocast.jobs import Predictions
+
+            job = Predictions(assay, column, profile, uorf, near_cognates, on_error)
+            do_files(loaded, job, tables, output or "", parts, done, tell)
+        else:
+            predict_file(
+                loaded, tables[0], output, assay=assay, column=column, profile=profile, uorf=uorf,
+                near_cognates=near_cognates, on_error=on_error, resume=resume, say=tell, done=done,
+            )  # fmt: skip
     if assay is None and len(loaded.card.assays) > 1:
         chosen = loaded.card.assay()
         say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ribocast.cli.options import EngineOption, OnErrorOption, ResumeOption, ThreadsOption, app
+from ribocast.cli.options import (
+    EngineOption,
+    OnErrorOption,
+    RayOption,
+    ResumeOption,
+    ShardOption,
+    ThreadsOption,
+    app,
+)
+from ribocast.cli.parts import Parts, do_files, do_substitutions, is_folder_name
 from ribocast.errors import RibocastError
 from ribocast.terminal import progress, say
 
@@ -31,8 +40,11 @@ def variants(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help=".csv, .tsv (also .gz), .parquet, with --gtf .vcf(.gz); else stdout."),
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH",
+            help=".csv, .tsv (also .gz), .parquet, with --gtf .vcf(.gz), in parts a folder; else stdout.",
+        ),
     ] = None,
     gtf: Annotated[Path | None, typer.Option(help="For a VCF: where the 5′ UTRs are, GTF or GFF3; .gz.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="For a VCF: the genome, FASTA.")] = None,
@@ -57,9 +69,11 @@ def variants(
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
     on_error: OnErrorOption = "stop",
     resume: ResumeOption = False,
+    shard: ShardOption = None,
+    ray: RayOption = None,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
-) -> None:
+) -> None:  # fmt: skip
     """Score variants of 5′ UTRs: the log2 fold change of the ribosome load, with a 90 % interval, and why.
 
     A table's columns and row order are kept; ref_mrl, alt_mrl, log2_fold_change, log2_low, log2_high, consequence and
@@ -70,6 +84,7 @@ def variants(
     model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
     compared with the genome.
     """
+    from ribocast.jobs import PairScores, Substitutions
     from ribocast.predictor import load
 
     of_genome = gtf is not None or fasta is not None or every
@@ -84,10 +99,30 @@ def variants(
         raise RibocastError("--canonical and --phased are for variants of a genome")
     if phased and every:
         raise RibocastError("--phased is for a VCF, not for --all")
-    if resume and of_genome:
-        raise RibocastError("--resume is for tables of pairs")
-    loaded = load(model, engine=engine, threads=threads)
-    if gtf is not None and fasta is not None:
+    parts = Parts(shard, ray, resume, threads)
+    in_parts = parts.is_divided or is_folder_name(output)
+    if of_genome and not every and in_parts:
+        raise RibocastError("--shard, --ray and folders are for tables and --all; divide a VCF by its contigs")
+    if resume and of_genome and not in_parts:
+        raise RibocastError("--resume is for tables of pairs, and for --all in parts")
+    if in_parts:
+        parts.check(output)
+    loaded = load(model, engine=engine, threads=parts.of_one)
+    if in_parts:
+        with progress("scoring", results_to=output) as (advance, tell):
+
+            def done(rows: int) -> None:
+                advance(rows, None, "")
+
+            if gtf is not None and fasta is not None:
+                if assay:
+                    loaded.card.assay(assay)
+                job = Substitutions(str(gtf.resolve()), str(fasta.resolve()), canonical, assay)
+                do_substitutions(loaded, job, output or "", parts, done, tell)
+            else:
+                pairs = PairScores(assay, ref_column, alt_column, on_error)
+                do_files(loaded, pairs, [table or ""], output or "", parts, done, tell)
+    elif gtf is not None and fasta is not None:
         _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
     elif table is not None:
         from ribocast.variants import score_table
@@ -103,7 +138,7 @@ def variants(
 
 
 def _of_genome(
-    model: Predictor, path: str | None, output: Path | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
+    model: Predictor, path: str | None, output: str | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
     assay: str | None, on_error: OnErrorOption,
 ) -> None:  # fmt: skip
     from ribocast.genomic_files import is_vcf, score_all, score_vcf

@@ -1,0 +1,106 @@
+"""Commands whose work is divided: `--shard`, `--ray`, and several inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ribocast.errors import RibocastError
+
+if TYPE_CHECKING:
+    from ribocast.jobs import Substitutions
+    from ribocast.predictor import Predictor
+    from ribocast.shards import Job, Portion, Share
+
+
+class Parts(NamedTuple):
+    """How work is divided: the options `--shard`, `--ray`, `--resume` and `--threads`."""
+
+    shard: str | None
+    ray: str | None
+    resume: bool
+    threads: int | None
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether it is."""
+        return self.shard is not None or self.ray is not None
+
+    @property
+    def of_one(self) -> int | None:
+        """Threads of a model: where many workers have one each, a single one unless told otherwise."""
+        return self.threads if self.ray is None else self.threads or 1
+
+    def check(self, output: str | None) -> None:
+        """Raise RibocastError unless work that is divided has somewhere to go."""
+        if self.shard is not None and self.ray is not None:
+            raise RibocastError("--shard is for machines without Ray: one of --shard and --ray, please")
+        if output is None or output == "-":
+            raise RibocastError("several tables, --shard and --ray need -o: a folder, such as -o out/")
+
+    def share(self) -> Share | None:
+        """Read `--shard`."""
+        from ribocast.shards import read_share
+
+        return read_share(self.shard) if self.shard is not None else None
+
+
+def is_folder_name(output: str | None) -> bool:
+    """Tell whether an output is a folder, or is to be one."""
+    return output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+
+
+def do_files(
+    model: Predictor, job: Job, sources: Sequence[str], output: str, parts: Parts, done: Callable[[int], None],
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Do a job for all rows of some files, or for a share of them."""
+    from ribocast.scale import SHARD_ROWS
+    from ribocast.shards import divide, is_folder
+
+    if parts.ray is not None and not is_folder(sources, output):
+        raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
+    rows = SHARD_ROWS if parts.ray is not None else None
+    _do(model, job, divide(sources, output, parts.share(), rows=rows), parts, done, say)
+
+
+def do_substitutions(
+    model: Predictor, job: Substitutions, output: str, parts: Parts, done: Callable[[int], None],
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Score all substitutions, or a share of them."""
+    from dataclasses import replace
+
+    from ribocast.scale import SHARD_ROWS
+    from ribocast.shards import divide_evenly
+
+    share, into_folder = parts.share(), is_folder_name(output)
+    if parts.ray is not None and not into_folder:
+        raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
+    target = Path(output) / "all.parquet" if into_folder else Path(output)
+    if into_folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    leaders = job.leaders(target, say)
+    sizes = [3 * transcript.length for transcript in leaders.transcripts]
+    portions = divide_evenly(sizes, job.gtf, str(target), share, SHARD_ROWS)
+    if not into_folder:
+        portions = [replace(portion, output=output) for portion in portions]
+    _do(model, job, portions, parts, done, say)
+
+
+def _do(
+    model: Predictor, job: Job, portions: list[Portion], parts: Parts, done: Callable[[int], None],
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    if not portions:
+        say(f"--shard {parts.shard}: nothing is left for it")
+    elif parts.ray is None:
+        from ribocast.shards import work_off
+
+        work_off(model, job, portions, resume=parts.resume, done=done, say=say)
+    else:
+        from ribocast.scale import work_on_ray
+
+        work_on_ray(parts.ray, model, job, portions, threads=parts.of_one or 1, resume=parts.resume, done=done, say=say)

@@ -1,0 +1,325 @@
+"""Dividing work among machines: whose part is which, what it is called, and whether it is done.
+
+A portion is a file, some rows of one, or some transcripts of an annotation. It is predicted as if there were no others:
+a sequence's numbers do not depend on its company (`ribocast.predictor.padded`), so portions together are what one
+machine writes. What is finished has a record beside it, ``.NAME.done``: how it was made and of what. A restart skips it
+if that is still so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ribocast import __version__
+from ribocast.errors import RibocastError
+from ribocast.formats import is_parquet
+from ribocast.journal import journal_of
+from ribocast.predictor import Predictor
+from ribocast.tables import rows_of
+from ribocast.writing import TABLE_ENDINGS, whole_file
+
+
+class Share(NamedTuple):
+    """Part `number`, from 1, `of` so many."""
+
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one machine does at a time.
+
+    Attributes
+    ----------
+    source, output : str
+        The file that is read, and the one that is written.
+    begin, end : int or None
+        Which rows of it (or transcripts), counted from 0, the last one excluded; all without.
+    """
+
+    source: str
+    output: str
+    begin: int | None = None
+    end: int | None = None
+
+    @property
+    def part(self) -> range | None:
+        """The same as a range; None for all."""
+        return None if self.begin is None or self.end is None else range(self.begin, self.end)
+
+
+class Done(NamedTuple):
+    """How many rows were written, and how many were left out."""
+
+    rows: int
+    skipped: int
+
+
+class Job(Protocol):
+    """What is done with each portion. It travels to other machines, and holds nothing but settings."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the output depends on beside the model and the portion, in JSON's types."""
+
+    def do(
+        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> Done:  # fmt: skip
+        """Write a portion's output; for the parameters see `ribocast.predicting.predict_file`."""
+
+
+def read_share(text: str) -> Share:
+    """Read ``K/N``.
+
+    Raises
+    ------
+    RibocastError
+        If it is not that, or K is not from 1 to N.
+    """
+    match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
+    if not match:
+        raise RibocastError(f"--shard {text}: write K/N, such as 3/64")
+    share = Share(int(match[1]), int(match[2]))
+    if not 1 <= share.number <= share.of:
+        raise RibocastError(f"--shard {text}: shards are counted from 1 to {max(share.of, 1)} (sbatch --array=1-N)")
+    return share
+
+
+def is_folder(sources: Sequence[str], output: str) -> bool:
+    """Tell whether an output is a folder for many: there is one, it ends with /, or there are several inputs."""
+    return len(sources) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def divide(
+    sources: Sequence[str], output: str, share: Share | None = None, *, rows: int | None = None
+) -> list[Portion]:
+    """Say what is to be done for some files.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Files; of several, a share is every N-th, and of one, the K-th of N runs of rows.
+    output : str
+        A folder, which is made, or, for one portion, a file.
+    share : Share, optional
+        Whose part; everything without it.
+    rows : int, optional
+        Divide Parquet files of more rows into portions of about so many.
+
+    Returns
+    -------
+    list of Portion
+        In the order of files and rows; empty where there are more shares than files.
+
+    Raises
+    ------
+    RibocastError
+        If a file is not there or cannot be divided so, or two would be written to one.
+    """
+    for source in sources:
+        if source != "-" and not Path(source).is_file():
+            reason = "is a directory, not a table" if Path(source).is_dir() else "no such file"
+            raise RibocastError(f"{source}: {reason}")
+    if "-" in sources:
+        raise RibocastError("standard input cannot be divided, nor go to a folder: name files")
+    if not is_folder(sources, output):
+        return [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
+    if Path(output).is_file() or output.lower().endswith(TABLE_ENDINGS):
+        raise RibocastError(f"{output}: several files go to a folder, such as -o out/")
+    _refuse_clashes(sources, output)
+    with suppress(FileExistsError):
+        Path(output).mkdir(parents=True)
+    if share and len(sources) == 1:
+        return [_rows_of_one(sources[0], str(Path(output) / _named(sources[0], share)), share)]
+    mine = sources if share is None else sources[share.number - 1 :: share.of]
+    return [portion for source in mine for portion in _of_file(source, output, rows)]
+
+
+def _of_file(source: str, output: str, most: int | None) -> list[Portion]:
+    count = rows_of(source) if most and is_parquet(source) else 0
+    parts = -(-count // most) if most else 0
+    if parts < 2:
+        return [Portion(source, str(Path(output) / _named(source)))]
+    return [
+        Portion(source, str(Path(output) / _named(source, Share(part + 1, parts))), *_run(count, part, parts))
+        for part in range(parts)
+    ]
+
+
+def _rows_of_one(source: str, output: str, share: Share) -> Portion:
+    count = rows_of(source)
+    if share.of > count:
+        raise RibocastError(f"--shard {share.number}/{share.of}: {source} has only {count:,} rows")
+    return Portion(source, output, *_run(count, share.number - 1, share.of))
+
+
+def _run(count: int, part: int, parts: int) -> tuple[int, int]:
+    return count * part // parts, count * (part + 1) // parts
+
+
+def divide_evenly(sizes: Sequence[int], source: str, output: str, share: Share | None, most: int) -> list[Portion]:
+    """Divide things that stand in order, such as transcripts, into runs of about the same size.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Of each.
+    source, output : str
+        Of each portion; the output, if it were one.
+    share : Share, optional
+        Only this one of so many; else as many as give a size of `most` each.
+    most : int
+        See there.
+    """
+    total = sum(sizes)
+    parts = share.of if share else max(1, -(-total // most))
+    ends, reached, part = [0], 0, 1
+    for number, size in enumerate(sizes):
+        # A run ends before what would begin beyond its share.
+        while part < parts and reached >= total * part / parts:
+            ends.append(number)
+            part += 1
+        reached += size
+    ends += [len(sizes)] * (parts + 1 - len(ends))
+    return [
+        Portion(source, str(Path(output).with_name(_named(output, Share(part + 1, parts)))), ends[part], ends[part + 1])
+        for part in range(parts)
+        if (share is None or share.number == part + 1) and ends[part] < ends[part + 1]
+    ]
+
+
+def _named(source: str, share: Share | None = None) -> str:
+    """Name an output: as its input, where that is a kind of table that is written; else ``NAME.csv``."""
+    name = Path(source).name
+    ending = next((end for end in sorted(TABLE_ENDINGS, key=len, reverse=True) if name.lower().endswith(end)), "")
+    stem = name[: len(name) - len(ending)]
+    if not ending:
+        bare = Path(name[:-3] if name.lower().endswith(".gz") else name)
+        stem, ending = bare.stem if bare.suffix else bare.name, ".csv"
+    part = f".{share.number:05d}-of-{share.of:05d}" if share else ""
+    return f"{stem}{part}{ending}"
+
+
+def _refuse_clashes(sources: Sequence[str], folder: str) -> None:
+    inputs = {Path(source).resolve() for source in sources}
+    taken: dict[str, str] = {}
+    for source in sources:
+        name = _named(source)
+        if name in taken:
+            raise RibocastError(f"{taken[name]} and {source} would both become {Path(folder) / name}")
+        taken[name] = source
+        if (Path(folder) / name).resolve() in inputs:
+            raise RibocastError(f"{Path(folder) / name} is an input: give another folder with -o")
+
+
+def terms_of(model: Predictor, job: Job) -> dict[str, Any]:
+    """Return what a portion's output depends on beside the portion."""
+    card = hashlib.sha256(model.card.model_dump_json().encode()).hexdigest()[:16]
+    return {
+        "ribocast": __version__,
+        "model": f"{model.card.name} {card}",
+        "engine": f"{model.engine.name} {model.engine.version}",
+        **job.settings(),
+    }
+
+
+def is_finished(portion: Portion, terms: dict[str, Any]) -> bool:
+    """Tell whether a portion's output is there, made in this way of the input as it is now.
+
+    Raises
+    ------
+    RibocastError
+        If it was made in another way: it says what differs.
+    """
+    try:
+        record = json.loads(_record(portion).read_text(encoding="utf-8"))
+        theirs = dict(record["terms"])
+        same = record["input"] == _input(portion) and record["bytes"] == Path(portion.output).stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    for name, ours in terms.items():
+        if theirs.get(name) != ours:
+            raise RibocastError(
+                f"{portion.output}: cannot resume: it was made with {name} {theirs.get(name)}, this run has {ours};"
+                " without --resume it is made anew"
+            )
+    return bool(same)
+
+
+def note_finished(portion: Portion, terms: dict[str, Any], done: Done) -> None:
+    """Write a portion's record, after its output."""
+    facts = {"terms": terms, "input": _input(portion), "bytes": Path(portion.output).stat().st_size, **done._asdict()}
+    with whole_file(_record(portion)) as partial:
+        partial.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def forget(portion: Portion) -> None:
+    """Remove the record of a portion that is made anew."""
+    with suppress(OSError):
+        _record(portion).unlink()
+
+
+def left_to_do(
+    portions: Sequence[Portion], terms: dict[str, Any], resume: bool, say: Callable[[str], None]
+) -> list[Portion]:
+    """Return the portions that are not finished; without `resume`, all of them, and their records are removed."""
+    if not resume:
+        for portion in portions:
+            forget(portion)
+        return list(portions)
+    left = [portion for portion in portions if not is_finished(portion, terms)]
+    if len(left) < len(portions):
+        say(f"{len(portions) - len(left):,} of {len(portions):,} were finished before")
+    return left
+
+
+def work_off(
+    model: Predictor, job: Job, portions: Sequence[Portion], *, resume: bool, done: Callable[[int], None],
+    say: Callable[[str], None],
+) -> Done:  # fmt: skip
+    """Do portions one after the other on this machine.
+
+    Parameters
+    ----------
+    model, job, portions
+        What is done.
+    resume : bool
+        Skip those that are finished, and go on with one that was stopped in the middle.
+    done, say : callable
+        Told the number of rows so far; told, in a line, what the user should know.
+
+    Raises
+    ------
+    RibocastError
+        At the first portion that cannot be done; those before are finished and stay.
+    """
+    terms, total = terms_of(model, job), Done(0, 0)
+    for portion in left_to_do(portions, terms, resume, say):
+
+        def more(rows: int, before: int = total.rows) -> None:
+            done(before + rows)
+
+        goes_on = resume and journal_of(portion.output).exists()
+        one = job.do(model, portion, resume=goes_on, mark="", done=more, say=say)
+        note_finished(portion, terms, one)
+        total = Done(total.rows + one.rows, total.skipped + one.skipped)
+    return total
+
+
+def _record(portion: Portion) -> Path:
+    path = Path(portion.output)
+    return path.with_name(f".{path.name}.done")
+
+
+def _input(portion: Portion) -> dict[str, Any]:
+    facts = Path(portion.source).stat()
+    return {"bytes": facts.st_size, "changed": facts.st_mtime_ns, "rows": [portion.begin, portion.end]}
