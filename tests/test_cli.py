@@ -367,7 +367,7 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
         (["predict", "TABLE", "--threads", "0"], "--threads"),
         (["predict", "TABLE", "--threads", "1e3"], "--threads"),
         (["predict", "TABLE", "--threads", str(2**40)], "--threads"),
-        (["predict", "TABLE", "TABLE"], "unexpected extra argument"),
+        (["predict", "TABLE", "TABLE"], "need -o"),
         (["predict", "TABLE", "--engine", "nope"], "--engine"),
         (["predict", "TABLE", "--assay", "nope"], "assay 'nope'"),
         (["predict", "TABLE", "--model", "nope"], "no such model"),
