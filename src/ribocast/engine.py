@@ -105,6 +105,8 @@ class OpenVinoEngine:
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
+            # Else every process with one thread would bind it to the same core.
+            options["ENABLE_CPU_PINNING"] = False
         try:
             network = core.read_model(read_graph(bundle))
             compiled = core.compile_model(network, "CPU", options)

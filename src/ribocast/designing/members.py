@@ -75,7 +75,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
     before = openvino.Model(outputs, graph.get_parameters())
     options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
     if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+        options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     return Members(model, before, options)
 
 
