@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import ray
+
 import ribocast
 from ribocast.jobs import Predictions
 from ribocast.learn.simulate import simulate
