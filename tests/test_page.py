@@ -33,7 +33,7 @@ SCREENSHOTS = os.environ.get("RIBOCAST_SCREENSHOTS")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serving(
-        tmp_path_factory.mktemp("page"), "--model", "default", max_unpacked_bytes=UNPACKED, calls_per_minute=0,
+        tmp_path_factory.mktemp("page"), "--model", "default", "--model", "default-large", max_unpacked_bytes=UNPACKED, calls_per_minute=0,
         max_body_bytes=1_000_000, job_seconds=40,
     ) as running:  # fmt: skip
         yield running
@@ -176,6 +176,56 @@ def test_the_assay_and_its_figures_and_limits_stand_at_the_top(page):
     page.get_by_label("Sequences").fill(LEADER)
     press(page, "Predict")
     assert "egfp_random50_m1psi" in shown(page, "predict").inner_text()
+
+
+def test_another_model_is_chosen_for_every_tab_and_says_its_own_figures(page):
+    figure = open_bundle(PRETRAINED / "default-large").card.figures[0]
+    page.get_by_role("radio", name="default-large").check()
+    expect(page.get_by_text("Accuracy of default-large")).to_contain_text(f"r² {figure.pearson_r2:.3f}")
+    large = ribocast.load("default-large")
+    page.get_by_label("Sequences").fill(LEADER)
+    press(page, "Predict")
+    assert f"{large.mrl([LEADER])[0]:.2f}" in shown(page, "predict").inner_text()
+    for name, example in (("Explain", "beta-globin with an upstream ATG"), ("Variants", "two disease variants")):
+        choose_tab(page, name)
+        press(page, f"Example: {example}")
+        assert "default-large" in shown(page, name.lower()).inner_text()
+
+
+CONTRASTS = """() => {
+  const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = one => {
+    for (; one; one = one.parentElement) {
+      const colour = numbers(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0.99) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const one of document.querySelectorAll("body *:not(svg *)")) {
+    const own = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    if (!own || one.offsetParent === null || one.closest("[disabled]")) continue;
+    const [a, b] = [light(numbers(getComputedStyle(one).color)), light(behind(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${ratio.toFixed(2)}: ${one.innerText.slice(0, 60)}`);
+  }
+  return poor;
+}"""
+
+
+def test_letters_stand_out_from_what_is_behind_them(page):
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1, results and errors included."""
+    examples = {"Predict": "six leaders", "Explain": "beta-globin with an upstream ATG",
+                "Variants": "two disease variants", "Design": None}  # fmt: skip
+    for name, example in examples.items():
+        choose_tab(page, name)
+        if example:
+            press(page, f"Example: {example}")
+            shown(page, name.lower())
+        assert page.evaluate(CONTRASTS) == [], name
 
 
 def test_an_explanation_is_read_by_pointer_and_by_arrow_keys(page):
