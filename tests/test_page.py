@@ -9,6 +9,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -33,8 +34,8 @@ SCREENSHOTS = os.environ.get("RIBOCAST_SCREENSHOTS")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with serving(
-        tmp_path_factory.mktemp("page"), "--model", "default", "--model", "default-large", max_unpacked_bytes=UNPACKED, calls_per_minute=0,
-        max_body_bytes=1_000_000, job_seconds=40,
+        tmp_path_factory.mktemp("page"), "--model", "default", "--model", "default-large",
+        max_unpacked_bytes=UNPACKED, calls_per_minute=0, max_body_bytes=1_000_000, job_seconds=40,
     ) as running:  # fmt: skip
         yield running
 
@@ -152,6 +153,19 @@ def test_bad_uploads_are_refused_in_words_and_removed(page, server, content, sai
     upload(page, "Upload a file", "../../leaders.csv.gz", content)
     assert said in problem(page, "predict")
     assert [path for path in server.temporary.rglob("*") if path.is_file()] == []
+
+
+def test_half_an_upload_leaves_nothing_behind(server):
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\nseq\n' + LEADER.encode()
+    head = b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head + b"Content-Length: 100000\r\n\r\n" + part)
+    deadline = time.monotonic() + 30
+    while (left := [path for path in server.temporary.rglob("*") if path.is_file()]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+    assert httpx.get(server.url, trust_env=False).status_code == 200
 
 
 def test_a_path_in_the_name_of_an_upload_leads_nowhere(server, tmp_path):
