@@ -1,5 +1,6 @@
 """Work on a Ray cluster of several nodes: the output is one machine's, also when workers and nodes die."""
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from ribocast import scale
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.jobs import Predictions
+from ribocast.learn.simulate import simulate
 from ribocast.scale import work_on_ray
 from ribocast.shards import Portion, divide, work_off
 from test_shards import contents, rows, write, write_genome
@@ -200,3 +202,25 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(framed, tmp_path, monke
     assert said.startswith("error: --ray no address: ")
     assert said.count("\n") == 1
     assert np.all([not name.endswith(".csv") for name in contents(tmp_path / "out")])
+
+
+def test_a_search_on_all_nodes_finds_what_one_process_finds_though_a_node_goes_away(cluster, tmp_path, capsys):
+    frame = simulate(240, seed=4)[["seq"]]
+    frame.assign(label=frame["seq"].str.count("G") / 3 + 3).to_csv(tmp_path / "train.csv", index=False)
+    (tmp_path / "grid.toml").write_text("[grid]\nfilters = [4, 12]\nrecipe.learning_rate = [1e-7, 1e-2]\n")
+    asked = ["search", str(tmp_path / "train.csv"), "--grid", str(tmp_path / "grid.toml"), "--folds", "4", "--epochs",
+             "2", "--batch-size", "16", "--set", "layers=1", "--set", "dense=16", "--assay", "any"]  # fmt: skip
+    assert main([*asked, "-o", str(tmp_path / "one"), "--workers", "2"]) == 0
+    node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20, node_ip_address="127.0.0.2")
+    removal = threading.Timer(12, cluster.remove_node, (node, False))
+    removal.start()
+    assert main([*asked, "-o", str(tmp_path / "many"), "--ray", cluster.address]) == 0
+    removal.join()
+    assert "searching on 3 machines of the cluster" in capsys.readouterr().err
+    one, many = (pd.read_csv(tmp_path / name / "trials.csv").drop(columns="seconds") for name in ("one", "many"))
+    pd.testing.assert_frame_equal(one, many)
+    best = [json.loads((tmp_path / name / "search.json").read_text())["winner"] for name in ("one", "many")]
+    assert best[0] == best[1]
+    assert ribocast.load(tmp_path / "many" / "best").card.figures
+    assert main([*asked, "-o", str(tmp_path / "many"), "--ray", cluster.address]) == 2
+    assert "holds a search already" in capsys.readouterr().err

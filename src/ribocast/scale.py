@@ -118,12 +118,12 @@ def work_on_ray(
     shipped = model.card.name in shipped_models() and model.bundle.folder.parent.name == "pretrained"
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
     order = Order(name, model.engine.name, threads, job)  # type: ignore[arg-type]
-    with _cluster(address, say) as ray:
+    with cluster(address, say) as ray:
         return _Crew(ray, order, terms, left, workers, done, say).work()
 
 
 @contextmanager
-def _cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
+def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
     """Connect to a cluster, or start one; leave it at the end, unless the caller was connected before."""
     # Before Ray is imported: it reports nothing to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

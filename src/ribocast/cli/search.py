@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, app, usable
+from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, usable
 from ribocast.errors import RibocastError
 from ribocast.terminal import print_json, print_table, progress, say
 
@@ -46,6 +48,7 @@ def search(
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; one a core without it.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each process.")] = 1,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is without it.")] = None,
+    ray: RayOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a search, or share one under way.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a search that is in the folder.")] = False,
     column: ColumnOption = None,
@@ -64,7 +67,8 @@ def search(
     from ribocast.learn.search.report import as_dict, rows_for_people
     from ribocast.learn.search.rules import importance
     from ribocast.learn.search.run import describe, outcome
-    from ribocast.learn.search.searching import search as search_settings
+    from ribocast.learn.search.searching import Found
+    from ribocast.learn.search.searching import search as search_here
     from ribocast.learn.search.space import RECIPE, read_space
     from ribocast.tables import read_table
 
@@ -77,6 +81,12 @@ def search(
             raise RibocastError(f"{grid}: {name} is searched, but the command line fixes it")
     chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
     library = assay_of(chunk, assay)
+    if ray is None:
+        search_settings: Callable[..., Found] = search_here
+    else:
+        from ribocast.learn.search.on_ray import search_on_ray
+
+        search_settings = partial(search_on_ray, ray)
     with progress("searching") as (advance, tell):
         found = search_settings(
             training_rows(chunk, library.name), output, grid=grid, assays={library.name: library}, model=model,
