@@ -18,6 +18,7 @@ from ribocast.spelling import Spelled
 Columns = dict[str, Any]
 _WORKERS, _WORKERS_ALONE = 2, 8
 """Two, so that one batch's numbers become columns while the next is in the network."""
+_WARM_ROWS = 64
 _ROUNDED_ROWS = 256
 """Up to so many sequences are filled up to a round number; more of them are split into like batches anyway."""
 
@@ -52,6 +53,9 @@ class Batcher:
         self._model, self._together, self._most, self._ran = model, together, most_letters, ran
         self._waiting: deque[tuple[Ask, Future[Columns]]] = deque()
         self._changed, self._closed = threading.Condition(), False
+        # OpenVINO takes its memory when batches first come that are large enough to be shared out: now, not at the
+        # busiest moment.
+        model.run(Spelled.of(["A" * 50] * _WARM_ROWS))
         workers = _WORKERS if together else _WORKERS_ALONE
         self._threads = [threading.Thread(target=self._work, name="batcher", daemon=True) for _ in range(workers)]
         for thread in self._threads:
