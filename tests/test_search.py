@@ -65,7 +65,12 @@ def run(place, folder, **options):
 
 @pytest.fixture(scope="module")
 def undisturbed(place):
-    return run(place, place / "whole")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as after other work in the same process: the search must not depend on it
+    try:
+        return run(place, place / "whole")
+    finally:
+        torch.set_num_threads(before)
 
 
 def results(folder):
