@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 import ribocast
 from ribocast.bundle import open_bundle
@@ -49,7 +48,7 @@ def test_it_begins_with_what_the_model_says_on_a_straight_line(trained):
     base = ribocast.load(trained.folder).mrl(rows["seq"].tolist())
     slope, intercept = fit_line(base, rows["mrl"].to_numpy())
     outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0]
-    np.testing.assert_allclose(outputs @ np.array(card.fraction_weights), intercept + slope * base, atol=1e-3)
+    np.testing.assert_allclose(outputs @ np.array(card.fraction_weights), intercept + slope * base, atol=1e-4)
     assert "starting from trained, its assay egfp_random50" in said[0]
 
 
@@ -61,7 +60,7 @@ def test_a_single_output_begins_on_the_line_too(fixed):
     before = ribocast.load(fixed).mrl(rows["seq"].tolist())
     slope, intercept = fit_line(before, rows["mrl"].to_numpy())
     outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0, 0]
-    np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-3)
+    np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-4)
 
 
 def _letters(utrs):
@@ -155,10 +154,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_weights(trained, tmp_path):
     with pytest.raises(KilledError):
         fit(rows, tmp_path / "b", assay="mine", name="m", start=trained, recipe=quick(trained), watch=kill)
     resumed = fit(rows, tmp_path / "b", assay="mine", name="m", start=trained, recipe=quick(trained), resume=True)
-    assert resumed.bundle.card.assays == whole.card.assays
-    ours, theirs = (load_file(bundle.learning) for bundle in (resumed.bundle, whole))
-    apart = {name: float((ours[name] - theirs[name]).abs().max()) for name in theirs}
-    assert {name: most for name, most in apart.items() if most} == {}
+    assert resumed.bundle.learning.read_bytes() == whole.learning.read_bytes()
 
 
 def test_what_cannot_be_fine_tuned_is_said(trained, tmp_path):

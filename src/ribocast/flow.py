@@ -142,13 +142,11 @@ def work_through(
     say, done = say or (lambda _: None), done or (lambda _: None)
     run = _Run(work, say)
     with ExitStack() as stack:
-        journal = None
-        if mark:
-            pass
-        elif "-" not in (str(path), str(output or "-")):
-            journal = stack.enter_context(_journal(run, output or "", resume, say))
-        elif resume:
+        journal, are_files = None, "-" not in (str(path), str(output or "-"))
+        if resume and not are_files:
             raise RibocastError("--resume needs an input file and an output file (-o)")
+        if are_files and not mark:
+            journal = stack.enter_context(_journal(run, output or "", resume, say))
         mark = mark or ("resumable" if journal and journal.is_open else "")
         sink = stack.enter_context(open_table(output, mark=mark))
         sieve = stack.enter_context(Sieve(on_error, path, output, say, mark))

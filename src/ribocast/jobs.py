@@ -12,11 +12,34 @@ from ribocast.shards import Done, Portion
 from ribocast.sieve import OnError
 
 if TYPE_CHECKING:
+    from ribocast.flow import Predicted
     from ribocast.leaders import Leaders
 
 
+class _OfTables:
+    """A job whose portions are tables: by one function that takes the settings."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def do(
+        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> Done:  # fmt: skip
+        """Write a portion's output."""
+        found = self._function()(
+            model, portion.source, portion.output, **self.settings(), rows=portion.part, resume=resume, mark=mark,
+            done=done, say=say,
+        )  # fmt: skip
+        return Done(found.rows, found.skipped)
+
+    def _function(self) -> Callable[..., Predicted]:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(_OfTables):
     """Predict every row; see `ribocast.predicting.predict_file`."""
 
     assay: str | None = None
@@ -26,26 +49,14 @@ class Predictions:
     near_cognates: bool = False
     on_error: OnError = "stop"
 
-    def settings(self) -> dict[str, Any]:
-        """Return the settings."""
-        return asdict(self)
-
-    def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
-        say: Callable[[str], None],
-    ) -> Done:  # fmt: skip
-        """Write a portion's output."""
+    def _function(self) -> Callable[..., Predicted]:
         from ribocast.predicting import predict_file
 
-        found = predict_file(
-            model, portion.source, portion.output, **self.settings(), rows=portion.part, resume=resume, mark=mark,
-            done=done, say=say,
-        )  # fmt: skip
-        return Done(found.rows, found.skipped)
+        return predict_file
 
 
 @dataclass(frozen=True)
-class PairScores:
+class PairScores(_OfTables):
     """Score every pair; see `ribocast.variants.score_table`."""
 
     assay: str | None = None
@@ -53,22 +64,10 @@ class PairScores:
     alt_column: str | None = None
     on_error: OnError = "stop"
 
-    def settings(self) -> dict[str, Any]:
-        """Return the settings."""
-        return asdict(self)
-
-    def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
-        say: Callable[[str], None],
-    ) -> Done:  # fmt: skip
-        """Write a portion's output."""
+    def _function(self) -> Callable[..., Predicted]:
         from ribocast.variants import score_table
 
-        found = score_table(
-            model, portion.source, portion.output, **self.settings(), rows=portion.part, resume=resume, mark=mark,
-            done=done, say=say,
-        )  # fmt: skip
-        return Done(found.rows, found.skipped)
+        return score_table
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from ribocast.formats import is_parquet
 from ribocast.journal import journal_of
 from ribocast.predictor import Predictor
 from ribocast.tables import rows_of
-from ribocast.writing import TABLE_ENDINGS, whole_file
+from ribocast.writing import TABLE_ENDINGS, is_folder_name, whole_file
 
 
 class Share(NamedTuple):
@@ -96,7 +95,7 @@ def read_share(text: str) -> Share:
 
 def is_folder(sources: Sequence[str], output: str) -> bool:
     """Tell whether an output is a folder for many: there is one, it ends with /, or there are several inputs."""
-    return len(sources) > 1 or output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return len(sources) > 1 or is_folder_name(output)
 
 
 def divide(

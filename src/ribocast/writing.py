@@ -30,6 +30,11 @@ class TableSink(Protocol):
         """Add rows; the columns are those of the first call."""
 
 
+def is_folder_name(output: str) -> bool:
+    """Tell whether an output is a folder, or is to be one: its name ends with /."""
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
 @contextmanager
 def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
     """Give a path beside `path` to write to; rename it to `path` at the end, or remove it if anything fails.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,32 +23,33 @@ class Parts(NamedTuple):
     threads: int | None
 
     @property
-    def is_divided(self) -> bool:
-        """Whether it is."""
-        return self.shard is not None or self.ray is not None
-
-    @property
     def of_one(self) -> int | None:
         """Threads of a model: where many workers have one each, a single one unless told otherwise."""
         return self.threads if self.ray is None else self.threads or 1
 
-    def check(self, output: str | None) -> None:
-        """Raise RibocastError unless work that is divided has somewhere to go."""
+    def are_needed(self, output: str | None, tables: int = 1) -> bool:
+        """Tell whether work is done in parts: several tables, one of many shares, on a cluster, or into a folder.
+
+        Raises
+        ------
+        RibocastError
+            If so, and they have nowhere to go.
+        """
+        from ribocast.writing import is_folder_name
+
+        if self.shard is None and self.ray is None and tables < 2 and not (output and is_folder_name(output)):
+            return False
         if self.shard is not None and self.ray is not None:
             raise RibocastError("--shard is for machines without Ray: one of --shard and --ray, please")
         if output is None or output == "-":
             raise RibocastError("several tables, --shard and --ray need -o: a folder, such as -o out/")
+        return True
 
     def share(self) -> Share | None:
         """Read `--shard`."""
         from ribocast.shards import read_share
 
         return read_share(self.shard) if self.shard is not None else None
-
-
-def is_folder_name(output: str | None) -> bool:
-    """Tell whether an output is a folder, or is to be one."""
-    return output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
 
 
 def do_files(
@@ -75,6 +75,7 @@ def do_substitutions(
 
     from ribocast.scale import SHARD_ROWS
     from ribocast.shards import divide_evenly
+    from ribocast.writing import is_folder_name
 
     share, into_folder = parts.share(), is_folder_name(output)
     if parts.ray is not None and not into_folder:

@@ -18,7 +18,7 @@ from ribocast.cli.options import (
     ThreadsOption,
     app,
 )
-from ribocast.cli.parts import Parts, do_files, is_folder_name
+from ribocast.cli.parts import Parts, do_files
 from ribocast.errors import RibocastError
 from ribocast.terminal import print_json, print_table, progress, say
 
@@ -62,9 +62,7 @@ def predict(
     from ribocast.predictor import load
 
     parts = Parts(shard, ray, resume, threads)
-    in_parts = parts.is_divided or len(tables) > 1 or is_folder_name(output)
-    if in_parts:
-        parts.check(output)
+    in_parts = parts.are_needed(output, len(tables))
     leave_out_converters()
     with ThreadPoolExecutor(1) as background:
         # The network is made ready meanwhile, mostly outside Python.

@@ -16,7 +16,7 @@ from ribocast.cli.options import (
     ThreadsOption,
     app,
 )
-from ribocast.cli.parts import Parts, do_files, do_substitutions, is_folder_name
+from ribocast.cli.parts import Parts, do_files, do_substitutions
 from ribocast.errors import RibocastError
 from ribocast.terminal import progress, say
 
@@ -84,7 +84,6 @@ def variants(
     model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
     compared with the genome.
     """
-    from ribocast.jobs import PairScores, Substitutions
     from ribocast.predictor import load
 
     of_genome = gtf is not None or fasta is not None or every
@@ -100,15 +99,15 @@ def variants(
     if phased and every:
         raise RibocastError("--phased is for a VCF, not for --all")
     parts = Parts(shard, ray, resume, threads)
-    in_parts = parts.is_divided or is_folder_name(output)
+    in_parts = parts.are_needed(output)
     if of_genome and not every and in_parts:
         raise RibocastError("--shard, --ray and folders are for tables and --all; divide a VCF by its contigs")
     if resume and of_genome and not in_parts:
         raise RibocastError("--resume is for tables of pairs, and for --all in parts")
-    if in_parts:
-        parts.check(output)
     loaded = load(model, engine=engine, threads=parts.of_one)
     if in_parts:
+        from ribocast.jobs import PairScores, Substitutions
+
         with progress("scoring", results_to=output) as (advance, tell):
 
             def done(rows: int) -> None:

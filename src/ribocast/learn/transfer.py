@@ -72,7 +72,7 @@ def begin_from(
     loads = [to_mrl(outputs[:, number], known) for number, known in enumerate(base.card.assays)]
     number = _most_alike(base.card.assays, assay.name, loads, measured)
     old = base.card.assays[number]
-    slope, intercept = (_rounded(value) for value in fit_line(loads[number], measured))
+    slope, intercept = fit_line(loads[number], measured)
     say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · load {intercept:+.3f}")
     if base.card.output == "standardised":
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
@@ -89,7 +89,7 @@ def begin_from(
     network = _network(base, card, number)
     weights_of = np.array(card.fraction_weights)
     scale, lean = tilt_to(outputs[:, number, : len(weights_of)], weights_of, measured)
-    network.tilt(_rounded(scale), torch.from_numpy(_rounded(lean) * weights_of).float())
+    network.tilt(scale, torch.from_numpy(lean * weights_of).float())
     return network, (card,)
 
 
@@ -124,11 +124,6 @@ def tilt_to(
 
     scale, lean = least_squares(missed, x0=(1.0, 0.0), bounds=([0.1, -5.0], [10.0, 5.0])).x
     return float(scale), float(lean)
-
-
-def _rounded(value: float) -> float:
-    # An engine may add up in another order the next time: its last bits must not decide what is learnt from here on.
-    return float(f"{value:.5g}")
 
 
 def _network(base: Bundle, card: AssayCard, number: int) -> Network:

@@ -57,6 +57,11 @@ class Plan:
         """Return the verdicts on the trials so far."""
         return judge_trials(study.trials(), self.folds, prune=self.prune)
 
+    def progress(self, verdicts: list[Verdict]) -> tuple[int, int | None]:
+        """Return how many folds are done, those that a hopeless trial is spared among them, and of how many."""
+        done = sum(len(verdict.scores) if verdict.state == "unfinished" else self.folds for verdict in verdicts)
+        return done, self.trials * self.folds if self.trials else None
+
     def training(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Recipe]:
         """Return the settings and the recipe of a trial."""
         chosen, changes = divide(values)
@@ -90,7 +95,7 @@ class Run:
         self._watch, self._say = watch, say
         self._points = plan.space.points(plan.seed) if plan.by_grid else []
         self._active: list[int] = []
-        self._began, self._done_before = time.monotonic(), self._folds_done(plan.verdicts(study))
+        self._began, self._done_before = time.monotonic(), plan.progress(plan.verdicts(study))[0]
         # In a grid what comes next is known, so nobody idles while the last folds of a trial are computed. TPE wants
         # to know how a trial ended before it proposes another.
         self._most_active = 1 + math.ceil(count / plan.folds) if plan.by_grid else 1
@@ -182,23 +187,16 @@ class Run:
                 self._active.remove(number)
                 facts = [outcome(verdict), leader, self._time_left(verdicts)]
                 self._say(f"trial {number + 1}: {'; '.join(filter(None, facts))}")
-        folds, trials = self._plan.folds, self._plan.trials
-        done = self._folds_done(verdicts)
         now = ", ".join(f"trial {number + 1} fold {len(verdicts[number].scores) + 1}" for number in self._active)
-        self._watch(done, trials * folds if trials else None, f"{now}; {leader}" if leader else now)
-
-    def _folds_done(self, verdicts: list[Verdict]) -> int:
-        # Those that a hopeless trial is spared count as done.
-        folds = self._plan.folds
-        return sum(len(verdict.scores) if verdict.state == "unfinished" else folds for verdict in verdicts)
+        self._watch(*self._plan.progress(verdicts), f"{now}; {leader}" if leader else now)
 
     def _time_left(self, verdicts: list[Verdict]) -> str:
         """Say how long all others will take if they are as slow as those so far; nothing if that is not known."""
-        done, trials = self._folds_done(verdicts), self._plan.trials
-        if not trials or done >= trials * self._plan.folds or done == self._done_before:
+        done, total = self._plan.progress(verdicts)
+        if not total or done >= total or done == self._done_before:
             return ""
         rate = (time.monotonic() - self._began) / (done - self._done_before)
-        return f"about {rate * (trials * self._plan.folds - done) / 60:.1f} minutes left"
+        return f"about {rate * (total - done) / 60:.1f} minutes left"
 
 
 def fold_file(folder: Path, values: Mapping[str, Any], fold: int) -> Path:

@@ -100,6 +100,7 @@ def search(
     device: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    others: Callable[[Callable[[], None]], None] | None = None,
     watch: Watch | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Found:
@@ -144,6 +145,9 @@ def search(
         Continue the search in the folder, or help the process that is at work on it.
     overwrite : bool
         Remove the search in the folder.
+    others : callable, optional
+        Called when the folder is ready, before this process works on it: other processes may do so meanwhile
+        (`resume`). It is given a function that tells `watch` how far they are.
     watch, say : callable, optional
         Told of folds done, of how many, and where that is; and in words of trials.
 
@@ -192,6 +196,8 @@ def search(
     plan = Plan(space, settings or {}, recipe, folds, prune, by_grid, most, seed)
     job = Job(str(folder / ROWS_NAME), dict(assays), model, seed, threads, device)
     try:
+        if others:
+            others(lambda: watch(*plan.progress(plan.verdicts(study)), "other machines are at work"))
         with Workers(count, job) as crew:
             run = Run(study, plan, crew, count=count, deadline=deadline, watch=watch, say=say)
             if not run.go():
