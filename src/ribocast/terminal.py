@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 
@@ -35,6 +35,13 @@ def fail(message: str, code: int = 2) -> int:
 def say(line: str) -> None:
     """Tell the user something that is no result."""
     print(line, file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Show nothing for a while."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # noqa: PTH123
+        yield
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """No test reaches beyond this machine: Python loads this before anything else, in the tests and in what they start."""
 
+import platform
 import sys
 from typing import Any
 
-_HERE = {"", "localhost", "0.0.0.0", "::", "::1"}
+# Programs that start others ask for this machine's own name.
+_HERE = {"", "localhost", "0.0.0.0", "::", "::1", platform.node()}
 _ASKED = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind"}
 _NAMES = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +17,7 @@ from ribocast.cli.options import (
     usable,
 )  # fmt: skip
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, progress, say
+from ribocast.terminal import print_json, progress, say, silence
 
 if TYPE_CHECKING:
     from ribocast.learn.loop import Step
@@ -61,13 +60,15 @@ def train(
     """Train a model on a table of measured sequences, or fine-tune a trained one to a new assay or chemistry.
 
     Writes model.json, model.onnx and model.safetensors (the best epoch by validation loss), history.csv, history.png
-    and a checkpoint to the folder.
+    and a checkpoint to the folder. Several processes or GPUs train one model together under torchrun, each with
+    --batch-size rows of every batch: torchrun --nproc-per-node 2 -m ribocast train train.csv -o run1
     """
     from ribocast.bundle import open_bundle
     from ribocast.learn.assays import assay_of, training_rows
     from ribocast.learn.checkpoint import CHECKPOINT_NAME
     from ribocast.learn.fitting import fit
     from ribocast.learn.models import architecture, parse_settings
+    from ribocast.learn.together import is_first_process
     from ribocast.learn.transfer import fine_tuning_recipe
     from ribocast.tables import read_table
     from ribocast.writing import alone_in
@@ -87,27 +88,28 @@ def train(
     if recipe is None:
         raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
     recipe = recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
-    chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
-    library = assay_of(chunk, assay)
-    # Of processes that train together, the first one writes.
-    keeper = alone_in(output) if os.environ.get("RANK", "0") == "0" else nullcontext()
-    with keeper, progress("training") as (advance, tell):
+    # Of processes that train together, the first one writes and speaks.
+    first = is_first_process()
+    with nullcontext() if first else silence():
+        chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
+        library = assay_of(chunk, assay)
+        with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 
-        def watch(step: Step) -> None:
-            losses = step.history[-1] if step.history else None
-            text = f"train {losses['train_loss']:.4f} val {losses['val_loss']:.4f}" if losses else ""
-            advance((step.epoch - 1) * step.batches + step.batch, step.epochs * step.batches, text)
+            def watch(step: Step) -> None:
+                losses = step.history[-1] if step.history else None
+                text = f"train {losses['train_loss']:.4f} val {losses['val_loss']:.4f}" if losses else ""
+                advance((step.epoch - 1) * step.batches + step.batch, step.epochs * step.batches, text)
 
-        trained = fit(
-            training_rows(chunk, library.name), output, assays={library.name: library}, model=model,
-            settings=settings, recipe=recipe, start=base, held_out=val_fraction, split_kind=split, seed=seed,
-            resume=resume, device=device, watch=watch, say=tell,
-        )  # fmt: skip
-    card = trained.bundle.card
-    if as_json:
-        print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
-                     "figures": [figure.model_dump() for figure in card.figures]})  # fmt: skip
-        return
-    say(f"kept {f'epoch {card.epoch}' if card.epoch else 'the model as it was'}; wrote {output}")
-    for figure in card.figures:
-        say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")
+            trained = fit(
+                training_rows(chunk, library.name), output, assays={library.name: library}, model=model,
+                settings=settings, recipe=recipe, start=base, held_out=val_fraction, split_kind=split, seed=seed,
+                resume=resume, device=device, watch=watch, say=tell,
+            )  # fmt: skip
+        card = trained.bundle.card
+        if as_json:
+            print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
+                         "figures": [figure.model_dump() for figure in card.figures]})  # fmt: skip
+            return
+        say(f"kept {f'epoch {card.epoch}' if card.epoch else 'the model as it was'}; wrote {output}")
+        for figure in card.figures:
+            say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")

@@ -17,6 +17,7 @@ from ribocast.learn.loop import Loop, seeded
 from ribocast.learn.models import Architecture, architecture
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import Recipe
+from ribocast.learn.together import Team
 from ribocast.learn.transfer import begin_from
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 def prepare(
     rows: pd.DataFrame, train: NDArray[np.int64], val_rows: pd.DataFrame, *, assays: Mapping[str, Assay], model: str,
     settings: Mapping[str, Any], recipe: Recipe, seed: int, device: torch.device, name: str,
-    base: Bundle | None = None, taught: pd.DataFrame | None = None, say: Callable[[str], None] = lambda _: None,
+    base: Bundle | None = None, taught: pd.DataFrame | None = None, team: Team | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Loop:  # fmt: skip
     """Make a network, fresh or from a trained one, its card, and the loop that will train it.
 
@@ -46,6 +48,8 @@ def prepare(
         A trained model to go on from.
     taught : pandas.DataFrame, optional
         More rows to learn from, labelled by other models; labels are not standardised on these.
+    team : Team, optional
+        The processes that will train it, of which this is one.
     say : callable
         Told of what was chosen.
 
@@ -81,8 +85,9 @@ def prepare(
     if taught is not None:
         train_rows = with_taught(train_rows, taught, cards, say)
     return Loop(
-        network.to(device), card, recipe, train_rows, val_rows, device, taught=0 if taught is None else len(taught)
-    )
+        network.to(device), card, recipe, train_rows, val_rows, device,
+        taught=0 if taught is None else len(taught), team=team,
+    )  # fmt: skip
 
 
 def own_recipe(model: str) -> Recipe:

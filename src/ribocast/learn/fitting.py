@@ -19,10 +19,11 @@ from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
 from ribocast.learn.history import write_history
 from ribocast.learn.judging import judge
-from ribocast.learn.loop import Step, check_loss
+from ribocast.learn.loop import Loop, Step, check_loss
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.splits import Split, SplitKind, split
+from ribocast.learn.together import join_team, own_device
 from ribocast.learn.transfer import fine_tuning_recipe
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def fit(
     say: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train a network on measurements and write it as a bundle.
+
+    Started by ``torchrun``, its processes train one network together. Each takes so many rows of a batch as the recipe
+    says: the result is that of one process with batches as many times larger, but for what dropout draws. All must see
+    the same table and folder; the first one writes.
 
     Parameters
     ----------
@@ -120,51 +125,69 @@ def fit(
     parts = _divide(rows, held_out, split_kind, seed)
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
-    where = pick_device(device)
-    loop = prepare(
-        rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
-        device=where, name=name or folder.resolve().name, base=base, taught=taught, say=say,
-    )  # fmt: skip
-    network, card = loop.network, loop.card
-    say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
-    if remark := longer_than_read(rows, network):
-        say(remark)
-    # As JSON would give it back, so that a resumed run compares equal.
-    run = {"model": card.model_dump(mode="json"), "split": parts.how, "validation rows": len(val_rows)}
-    folder.mkdir(parents=True, exist_ok=True)
-    progress = load_checkpoint(folder, run, network, loop.optimiser) if resume else None
-    if progress:
-        say(f"resuming after epoch {len(progress.history)} of {recipe.epochs}")
-    if progress is None:
-        if resume:
+    where = own_device(pick_device(device))
+    with join_team(where) as team:
+        if team.size > 1:
+            recipe = recipe.with_changes(batch_size=recipe.batch_size * team.size)
+            say(f"{team.size} processes train together: {recipe.batch_size} rows a batch, shared among them")
+        loop = prepare(
+            rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
+            device=where, name=name or folder.resolve().name, base=base, taught=taught, team=team, say=say,
+        )  # fmt: skip
+        say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
+        if remark := longer_than_read(rows, loop.network):
+            say(remark)
+        # As JSON would give it back, so that a resumed run compares equal.
+        run = {"model": loop.card.model_dump(mode="json"), "split": parts.how, "validation rows": len(val_rows)}
+        folder.mkdir(parents=True, exist_ok=True)
+        progress = load_checkpoint(folder, run, loop.network, loop.optimiser) if resume else None
+        if progress:
+            say(f"resuming after epoch {len(progress.history)} of {recipe.epochs}")
+        elif resume:
             say(f"{folder}: no run to resume; beginning one")
-        progress = Progress(run, [], 0, np.inf, {})
-        if base and len(val_rows):
-            # What fine-tuning does not better is left as it was.
-            progress.best_loss, progress.best_weights = loop.validate(), _copy(network)
-            say(f"before fine-tuning: validation loss {progress.best_loss:.4f}")
+        progress = progress or _begin(loop, run, say, from_trained=base is not None)
+        while len(progress.history) < recipe.epochs and not _is_stale(progress, recipe):
+            _learn_epoch(loop, progress, watch)
+            if team.is_first:
+                save_checkpoint(folder, progress, loop.network, loop.optimiser)
+            last = progress.history[-1]
+            say(f"epoch {last['epoch']}: train loss {last['train_loss']:.4f}, validation loss {last['val_loss']:.4f}")
+        loop.network.load_state_dict(progress.best_weights)
+        loop.settle()
+        if team.is_first:
+            _write(loop, progress, folder, val_rows, parts.how)
+        team.wait()
+    return Trained(open_bundle(folder), progress.history)
 
-    while len(progress.history) < recipe.epochs and not _is_stale(progress, recipe):
-        began = time.perf_counter()
-        epoch = len(progress.history) + 1
-        train_loss = loop.learn(epoch, progress.history, watch)
-        val_loss = loop.validate() if len(val_rows) else train_loss
-        progress.history.append(
-            {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
-        )
-        check_loss(val_loss, epoch)
-        if val_loss < progress.best_loss or not len(val_rows):
-            progress.best_epoch, progress.best_loss, progress.best_weights = epoch, val_loss, _copy(network)
-        save_checkpoint(folder, progress, network, loop.optimiser)
-        say(f"epoch {epoch}: train loss {train_loss:.4f}, validation loss {val_loss:.4f}")
 
-    network.load_state_dict(progress.best_weights)
-    loop.settle()
-    card = card.model_copy(update={"epoch": progress.best_epoch})
+def _begin(loop: Loop, run: dict[str, Any], say: Callable[[str], None], *, from_trained: bool) -> Progress:
+    progress = Progress(run, [], 0, np.inf, {})
+    if from_trained and loop.val_set is not None:
+        # What fine-tuning does not better is left as it was.
+        progress.best_loss, progress.best_weights = loop.validate(), _copy(loop.network)
+        say(f"before fine-tuning: validation loss {progress.best_loss:.4f}")
+    return progress
+
+
+def _learn_epoch(loop: Loop, progress: Progress, watch: Callable[[Step], None] | None) -> None:
+    began = time.perf_counter()
+    epoch = len(progress.history) + 1
+    train_loss = loop.learn(epoch, progress.history, watch)
+    val_loss = train_loss if loop.val_set is None else loop.validate()
+    progress.history.append(
+        {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
+    )
+    check_loss(val_loss, epoch)
+    if val_loss < progress.best_loss or loop.val_set is None:
+        progress.best_epoch, progress.best_loss, progress.best_weights = epoch, val_loss, _copy(loop.network)
+
+
+def _write(loop: Loop, progress: Progress, folder: Path, val_rows: pd.DataFrame, how: str) -> None:
+    card = loop.card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
-        card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({parts.how})", loop.predict)
-    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {model}")
-    return Trained(export(network, card, folder), progress.history)
+        card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({how})", loop.predict)
+    write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {card.architecture}")
+    export(loop.network, card, folder)
 
 
 def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: int) -> Split:

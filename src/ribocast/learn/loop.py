@@ -19,6 +19,7 @@ from ribocast.learn.device import has_bfloat16
 from ribocast.learn.models.network import Network
 from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
+from ribocast.learn.together import Team
 from ribocast.predictor import to_mrl
 
 if TYPE_CHECKING:
@@ -46,8 +47,13 @@ class Loop:
     def __init__(
         self, network: Network, card: ModelCard, recipe: Recipe,
         train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device, *, taught: int = 0,
+        team: Team | None = None,
     ) -> None:  # fmt: skip
-        """Make the loop; the last `taught` of the rows to learn from were labelled by other models."""
+        """Make the loop; the last `taught` of the rows to learn from were labelled by other models.
+
+        Of a team, every process makes one, of the same network and rows.
+        """
+        self.team = team or Team()
         self.measured = len(train_rows) - taught
         self.network, self.card, self.recipe, self.device = network, card, recipe, device
         self._bfloat16 = recipe.bfloat16 and has_bfloat16(device)
@@ -65,6 +71,9 @@ class Loop:
             # One pass over the weights, where the plain loop makes a dozen small calls for each of them.
             fused=device.type in ("cpu", "cuda"),
         )
+        if self.team.size > 1:
+            for norm in self._norms():
+                norm.total = self.team.total
         self._fraction_weights = _fraction_weights(card).to(device)
         self._means = torch.tensor([assay.label_mean for assay in card.assays], device=device)
         self._scales = torch.tensor([assay.label_scale for assay in card.assays], device=device)
@@ -78,41 +87,58 @@ class Loop:
                     module.eval()
         # Order and dropout depend on seed and epoch alone: a resumed run draws what an unbroken one would have.
         random = np.random.default_rng([self.card.seed, epoch])
-        batches = epoch_batches(self.train_set.lengths, self.recipe.batch_size, random)
+        batches = self._batches(self.train_set.lengths, random)
         total, seen = 0.0, 0
-        with seeded(self.card.seed, epoch, self.device):
+        with seeded(self.card.seed, epoch, self.device, self.team.number):
             for number, batch in enumerate(batches):
                 step = (epoch - 1) * len(batches) + number
                 for group in self.optimiser.param_groups:
                     group["lr"] = self.recipe.learning_rate_at(step, self.recipe.epochs * len(batches))
-                error, loss = self._losses(self.train_set, batch, weighted=True)
+                own = self.team.share(batch)
+                rows = len(batch[own])
+                error, loss = self._losses(self.train_set, batch, own)
+                if rows < len(batch):  # what the processes have adds up to the mean
+                    loss = loss * (rows / len(batch))
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
+                self.team.add_gradients(self.network)
                 self.optimiser.step()
-                total += error.item() * len(batch)
+                total += error.item() * rows
                 seen += len(batch)
                 if watch:
                     watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
-        check_loss(total / seen, epoch)
-        return total / seen
+        loss_of_all = self._total(total) / seen
+        check_loss(loss_of_all, epoch)
+        return loss_of_all
+
+    def _batches(self, lengths: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Divide rows into batches, in which each process has a row at the least."""
+        batches = epoch_batches(lengths, self.recipe.batch_size, random)
+        return [batch for batch in batches if len(batch) >= self.team.size]
+
+    def _total(self, number: float) -> float:
+        return float(self.team.total(torch.tensor(number, dtype=torch.float64, device=self.device)))
+
+    def _norms(self) -> list[LengthNorm]:
+        return [module for module in self.network.modules() if isinstance(module, LengthNorm)]
 
     @torch.no_grad()
     def settle(self) -> None:
         """Fix what the trained network normalises by, see `LengthNorm`; taught rows have no say in it."""
-        norms = [module for module in self.network.modules() if isinstance(module, LengthNorm)]
+        norms = self._norms()
         if not norms or self.recipe.keep_norms:
             return
         data = self.train_set
         random = np.random.default_rng([self.card.seed, 0])
-        batches = epoch_batches(data.lengths[: self.measured], self.recipe.batch_size, random)[:_SETTLING_BATCHES]
+        batches = self._batches(data.lengths[: self.measured], random)[:_SETTLING_BATCHES]
 
         def run() -> Iterator[NDArray[np.int64]]:
             for batch in batches:
-                self._run(data, batch)
+                self._run(data, batch, self.team.share(batch))
                 yield data.lengths[batch]
 
         self.network.train()
-        with seeded(self.card.seed, 0, self.device):
+        with seeded(self.card.seed, 0, self.device, self.team.number):
             settle(norms, run())
 
     @torch.inference_mode()
@@ -121,9 +147,10 @@ class Loop:
         self.network.eval()
         data = cast("Labelled", self.val_set)
         total = np.zeros(len(self.card.assays))
-        for batch in _in_order(data.lengths):
+        for batch in _in_order(data.lengths)[self.team.number :: self.team.size]:
             squared = self._error(self._run(data, batch), data, batch).cpu().numpy()
             total += np.bincount(data.assay[batch], squared, len(total))
+        total = self.team.total(torch.from_numpy(total).to(self.device)).cpu().numpy()
         rows = np.bincount(data.assay, minlength=len(total))
         return float((total[rows > 0] / rows[rows > 0]).mean())
 
@@ -164,29 +191,31 @@ class Loop:
             numbers[batch] = seen[1].cpu().numpy()
         return dataclasses.replace(data, channels=channels, numbers=numbers)
 
-    def _run(self, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
-        letters = trim(data.letters[batch])
+    def _run(self, data: Labelled, batch: NDArray[np.int64], own: slice = slice(None)) -> Tensor:
+        """Run some rows of a batch, padded as the whole batch is."""
+        letters = trim(data.letters[batch])[own]
         inputs: list[Any] = [torch.from_numpy(np.ascontiguousarray(letters)).to(self.device)]
         if data.channels is not None and data.numbers is not None:
-            channels = np.ascontiguousarray(data.channels[batch][..., -letters.shape[1] :])
-            inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch])))
+            channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])
+            inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch[own]])))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             outputs: Tensor = self.network(*inputs)
         return outputs.float()
 
-    def _losses(self, data: Labelled, batch: NDArray[np.int64], *, weighted: bool) -> tuple[Tensor, Tensor]:
-        outputs = self._run(data, batch)
+    def _losses(self, data: Labelled, batch: NDArray[np.int64], own: slice) -> tuple[Tensor, Tensor]:
+        """Return mean squared error and loss of some rows of a batch."""
+        outputs, batch = self._run(data, batch, own), batch[own]
         squared = self._error(outputs, data, batch)
         if self.recipe.huber:
             squared = huber(squared, self.recipe.huber)
-        if weighted and self.recipe.noise_reads:
+        if self.recipe.noise_reads:
             squared = squared * torch.from_numpy(data.weight[batch]).to(self.device)
         error = squared.mean()
         if not self.recipe.profile_weight or outputs.shape[2] == 1:
             return error.detach(), error
         measured = torch.from_numpy(data.fractions[batch]).to(self.device)
-        own = outputs[torch.arange(len(batch)), torch.from_numpy(data.assay[batch])]
-        cross_entropy = -(measured * own.clamp(min=1e-7).log()).sum(dim=1).mean()
+        predicted = outputs[torch.arange(len(batch)), torch.from_numpy(data.assay[batch])]
+        cross_entropy = -(measured * predicted.clamp(min=1e-7).log()).sum(dim=1).mean()
         return error.detach(), error + self.recipe.profile_weight * cross_entropy
 
     def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
@@ -231,9 +260,11 @@ def check_loss(loss: float, epoch: int) -> None:
 
 
 @contextmanager
-def seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, epoch: int, device: torch.device, process: int = 0) -> Iterator[None]:
     """Seed PyTorch's generators for a while, and leave the caller's as they were."""
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    # Of processes that train together, each draws its own.
+    sequence = np.random.SeedSequence([seed, epoch, process] if process else [seed, epoch])
     with torch.random.fork_rng(devices):
-        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
         yield

@@ -7,7 +7,7 @@ statistics are kept for each length.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,11 @@ class LengthNorm(nn.BatchNorm1d):
     """BatchNorm1d that, once trained, normalises each row by the statistics of its length.
 
     `means` and `variances`, (longest + 1, channels), are the running ones for all lengths until `settle`; rows longer
-    than `longest` count as so long.
+    than `longest` count as so long. With `total`, which adds up what several processes have, a batch is what all of
+    them hold.
     """
+
+    total: Callable[[Tensor], Tensor] | None = None
 
     means: Tensor
     variances: Tensor
@@ -35,7 +38,7 @@ class LengthNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise x (rows, channels, positions), whose rows have so many letters, int64 (rows,)."""
         if self.training:
-            y = super().forward(x)
+            y = self._normalise_together(x, self.total) if self.total else super().forward(x)
             with torch.no_grad():
                 self.means.copy_(self._running()[0])
                 self.variances.copy_(self._running()[1])
@@ -44,6 +47,21 @@ class LengthNorm(nn.BatchNorm1d):
         shift = self.bias - self.means * scale
         row = lengths.clamp(min=0, max=self.longest)  # what is no number in a damaged model is no place either
         return x * scale[row].unsqueeze(2) + shift[row].unsqueeze(2)
+
+    def _normalise_together(self, x: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+        """Do what BatchNorm1d does, with the statistics of all processes; PyTorch's SyncBatchNorm has no CPU."""
+        wide = x.float()
+        sums = total(torch.cat([wide.sum(dim=(0, 2)), wide.new_full((1,), x.shape[0] * x.shape[2])]))
+        size = sums[-1]
+        centred = wide - (sums[:-1] / size)[:, None]
+        variance = total(centred.square().sum(dim=(0, 2))) / size
+        with torch.no_grad():
+            for running, batch in zip(self._running(), (sums[:-1] / size, variance * size / (size - 1)), strict=True):
+                running.lerp_(batch, self.momentum or 0.0)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None] + self.bias[:, None]).to(x.dtype)
 
     def _running(self) -> tuple[Tensor, Tensor]:
         assert self.running_mean is not None
