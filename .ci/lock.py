@@ -1,6 +1,7 @@
 """Write requirements.lock: every package of a developer's environment with its version and SHA-256.
 
-In an environment made by ``pip install -c constraints.txt ".[dev]"``: ``python .ci/lock.py > requirements.lock``
+In an environment made by ``pip install -c constraints.txt ".[dev]" hatchling``: ``python .ci/lock.py >
+requirements.lock``. With ``--check``, in one that was installed from the lock: is there anything that it does not name?
 
 The hashes are those of the wheels for this Python and platform. PyTorch is left out: its CPU build is not on the index
 under that version, and is taken from wherever ``constraints.txt`` finds it.
@@ -14,15 +15,28 @@ from importlib import metadata
 from pathlib import Path
 
 LEFT_OUT = {"ribocast", "torch", "pip", "setuptools", "wheel"}
+LOCK = Path(__file__).parent.parent / "requirements.lock"
 
 
-def main() -> None:
-    """Ask pip, without installing anything, what it would install."""
-    pins = sorted(
+def installed() -> list[str]:
+    """Return what this environment has, as NAME==VERSION."""
+    return sorted(
         f"{distribution.name}=={distribution.version}"
         for distribution in metadata.distributions()
         if distribution.name.lower() not in LEFT_OUT
     )
+
+
+def check() -> str | None:
+    """Return in words what was installed and is not in the lock, if anything."""
+    locked = {line.split()[0].lower() for line in LOCK.read_text().splitlines() if "==" in line}
+    strange = [pin for pin in installed() if pin.lower() not in locked]
+    return f"error: not in {LOCK.name}: {', '.join(strange)}; write it anew with .ci/lock.py" if strange else None
+
+
+def main() -> None:
+    """Ask pip, without installing anything, what it would install."""
+    pins = installed()
     with tempfile.TemporaryDirectory() as folder:
         pinned, report = Path(folder, "pinned.txt"), Path(folder, "report.json")
         pinned.write_text("\n".join(pins) + "\n")
@@ -39,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(check() if "--check" in sys.argv else main())

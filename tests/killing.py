@@ -1,5 +1,7 @@
 """Commands that are killed at random moments: the output is absent or whole, and a second run completes it.
 
+A server has no output: the next one takes its place, on the same port, and gives the same answers.
+
 By hand, for all commands: ``python tests/killing.py --times 100``. The tests do the same a few times.
 """
 
@@ -10,13 +12,17 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+import httpx
 import numpy as np
 import pandas as pd
 
@@ -124,16 +130,96 @@ def measure(job: Job, folder: Path) -> tuple[dict[str, bytes], float]:
     return whole, time.perf_counter() - began
 
 
+class Server:
+    """A server that is killed, and started again where it was.
+
+    It listens on a port that was free when this was made, and is asked for the loads of a few sequences.
+    """
+
+    _ASKED: ClassVar = {"sequences": ["ACATTTGCTTCTGACACAACTGTG", "GGCATGCCGTTTAACG"], "profile": True}
+    _PATIENCE = 120
+
+    def __init__(self, model: str) -> None:
+        with socket.socket() as any_one:
+            any_one.bind(("127.0.0.1", 0))
+            port = any_one.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "ribocast", "serve", "--port", str(port), "--model", model,
+                         "--no-page", "--threads", "1"]  # fmt: skip
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, without waiting for it to answer."""
+        return subprocess.Popen(
+            self._command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def ask(self) -> bytes | None:
+        """Return what it answers; None if nobody is there any more."""
+        try:
+            answer = httpx.post(f"{self.address}/api/v1/predict", json=self._ASKED, trust_env=False, timeout=60)
+        except httpx.TransportError:
+            return None
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def first_answer(self, process: subprocess.Popen[bytes]) -> bytes:
+        """Wait until it answers."""
+        end = time.monotonic() + self._PATIENCE
+        while (answer := self.ask()) is None:
+            assert process.poll() is None, f"the server ended with {process.returncode}"
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return answer
+
+
+def measure_server(server: Server) -> tuple[bytes, float]:
+    """Return what an undisturbed server answers, and the seconds to its answer; it is killed afterwards."""
+    began = time.perf_counter()
+    process = server.start()
+    answer = server.first_answer(process)
+    seconds = time.perf_counter() - began
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return answer, seconds
+
+
+def kill_server(server: Server, whole: bytes, seconds: float, chance: random.Random) -> bool:
+    """Kill a server at a random moment while it is asked without end; say whether it had answered by then.
+
+    Each answer is whole or none, and the next server on the port gives the same one.
+    """
+    process = server.start()
+    end = time.monotonic() + chance.uniform(0, 1.5 * seconds)
+    killer = threading.Timer(max(end - time.monotonic(), 0), os.killpg, (process.pid, signal.SIGKILL))
+    killer.start()
+    answers = 0
+    while process.poll() is None:
+        answer = server.ask()
+        assert answer in (None, whole)
+        answers += answer is not None
+        time.sleep(0.01)
+    killer.join()
+    assert process.returncode == -signal.SIGKILL
+    assert measure_server(server)[0] == whole, "the next server gives another answer"
+    return answers > 0
+
+
 def main() -> None:
     """Kill commands as often as is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--only", help="one of the jobs")
+    parser.add_argument("--only", help="one of the jobs, or serve")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chance = random.Random(options.seed)
+    if options.only in (None, "serve"):
+        server = Server(options.model)
+        answer, seconds = measure_server(server)
+        alive = sum(kill_server(server, answer, seconds, chance) for _ in range(options.times))
+        print(f"serve: {options.times} times killed, {alive} of them after answers; answers whole, the next same")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         for what, job in make_jobs(place, options.model, options.rows).items():

@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 import ribocast
-from killing import kill_at_random, make_jobs, measure
+from killing import Server, kill_at_random, kill_server, make_jobs, measure, measure_server
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.learn import fit
@@ -59,6 +59,13 @@ def test_a_command_killed_at_random_moments_leaves_nothing_half_and_ends_well(jo
     # The same for train and search: test_fitting, test_search; all of them 100 times: tests/killing.py.
     whole, seconds = measure(jobs[name], place / f"{name} whole")
     kill_at_random(jobs[name], place / f"{name} killed", whole, seconds, random.Random(name))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_after_a_killed_server_the_next_one_takes_its_place(framed):
+    server = Server(str(framed))
+    whole, seconds = measure_server(server)
+    kill_server(server, whole, seconds, random.Random(0))
 
 
 # --- disks -----------------------------------------------------------------------------------------------------

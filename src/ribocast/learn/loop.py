@@ -198,9 +198,10 @@ class Loop:
         if data.channels is not None and data.numbers is not None:
             channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])
             inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch[own]])))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
-            outputs: Tensor = self.network(*inputs)
-        return outputs.float()
+        if not self._bfloat16:  # to enter and leave takes its time
+            return cast("Tensor", self.network(*inputs)).float()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return cast("Tensor", self.network(*inputs)).float()
 
     def _losses(self, data: Labelled, batch: NDArray[np.int64], own: slice) -> tuple[Tensor, Tensor]:
         """Return mean squared error and loss of some rows of a batch."""
@@ -221,7 +222,7 @@ class Loop:
     def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
         """Squared error of each row: of the standardised load, or the mean over its fractions."""
         assay = torch.from_numpy(data.assay[batch]).to(self.device)
-        own = outputs[torch.arange(len(batch)), assay]  # (rows, width)
+        own = outputs[:, 0] if outputs.shape[1] == 1 else outputs[torch.arange(len(batch)), assay]  # (rows, width)
         if self.recipe.learns == "profile":
             return ((own - torch.from_numpy(data.fractions[batch]).to(self.device)) ** 2).mean(dim=1)
         if self.card.output == "fractions":
