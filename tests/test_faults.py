@@ -66,6 +66,7 @@ def test_after_a_killed_server_the_next_one_takes_its_place(framed):
     server = Server(str(framed))
     whole, seconds = measure_server(server)
     kill_server(server, whole, seconds, random.Random(0))
+    assert measure_server(server)[0] == whole
 
 
 # --- disks -----------------------------------------------------------------------------------------------------

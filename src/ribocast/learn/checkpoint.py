@@ -86,7 +86,9 @@ def load_checkpoint(
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimiser/", tensors).items():
             index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = _laid_out_like(weights[int(index)], tensor)
+            if tensor.ndim and tensor.shape != weights[int(index)].shape:
+                raise RibocastError(f"{path}: cannot resume: it was written by an older version of ribocast")
+            state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], _under("best/", tensors))
     except (safetensors.SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
@@ -95,13 +97,6 @@ def load_checkpoint(
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _laid_out_like(weight: Tensor, tensor: Tensor) -> Tensor:
-    """Bring what an optimiser keeps of a weight into its order in memory: fused steps go over both as they lie."""
-    if tensor.shape != weight.shape:
-        return tensor
-    return torch.empty_like(weight, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
 def _shorten(value: Any) -> str:

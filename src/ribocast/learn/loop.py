@@ -16,6 +16,7 @@ from ribocast.bundle import ModelCard
 from ribocast.errors import RibocastError
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
 from ribocast.learn.device import has_bfloat16
+from ribocast.learn.flat import lay_flat
 from ribocast.learn.models.network import Network
 from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
@@ -59,18 +60,7 @@ class Loop:
         self._bfloat16 = recipe.bfloat16 and has_bfloat16(device)
         self.train_set = self._label(train_rows)
         self.val_set = self._label(val_rows) if len(val_rows) else None
-        weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
-        others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
-        kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-        groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        if not recipe.weight_decay:  # each group costs a call
-            groups = [{"params": weights + others, "weight_decay": 0.0}]
-        self.optimiser: torch.optim.Optimizer = kind(
-            groups,
-            lr=recipe.learning_rate,
-            # One pass over the weights, where the plain loop makes a dozen small calls for each of them.
-            fused=device.type in ("cpu", "cuda"),
-        )
+        self.optimiser = _optimiser(network, recipe, device)
         if self.team.size > 1:
             for norm in self._norms():
                 norm.total = self.team.total
@@ -99,7 +89,7 @@ class Loop:
                 error, loss = self._losses(self.train_set, batch, own)
                 if rows < len(batch):  # what the processes have adds up to the mean
                     loss = loss * (rows / len(batch))
-                self.optimiser.zero_grad(set_to_none=True)
+                self.optimiser.zero_grad(set_to_none=False)  # weights' gradients are parts of the optimiser's
                 loss.backward()  # type: ignore[no-untyped-call]
                 self.team.add_gradients(self.network)
                 self.optimiser.step()
@@ -231,6 +221,21 @@ class Loop:
         else:
             standardised = own[:, 0]
         return (standardised - torch.from_numpy(data.target[batch]).to(self.device)) ** 2
+
+
+def _optimiser(network: Network, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    """Lay the network's weights flat, and make the optimiser of what they lie in."""
+    weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
+    others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
+    # Each group costs a call.
+    groups = [(weights, recipe.weight_decay), (others, 0.0)] if recipe.weight_decay else [(weights + others, 0.0)]
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(
+        [{"params": [lay_flat(group)], "weight_decay": decay} for group, decay in groups],
+        lr=recipe.learning_rate,
+        # One pass, where the plain loop makes a dozen small calls.
+        fused=device.type in ("cpu", "cuda"),
+    )
 
 
 def huber(squared: Tensor, bound: float) -> Tensor:
