@@ -35,13 +35,16 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 80 << 20, "node_ip_address": "127.0.0.2"}
-    try:
-        started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
-        started.add_node(**small)
-    except Exception as error:
-        pytest.skip(f"no Ray cluster starts on this machine: {str(error).splitlines()[0]}")
-    yield started
-    started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray's own processes, were their coverage measured, would take longer to start than Ray waits for them.
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        try:
+            started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+            started.add_node(**small)
+        except Exception as error:
+            pytest.skip(f"no Ray cluster starts on this machine: {str(error).splitlines()[0]}")
+        yield started
+        started.shutdown()
 
 
 @dataclass(frozen=True)
