@@ -13,10 +13,11 @@ from ribocast.errors import RibocastError
 from small_genomes import gtf, small_genomes
 
 # What stands in annotations, and what nearly does.
-CELLS = st.sampled_from(["chr1", "exon", "CDS", "start_codon", "transcript", "mRNA", "gene", "1", "7", "30", "+", "-", ".",
-                         "0", "1" * 5000, "-3", "٣", "²", "", " ", "##FASTA", "#"])  # fmt: skip
-ATTRIBUTES = st.sampled_from(['transcript_id "a";', 'gene_id "g"; transcript_id b; tag "MANE_Select";', "Parent=a,b", "ID=a;Parent=g",
-                              "ID=g;Name=%C3%A9;tag=x", "Parent=", ";;=;", '"', "transcript_id", 'transcript_id "";'])  # fmt: skip
+CELLS = st.sampled_from(["chr1", "exon", "CDS", "start_codon", "transcript", "mRNA", "gene", "1", "7", "30", "+", "-",
+                         ".", "0", "1" * 5000, "-3", "٣", "²", "", " ", "##FASTA", "#"])  # fmt: skip
+ATTRIBUTES = st.sampled_from(['transcript_id "a";', 'gene_id "g"; transcript_id b; tag "MANE_Select";', "Parent=a,b",
+                              "ID=a;Parent=g", "ID=g;Name=%C3%A9;tag=x", "Parent=", ";;=;", '"', "transcript_id",
+                              'transcript_id "";'])  # fmt: skip
 LINES = st.one_of(
     st.tuples(CELLS, CELLS, CELLS, CELLS, CELLS, CELLS, CELLS, CELLS, ATTRIBUTES).map("\t".join),
     st.tuples(

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.vcf import ENTRY, INFO_ID, LOG2_ID, Broken, Record, encoded, is_sequence, read_vcf, with_our_header, with_our_info
+from ribocast.vcf import (
+    ENTRY,
+    INFO_ID,
+    LOG2_ID,
+    Broken,
+    Record,
+    encoded,
+    is_sequence,
+    read_vcf,
+    with_our_header,
+    with_our_info,
+)
 
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 HEAD = ["##fileformat=VCFv4.2", COLUMNS]
@@ -66,7 +77,11 @@ def test_a_second_run_replaces_what_the_first_has_added_and_nothing_else(info, f
     once = with_our_info(cells, second, high)
     assert with_our_info(with_our_info(cells, first, low), second, high) == once
     assert once[:7] + once[8:] == cells[:7] + cells[8:]
-    kept = [field for field in once[7].split(";") if not field.startswith(f"{INFO_ID}=") and not field.startswith(f"{LOG2_ID}=")]
+    kept = [
+        field
+        for field in once[7].split(";")
+        if not field.startswith(f"{INFO_ID}=") and not field.startswith(f"{LOG2_ID}=")
+    ]
     assert ";".join(kept) == ("" if info == "." else info)
     (ours,) = [field for field in once[7].split(";") if field.startswith(f"{INFO_ID}=")]
     entries = [entry.split("|") for entry in ours.removeprefix(f"{INFO_ID}=").split(",")]

@@ -99,9 +99,7 @@ class _Reader:
         contig, _, kind, first, last, _, strand, phase, text = cells
         are_numbers = _POSITION.fullmatch(first) and _POSITION.fullmatch(last)
         if not (are_numbers and 1 <= int(first) <= int(last)):
-            raise RibocastError(
-                f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions"
-            )
+            raise RibocastError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
         if self._gff3 is None:
             self._gff3 = _looks_like_gff3(text)
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)

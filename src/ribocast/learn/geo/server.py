@@ -127,7 +127,10 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
     RibocastError
         Where none will.
     """
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise RibocastError(f"{url}: not a usable address: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise RibocastError(f"{url}: not an address that begins with http:// or https://")
     # Not urlopen's own opener: that one also opens ftp:, file: and data:.
@@ -155,6 +158,10 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise RibocastError(f"{url}: {_reason(error)}") from None
         raise LostError(_reason(error)) from None
+    except RibocastError:
+        raise
+    except ValueError as error:
+        raise RibocastError(f"{url}: the server sends us on to no usable address: {error}") from None
 
 
 def refuse_large(url: str, size: int | None) -> None:
