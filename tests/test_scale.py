@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from ribocast import scale
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.jobs import Predictions
+from ribocast.learn.search.on_ray import _join
 from ribocast.learn.simulate import simulate
-from ribocast.scale import work_on_ray
-from ribocast.shards import Portion, divide, work_off
+from ribocast.scale import Hand, Order, work_on_ray
+from ribocast.shards import Portion, divide, terms_of, work_off
 from test_shards import contents, rows, write, write_genome
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ribocast[scale]'")
@@ -35,13 +37,16 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 80 << 20, "node_ip_address": "127.0.0.2"}
-    try:
-        started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
-        started.add_node(**small)
-    except Exception as error:
-        pytest.skip(f"no Ray cluster starts on this machine: {str(error).splitlines()[0]}")
-    yield started
-    started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray's own processes, were their coverage measured, would take longer to start than Ray waits for them.
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        try:
+            started = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+            started.add_node(**small)
+        except Exception as error:
+            pytest.skip(f"no Ray cluster starts on this machine: {str(error).splitlines()[0]}")
+        yield started
+        started.shutdown()
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,31 @@ def test_a_worker_with_other_settings_is_refused(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match=r"the worker on .* has process \d+, here it is \d+"):
         work_on_ray(cluster.address, ribocast.load(framed), Otherwise(), [Portion(source, f"{tmp_path}/o.csv")])
+
+
+def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
+    job, source = Predictions("egfp_random50"), write(tmp_path / "a.csv", rows(30, 1))
+    hand = Hand(Order(str(framed), "openvino", 1, job))
+    mine = Portion(source, f"{tmp_path}/mine.csv")
+    assert hand.do(mine, "m") == {"error": "the worker has no model"}
+    begun = hand.begin()
+    assert begun["process"] == os.getpid()
+    assert begun["terms"] == terms_of(ribocast.load(framed), job)
+    done = hand.do(mine, "m")
+    assert done == {"done": (30, 0), "said": done["said"]}
+    alone = [Portion(source, f"{tmp_path}/alone.csv")]
+    work_off(ribocast.load(framed), job, alone, resume=False, done=[].append, say=[].append)
+    assert Path(mine.output).read_bytes() == Path(alone[0].output).read_bytes()
+    missing = hand.do(Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv"), "m")
+    assert missing == {"error": f"{tmp_path}/none.csv: no such file"}
+    assert not (tmp_path / "o.csv").exists()
+    nowhere = Hand(Order(f"{tmp_path}/none", "openvino", 1, job)).begin()
+    assert str(tmp_path / "none") in nowhere["error"]
+
+
+def test_a_machine_that_cannot_join_a_search_says_so_and_who_it_is(tmp_path):
+    (line,) = _join(simulate(30, seed=1)[["seq", "mrl"]], str(tmp_path), 1, {"grid": tmp_path / "none.toml"})
+    assert line.startswith(f"{socket.gethostname()}: {tmp_path / 'none.toml'}: ")
 
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(framed, tmp_path, monkeypatch, capsys):

@@ -190,6 +190,7 @@ def test_every_setting_is_read_from_the_environment_and_described(capsys):
 def test_other_sites_and_other_names_are_not_answered(server):
     body = {"sequences": [LEADER]}
     assert server.post("predict", body, headers={"origin": "https://example.org"}).status_code == 403
+    assert server.post("predict", body, headers={"origin": "http://["}).status_code == 403
     assert server.post("predict", body, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert server.post("predict", body, headers={"origin": server.url}).status_code == 200
     assert server.get("models", headers={"host": "example.org"}).status_code == 421

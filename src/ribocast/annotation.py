@@ -14,6 +14,8 @@ from ribocast.lines import open_lines
 from ribocast.transcripts import Span, Strand, Transcript, build
 
 _COLUMNS = 9
+# Python makes no number of thousands of digits.
+_POSITION = re.compile("[0-9]{1,18}")
 _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
 _GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
@@ -95,8 +97,9 @@ class _Reader:
         if len(cells) != _COLUMNS:
             raise RibocastError(f"{self._name} line {number}: {len(cells)} columns between tabs, not {_COLUMNS}")
         contig, _, kind, first, last, _, strand, phase, text = cells
-        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-            raise RibocastError(f"{self._name} line {number}: {first!r} to {last!r} is no range of positions")
+        are_numbers = _POSITION.fullmatch(first) and _POSITION.fullmatch(last)
+        if not (are_numbers and 1 <= int(first) <= int(last)):
+            raise RibocastError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
         if self._gff3 is None:
             self._gff3 = _looks_like_gff3(text)
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)

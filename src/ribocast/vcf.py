@@ -22,7 +22,9 @@ _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _INFO = 7
 _LETTERS = re.compile("[ACGTNacgtn]+")
 _REF_LETTERS = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+")
-_END = re.compile(r"(?:^|;)END=([0-9]+)(?:;|$)")
+# Python makes no number of thousands of digits.
+_POSITION = re.compile("[0-9]{1,18}")
+_END = re.compile(r"(?:^|;)END=([0-9]{1,18})(?:;|$)")
 _OURS = re.compile(rf"(?:{INFO_ID}|{LOG2_ID})(?:=|$)")
 _ENCODED = {letter: f"%{ord(letter):02X}" for letter in "%,;=|:\t\r\n"} | {" ": "_"}
 
@@ -115,8 +117,8 @@ def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:
         cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
         if found != columns:
             yield Broken(row, cells, f"{found} columns between tabs, not {columns}")
-        elif not (cells[1].isascii() and cells[1].isdecimal()):
-            yield Broken(row, cells, f"POS {cells[1]!r} is no position")
+        elif not _POSITION.fullmatch(cells[1]):
+            yield Broken(row, cells, f"POS {cells[1][:60]!r} is no position")
         elif not _REF_LETTERS.fullmatch(cells[3]):
             yield Broken(row, cells, f"REF {cells[3][:60]!r} is no sequence")
         else:

@@ -81,7 +81,11 @@ def load_checkpoint(
             if theirs.get(name) != ours:
                 before, now = _shorten(theirs.get(name)), _shorten(ours)
                 raise RibocastError(f"{path}: cannot resume: {name} was {before} and is now {now}")
-        network.load_state_dict(_under("network/", tensors))
+        weights_now, best = _under("network/", tensors), _under("best/", tensors)
+        # There are no best ones before the first epoch that was judged.
+        if any(_kinds(those) != _kinds(network.state_dict()) for those in (weights_now, best or weights_now)):
+            raise ValueError("its weights are not those of the network")
+        network.load_state_dict(weights_now)
         weights = [weight for group in optimiser.param_groups for weight in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimiser/", tensors).items():
@@ -90,13 +94,17 @@ def load_checkpoint(
                 raise RibocastError(f"{path}: cannot resume: it was written by an older version of ribocast")
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], _under("best/", tensors))
+        return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], best)
     except (safetensors.SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _shorten(value: Any) -> str:

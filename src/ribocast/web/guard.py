@@ -138,7 +138,7 @@ class Guard:
         if "*" not in self._hosts and host not in self._hosts:
             raise RefusedError(421, "this server is not called by that name (setting allowed_hosts)")
         origin = call.headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != call.headers.get("host", "").lower()
+        foreign = origin is not None and _place(origin) != call.headers.get("host", "").lower()
         if call.method in _CHANGES and (foreign or call.headers.get("sec-fetch-site") == "cross-site"):
             raise RefusedError(403, "calls from other sites' pages are not answered")
 
@@ -245,6 +245,14 @@ def _host(url: str) -> str:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""
+
+
+def _place(url: str) -> str | None:
+    """Return host and port; None for what is no address."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _given_token(authorization: str) -> bytes:

@@ -21,6 +21,9 @@ MAX_BYTES = 5 << 30
 _BLOCK = 1 << 18
 _LOOK = 1024
 _GZIP = b"\x1f\x8b"
+# Python makes no number of thousands of digits.
+_LENGTH = re.compile("[0-9]{1,18}")
+_PART = re.compile(r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)")
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Refusals that mean: try again later."""
 _OF_USE = {"GET": {416}, "HEAD": {405, 501}}
@@ -66,10 +69,10 @@ class Answer:
         headers = response.headers
         self.status: int = response.status
         length, tag = headers.get("Content-Length") or "", headers.get("ETag")
-        self.size = self._left = int(length) if length.isascii() and length.isdigit() else None
+        self.size = self._left = int(length) if _LENGTH.fullmatch(length) else None
         # A weak tag says that the file means the same, not that its bytes are the same.
         self.version: str | None = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
-        place = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", (headers.get("Content-Range") or "").strip(), re.ASCII)
+        place = _PART.fullmatch((headers.get("Content-Range") or "").strip())
         self.start = int(place[1]) if place and place[1] else None
         self.total = int(place[2]) if place and place[2] != "*" else None
 
@@ -124,7 +127,10 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
     RibocastError
         Where none will.
     """
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise RibocastError(f"{url}: not a usable address: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise RibocastError(f"{url}: not an address that begins with http:// or https://")
     # Not urlopen's own opener: that one also opens ftp:, file: and data:.
@@ -152,6 +158,10 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
             raise RibocastError(f"{url}: {_reason(error)}") from None
         raise LostError(_reason(error)) from None
+    except RibocastError:
+        raise
+    except ValueError as error:
+        raise RibocastError(f"{url}: the server sends us on to no usable address: {error}") from None
 
 
 def refuse_large(url: str, size: int | None) -> None:

@@ -163,6 +163,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RibocastError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise RibocastError(f"{path}: not valid TOML: {error}") from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, lists in lists in lists; a path with a NUL.
+        raise RibocastError(f"{path}: not a grid that can be read") from None
     except OSError as error:
         raise RibocastError(f"{path}: {error.strerror or error}") from None
 
