@@ -209,11 +209,11 @@ def test_a_prediction_whose_input_shrinks_writes_nothing(framed, tmp_path, monke
 def test_a_reader_that_goes_away_ends_a_command_silently(framed, jobs, place, command):
     known = {"TABLE": place / "utrs.csv", "PAIRS": place / "pairs.csv", "MODEL": framed}
     arguments = [str(known.get(word, word)) for word in command.split()]
-    process = subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.read(10)
-    process.stdout.close()
-    said = process.stderr.read().decode()
-    assert process.wait() == 141
+    with subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        said = process.stderr.read().decode()
+        assert process.wait() == 141
     assert [line for line in said.splitlines() if not line.startswith("assay:")] == []
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ribocast.errors import RibocastError
 
@@ -125,7 +125,7 @@ def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink
         For an ending that is none of ``TABLE_ENDINGS``, or a place that cannot be written to.
     """
     if path is None or str(path) == "-":
-        yield _TextSink(sys.stdout, ",")
+        yield _TextSink(_StandardOutput(), ",")
         return
     name = Path(path).name.lower()
     if not name.endswith(TABLE_ENDINGS):
@@ -151,8 +151,26 @@ def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink
                 yield _TextSink(text, "," if name.endswith(".csv") else "\t")
 
 
+class _StandardOutput:
+    """Standard output, a little at a time.
+
+    Where the reader of a pipe goes away in the middle of a long write, Python takes what was written for all of it, and
+    nobody would hear that the rest was lost.
+    """
+
+    _MOST = 4096
+
+    def write(self, text: str) -> None:
+        for start in range(0, len(text), self._MOST):
+            sys.stdout.write(text[start : start + self._MOST])
+
+
+class _Writer(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
 class _TextSink:
-    def __init__(self, stream: IO[str], separator: str) -> None:
+    def __init__(self, stream: _Writer, separator: str) -> None:
         self._stream, self._separator, self._header = stream, separator, True
 
     def write(self, rows: pd.DataFrame | pa.Table) -> None:
