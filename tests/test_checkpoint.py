@@ -14,6 +14,7 @@ from torch import nn
 from ribocast.bundle import open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn.checkpoint import CHECKPOINT_NAME, Progress, load_checkpoint, save_checkpoint
+from ribocast.learn.flat import lay_flat
 
 LOSSES = st.floats(0, 1e9) | st.just(math.inf)
 HISTORIES = st.lists(
@@ -99,6 +100,15 @@ def test_weights_of_another_kind_or_name_are_refused(card, tmp_path):
         save_checkpoint(tmp_path, Progress(run, [], 1, 0.5, wrong), network, optimiser)
         with pytest.raises(RibocastError, match=r"damaged: its weights are not those of the network$"):
             load_checkpoint(tmp_path, run, network, optimiser)
+
+
+def test_a_checkpoint_from_before_weights_lay_in_one_block_is_refused_by_name(card, tmp_path):
+    run = {"model": card}
+    network, optimiser = begun()
+    save_checkpoint(tmp_path, Progress(run, [], 0, 0.5, {}), network, optimiser)
+    now = torch.optim.Adam([lay_flat(list(network.parameters()))], fused=True)
+    with pytest.raises(RibocastError, match=r"cannot resume: it was written by an older version of ribocast$"):
+        load_checkpoint(tmp_path, run, network, now)
 
 
 def test_without_a_checkpoint_nothing_is_changed(tmp_path):

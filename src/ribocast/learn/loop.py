@@ -78,6 +78,7 @@ class Loop:
         # Order and dropout depend on seed and epoch alone: a resumed run draws what an unbroken one would have.
         random = np.random.default_rng([self.card.seed, epoch])
         batches = self._batches(self.train_set.lengths, random)
+        blocks = [block for group in self.optimiser.param_groups for block in group["params"]]
         total, seen = 0.0, 0
         with seeded(self.card.seed, epoch, self.device, self.team.number):
             for number, batch in enumerate(batches):
@@ -89,9 +90,10 @@ class Loop:
                 error, loss = self._losses(self.train_set, batch, own)
                 if rows < len(batch):  # what the processes have adds up to the mean
                     loss = loss * (rows / len(batch))
-                self._forget_gradients()
+                for block in blocks:  # in place: weights' gradients are parts of these; zero_grad takes longer
+                    block.grad.zero_()
                 loss.backward()  # type: ignore[no-untyped-call]
-                self.team.add_gradients(self.network)
+                self.team.add_gradients(blocks)
                 self.optimiser.step()
                 total += error.item() * rows
                 seen += len(batch)
@@ -100,12 +102,6 @@ class Loop:
         loss_of_all = self._total(total) / seen
         check_loss(loss_of_all, epoch)
         return loss_of_all
-
-    def _forget_gradients(self) -> None:
-        # In place, since weights' gradients are parts of these; by ourselves, since zero_grad takes longer than that.
-        for group in self.optimiser.param_groups:
-            for block in group["params"]:
-                block.grad.zero_()
 
     def _batches(self, lengths: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
         """Divide rows into batches, in which each process has a row at the least."""

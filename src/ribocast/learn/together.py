@@ -7,7 +7,7 @@ and gradients are added up before every step, so all processes hold the same wei
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,16 +51,12 @@ class Team:
         summed: Tensor = _Total.apply(numbers)  # type: ignore[no-untyped-call]
         return summed
 
-    def add_gradients(self, network: nn.Module) -> None:
-        """Give all processes the sum of their gradients."""
+    def add_gradients(self, blocks: Iterable[nn.Parameter]) -> None:
+        """Give all processes the sum of their gradients, which lie in a few blocks; see `lay_flat`."""
         if self.size == 1:
             return
-        gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
-        # One message: the networks are small, and each message takes its time.
-        summed = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(summed)
-        for gradient, part in zip(gradients, torch.split(summed, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view(gradient.shape))
+        for block in blocks:
+            distributed.all_reduce(block.grad)
 
     def wait(self) -> None:
         """Wait until every process is here."""
