@@ -1,7 +1,11 @@
 """Averages of models: the mean of what their members say, in a bundle like any other."""
 
+import tempfile
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ribocast
 from ribocast.designing.members import second_opinions
@@ -30,6 +34,24 @@ def test_an_average_says_the_mean_of_its_members_on_every_engine(tmp_path, name)
     expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
     for engine in ("openvino", "torch"):
         np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("members")
+    return [member(folder / str(seed), seed, name="attention-2conv") for seed in (1, 2, 3)]
+
+
+@settings(max_examples=6, deadline=None)
+@given(chosen=st.lists(st.integers(0, 2), min_size=1, max_size=4))
+def test_any_members_in_any_order_count_alike(members, chosen):
+    utrs = simulate(9, seed=7)["seq"].tolist()
+    said = [ribocast.load(bundle.folder, engine="torch").mrl(utrs) for bundle in members]
+    with tempfile.TemporaryDirectory() as folder:
+        mean = average([members[number] for number in chosen], folder)
+        assert mean.card.networks == tuple(members[number].card.files["model.safetensors"].sha256 for number in chosen)
+        predicted = ribocast.load(folder, engine="torch").mrl(utrs)
+    np.testing.assert_allclose(predicted, np.mean([said[number] for number in chosen], axis=0), atol=1e-4)
 
 
 def test_an_average_knows_its_networks_and_says_what_those_say_that_another_model_lacks(tmp_path):

@@ -473,6 +473,7 @@ def test_the_command_takes_what_the_issue_shows(framed, tmp_path, capsys):
         (["--target", "8", "--length", "9", "--template", "N" * 16], "length 9 and template of 16 letters contradict"),
         (["--maximise", "--like", "ACGTACGT", "--keep-end", "4", "--forbid", "ACGT"], "contradict each other"),
         (["--maximise", "--gc", "0.6"], "--gc 0.6: such as 0.35:0.6"),
+        (["--maximise", "--gc-window", "0.3:0.7:20.9"], "--gc-window 0.3:0.7:20.9: 20.9 nt is no whole number"),
         (["--series", "4:8"], "--series 4:8: such as 4:8:9"),
         (["--maximise", "--length", "x"], "'x' is no whole number"),
         (["--maximise", "--like", "nofile.fa"], "neither a file nor a sequence"),

@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import safetensors.numpy
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import ribocast
 import ribocast.bundle
@@ -138,6 +142,49 @@ def test_a_table_of_ones_own_in_any_unit_is_learnt_too(tmp_path):
     fit(rows, tmp_path, assays={"mine": own}, settings=SMALL, recipe=quick("framed"))
     predicted = ribocast.load(tmp_path).mrl(rows["seq"].tolist())
     assert -1000 < predicted.mean() < -400
+
+
+TINY = {"filters": 4, "layers": 1, "dense": 8}
+LEADERS = st.text("ACGTUNacgtu", min_size=1, max_size=60)
+
+
+@settings(max_examples=10, deadline=None)
+@example(rows=[("ACGT", 1.0)] * 5, seed=0, share=0.5)
+@example(rows=[("A", 1.0), ("C", 2.0), ("G", 3.0)], seed=0, share=0.0)  # all shorter than what the network takes
+@given(
+    rows=st.lists(st.tuples(LEADERS, st.floats(-1e6, 1e6)), min_size=1, max_size=30),
+    seed=st.integers(0, 2**32 - 1),
+    share=st.sampled_from([0.0, 0.2, 0.5]),
+)
+def test_any_table_is_learnt_or_refused_in_one_line(rows, seed, share):
+    utrs = [utr for utr, _ in rows]
+    frame = pd.DataFrame({"seq": utrs, "label": [load for _, load in rows]})
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            trained = fit(
+                frame, folder, assay="mine", model="optimus", settings=TINY, recipe=quick("optimus", epochs=1),
+                held_out=share, seed=seed,
+            )  # fmt: skip
+        except RibocastError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017
+            assert not Path(folder, "model.json").exists()
+            return
+        (learnt,) = trained.bundle.card.data
+        assert 0 < learnt.rows <= len(rows)
+        assert learnt.rows == len(rows) or share
+        assert np.isfinite(ribocast.load(folder).mrl(utrs)).all()
+
+
+@settings(max_examples=4, deadline=None)
+@given(slope=st.floats(0.01, 100), shift=st.floats(-100, 100))
+def test_loads_in_another_unit_make_the_same_model_in_that_unit(slope, shift):
+    rows = table(60)[["seq", "mrl"]]
+    loads = []
+    for frame in (rows, rows.assign(mrl=rows["mrl"] * slope + shift)):
+        with tempfile.TemporaryDirectory() as folder:
+            fit(frame, folder, assay="mine", model="optimus", settings=TINY, recipe=quick("optimus", bfloat16=False))
+            loads.append(ribocast.load(folder).mrl(rows["seq"].tolist()))
+    np.testing.assert_allclose(loads[1], loads[0] * slope + shift, atol=0.01 * slope * np.ptp(rows["mrl"]))
 
 
 def test_loads_that_do_not_differ_are_refused(tmp_path):

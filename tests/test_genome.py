@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
@@ -43,6 +43,7 @@ def test_letters_are_read_by_place_whatever_the_lines(contigs, width, newline, e
 
 
 @settings(deadline=None)
+@example(b"9\n\n\n9")
 @given(st.text(">ACGTNacgt \n\r\t-9é", max_size=60).map(str.encode) | st.binary(max_size=60))
 def test_any_bytes_are_a_genome_or_refused_in_one_line(content):
     with tempfile.TemporaryDirectory() as folder:

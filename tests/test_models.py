@@ -194,6 +194,9 @@ def test_wrong_names_settings_and_assays_are_refused_in_words():
         architecture("optimus").build(cards(*ASSAYS))
     with pytest.raises(RibocastError, match="not of the form name=value"):
         parse_settings(["channels"])
+    for beyond in ("9" * 5000, "[" * 100_000):
+        with pytest.raises(RibocastError, match="setting channels cannot be read"):
+            parse_settings([f"channels={beyond}"])
     assert parse_settings(["channels=96", "dilations=[1,2]", "kind=word"]) == {
         "channels": 96, "dilations": [1, 2], "kind": "word",
     }  # fmt: skip

@@ -1,14 +1,21 @@
 """Scores: equal to those of scipy and scikit-learn, with intervals that cover."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
+import ribocast
 from ribocast.errors import RibocastError
-from ribocast.learn.scoring import score, score_profile
+from ribocast.learn.scoring import evaluate, score, score_profile
+
+LEADERS = st.lists(st.text("ACGTUNacgt", min_size=1, max_size=70), min_size=2, max_size=20)
+LOADS = st.floats(-20, 20).map(lambda load: round(load, 4))
 
 
 @settings(max_examples=50, deadline=None)
@@ -84,3 +91,39 @@ def test_profiles_are_scored_fraction_by_fraction():
     assert scores.pearson_r2[:3] == pytest.approx(expected)
     assert scores.pearson_r2[3] is None
     assert scores.mean_pearson_r2 == pytest.approx(np.mean(expected))
+
+
+@pytest.fixture(scope="module")
+def model(framed):
+    return ribocast.load(framed, threads=1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(utrs=LEADERS, data=st.data())
+def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, data):
+    loads = np.array(data.draw(st.lists(LOADS, min_size=len(utrs), max_size=len(utrs))))
+    order = np.array(data.draw(st.permutations(range(len(utrs)))))
+    assay = data.draw(st.sampled_from([None, *(card.name for card in model.card.assays)]))
+    rows = pd.DataFrame({"seq": utrs, "label": loads})
+    judged, again = (evaluate(model, table, assay=assay) for table in (rows, rows.iloc[order]))
+    errors = model.mrl(utrs, assay=assay) - loads
+    assert judged.n == again.n == len(utrs)
+    for scores in (judged, again):
+        assert scores.mae == pytest.approx(np.abs(errors).mean(), abs=1e-5)
+        assert scores.mse == pytest.approx((errors**2).mean(), abs=1e-4)
+    perfect = evaluate(model, rows.assign(label=model.mrl(utrs, assay=assay)), assay=assay)
+    assert perfect.mae < 1e-5
+
+
+@settings(max_examples=25, deadline=None)
+@given(utrs=LEADERS, fault=st.sampled_from([("seq", "ACXGT"), ("seq", ""), ("label", "many"), ("label", "nan")]),
+       data=st.data())  # fmt: skip
+def test_a_row_that_cannot_be_judged_is_named(model, utrs, fault, data):
+    rows = pd.DataFrame({"seq": utrs, "label": "1.5"})
+    bad = data.draw(st.integers(0, len(utrs) - 1))
+    column, value = fault
+    rows.loc[bad, column] = value
+    with pytest.raises(RibocastError, match=rf"row {bad + 1}\b") as caught:
+        evaluate(model, rows)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not value or re.search(rf"X|{value}", str(caught.value), re.IGNORECASE)

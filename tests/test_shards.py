@@ -1,5 +1,8 @@
 """Work in parts: together they are what one machine writes, nothing is done twice, nothing of another run is kept."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +15,7 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.formats import read_pieces
 from ribocast.predicting import predict_file
-from ribocast.shards import Portion, Share, divide_evenly, read_share
+from ribocast.shards import Done, Portion, Share, divide_evenly, is_finished, note_finished, read_share
 from ribocast.tables import rows_of
 from ribocast.writing import open_table
 from small_genomes import Gene, Small, fasta, gtf
@@ -189,6 +192,33 @@ def test_what_is_finished_is_skipped_and_what_has_changed_is_done_again(files, t
     done.clear()
     run(*command)
     assert done == files[:3]
+
+
+@given(
+    change=st.sampled_from(["nothing", "input", "output", "rows", "terms", "record"]),
+    record=st.binary(max_size=40) | st.just(b"[" * 100_000) | st.just(b'{"terms": 5}'),
+)
+def test_a_record_holds_as_long_as_nothing_has_changed(change, record):
+    with tempfile.TemporaryDirectory() as folder:
+        source, output = Path(folder, "a.csv"), Path(folder, "out.csv")
+        source.write_text("seq\nACGT\n")
+        output.write_text("seq,mrl\nACGT,5\n")
+        portion, terms = Portion(str(source), str(output), 0, 1), {"model": "one"}
+        assert not is_finished(portion, terms)
+        note_finished(portion, terms, Done(1, 0))
+        if change == "input":
+            source.write_text("seq\nACGTA\n")
+        elif change == "output":
+            output.write_text("seq,mrl\nACGT,\n")
+        elif change == "record":
+            Path(folder, ".out.csv.done").write_bytes(record)
+        elif change == "rows":
+            portion = Portion(str(source), str(output), 0, 2)
+        if change == "terms":
+            with pytest.raises(RibocastError, match="it was made with model one, this run has two"):
+                is_finished(portion, {"model": "two"})
+        else:
+            assert is_finished(portion, terms) == (change == "nothing")
 
 
 def test_a_run_that_stops_in_the_middle_keeps_what_is_finished(files, tmp_path, framed, capsys):

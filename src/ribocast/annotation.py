@@ -10,12 +10,10 @@ from typing import cast
 from urllib.parse import unquote
 
 from ribocast.errors import RibocastError
-from ribocast.lines import open_lines
+from ribocast.lines import POSITION, open_lines
 from ribocast.transcripts import Span, Strand, Transcript, build
 
 _COLUMNS = 9
-# Python makes no number of thousands of digits.
-_POSITION = re.compile("[0-9]{1,18}")
 _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
 _GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
@@ -97,7 +95,7 @@ class _Reader:
         if len(cells) != _COLUMNS:
             raise RibocastError(f"{self._name} line {number}: {len(cells)} columns between tabs, not {_COLUMNS}")
         contig, _, kind, first, last, _, strand, phase, text = cells
-        are_numbers = _POSITION.fullmatch(first) and _POSITION.fullmatch(last)
+        are_numbers = POSITION.fullmatch(first) and POSITION.fullmatch(last)
         if not (are_numbers and 1 <= int(first) <= int(last)):
             raise RibocastError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
         if self._gff3 is None:

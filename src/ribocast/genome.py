@@ -49,8 +49,9 @@ class Genome:
             raise RibocastError(f"{path}: not a FASTA file (it does not begin with >)")
         try:
             self._fasta = pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=True)
-        except (pyfaidx.FastaIndexingError, ValueError, OSError) as error:
-            raise RibocastError(f"{self.name}: not a readable FASTA file: {error}") from None
+        except Exception as error:  # of lines that differ in length, pyfaidx raises a plain RuntimeError
+            reason = " ".join(str(error).split())
+            raise RibocastError(f"{self.name}: not a readable FASTA file: {reason}") from None
         self._lengths = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118 (no dict)
         # Most places that are asked for are near the last one: what was read, from where, of which contig.
         self._window = ("", 0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ _HEAD = 18
 # What every file of block gzip (bgzip) ends with; SAM specification, 4.1.2.
 _LAST_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BUFFER = 1 << 16
+
+POSITION = re.compile("[0-9]{1,18}")
+"""A position in a contig. Python makes no number of thousands of digits."""
 
 
 class Lines(NamedTuple):

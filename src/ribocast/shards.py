@@ -243,7 +243,7 @@ def is_finished(portion: Portion, terms: dict[str, Any]) -> bool:
         record = json.loads(_record(portion).read_text(encoding="utf-8"))
         theirs = dict(record["terms"])
         same = record["input"] == _input(portion) and record["bytes"] == Path(portion.output).stat().st_size
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     for name, ours in terms.items():
         if theirs.get(name) != ours:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ribocast.errors import RibocastError
-from ribocast.lines import open_lines
+from ribocast.lines import POSITION, open_lines
 from ribocast.writing import whole_file
 
 VCF_ENDINGS = (".vcf", ".vcf.gz")
@@ -22,8 +22,6 @@ _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _INFO = 7
 _LETTERS = re.compile("[ACGTNacgtn]+")
 _REF_LETTERS = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+")
-# Python makes no number of thousands of digits.
-_POSITION = re.compile("[0-9]{1,18}")
 _END = re.compile(r"(?:^|;)END=([0-9]{1,18})(?:;|$)")
 _OURS = re.compile(rf"(?:{INFO_ID}|{LOG2_ID})(?:=|$)")
 _ENCODED = {letter: f"%{ord(letter):02X}" for letter in "%,;=|:\t\r\n"} | {" ": "_"}
@@ -117,7 +115,7 @@ def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:
         cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
         if found != columns:
             yield Broken(row, cells, f"{found} columns between tabs, not {columns}")
-        elif not _POSITION.fullmatch(cells[1]):
+        elif not POSITION.fullmatch(cells[1]):
             yield Broken(row, cells, f"POS {cells[1][:60]!r} is no position")
         elif not _REF_LETTERS.fullmatch(cells[3]):
             yield Broken(row, cells, f"REF {cells[3][:60]!r} is no sequence")

@@ -96,6 +96,8 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
         rules.append(GC(least, most))
     if given.gc_window is not None:
         least, most, size = _numbers(given.gc_window, "--gc-window", 3, "0.3:0.7:20")
+        if not size.is_integer():
+            raise RibocastError(f"--gc-window {given.gc_window}: {size:g} nt is no whole number")
         rules.append(GC(least, most, int(size)))
     if given.max_run is not None:
         rules.append(MaxRun(given.max_run))

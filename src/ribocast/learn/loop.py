@@ -22,6 +22,7 @@ from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.together import Team
 from ribocast.predictor import to_mrl
+from ribocast.sequence import Letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +173,7 @@ class Loop:
         channels: NDArray[np.float32] | None = None
         numbers: NDArray[np.float32] | None = None
         for batch in _in_order(data.lengths):
-            letters = trim(data.letters[batch])
+            letters = self._letters(data, batch)
             seen = self.network.look(torch.from_numpy(np.ascontiguousarray(letters)).to(self.device))
             if seen is None:
                 break
@@ -183,9 +184,14 @@ class Loop:
             numbers[batch] = seen[1].cpu().numpy()
         return dataclasses.replace(data, channels=channels, numbers=numbers)
 
+    def _letters(self, data: Labelled, batch: NDArray[np.int64]) -> Letters:
+        """Return the letters of a batch, padded to its longest row, or to what the network takes."""
+        letters = data.letters[batch]
+        return letters if self.network.fixed_length else trim(letters)
+
     def _run(self, data: Labelled, batch: NDArray[np.int64], own: slice = slice(None)) -> Tensor:
         """Run some rows of a batch, padded as the whole batch is."""
-        letters = trim(data.letters[batch])[own]
+        letters = self._letters(data, batch)[own]
         inputs: list[Any] = [torch.from_numpy(np.ascontiguousarray(letters)).to(self.device)]
         if data.channels is not None and data.numbers is not None:
             channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])

@@ -198,7 +198,7 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     Raises
     ------
     RibocastError
-        If there is no ``=``.
+        If there is no ``=``, or the value is beyond what can be read.
     """
     settings = {}
     for text in texts:
@@ -209,4 +209,6 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
             settings[name.strip()] = json.loads(value, parse_constant=str)
         except json.JSONDecodeError:
             settings[name.strip()] = value
+        except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
+            raise RibocastError(f"setting {name.strip()} cannot be read: {value[:60]}…") from None
     return settings
