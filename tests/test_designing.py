@@ -424,7 +424,7 @@ def run(capsys, *arguments):
 
 
 def test_the_command_writes_table_order_and_figure(framed, tmp_path, capsys):
-    output, figure = tmp_path / "d.csv", tmp_path / "d.png"
+    output, figure = tmp_path / "d.one.csv", tmp_path / "d.png"
     code, out, err = run(
         capsys, "--target", 6, "--length", 50, "-n", 3, "--forbid", "ATG", "--forbid-sites", "BsaI,EcoRI", "--gc",
         "0.3:0.7", "--max-run", 5, "--model", framed, "--judge", framed, "--threads", 1, "--budget", 300, "-o", output,
@@ -434,7 +434,7 @@ def test_the_command_writes_table_order_and_figure(framed, tmp_path, capsys):
     table = pd.read_csv(output)
     assert len(table) == 3
     assert not any(find_violations(list(table["seq"]), [Forbid("ATG"), forbid_sites(["BsaI", "EcoRI"])], EGFP))
-    sheet = pd.read_csv(tmp_path / "d.order.csv")
+    sheet = pd.read_csv(tmp_path / "d.one.order.csv")
     assert sheet["Sequence"].tolist() == [EGFP.around(seq) for seq in table["seq"]]
     assert list(sheet.columns) == ["Name", "Sequence", "Scale", "Purification"]
     assert figure.read_bytes()[:4] == b"\x89PNG"
@@ -480,6 +480,7 @@ def test_the_command_takes_what_the_issue_shows(framed, tmp_path, capsys):
         (["--maximise", "--forbid-sites", "BsaX1"], "restriction enzyme 'BsaX1'"),
         (["--maximise", "--max-edits", "3"], "give --like too"),
         (["--maximise", "--order", "idt"], "give -o too"),
+        (["--maximise", "--weight", "3"], "give --second too"),
         (["--maximise", "--figure", "x.gif"], "the ending is none of"),
         (["--maximise", "--keep-start", "3"], "give one"),
     ],

@@ -160,7 +160,14 @@ def test_many_sequences_make_many_figures_or_one_page(framed, tmp_path, capsys):
         (["ACGT", "--global", "-o", "a.html"], "--global takes -o report.html, and neither sequences nor --table"),
         (["--global"], "--global takes -o report.html, and neither sequences nor --table"),
         (["ACGT", "--measured", "x"], "--measured belongs to --global"),
+        (["ACGT", "--seed", "7"], "--seed belongs to --global"),
+        (
+            ["--global", "-o", "a.html", "--indels", "2"],
+            "--indels and --near-cognates are for sequences, not for --global",
+        ),
         (["no-such.csv"], "no-such.csv: no such file"),
+        (["ACATXGA"], "ACATXGA: neither a file nor a sequence of A, C, G, T (or U) and N"),
+        (["ACG TTT"], "ACG TTT: neither a file nor a sequence of A, C, G, T (or U) and N"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(framed, arguments, message, tmp_path, monkeypatch, capsys):

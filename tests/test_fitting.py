@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import ribocast.bundle
 from ribocast.bundle import PRETRAINED
 from ribocast.errors import RibocastError
 from ribocast.learn import evaluate, fit
-from ribocast.learn.assays import ASSAYS, Assay, describe_data, labelled_rows
+from ribocast.learn.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
 from ribocast.learn.batches import epoch_batches, label, trim
 from ribocast.learn.models import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
@@ -115,6 +116,15 @@ def test_all_rows_can_be_learnt_from_and_then_the_last_epoch_is_kept(tmp_path):
     assert trained.bundle.card.epoch == 2
     assert trained.bundle.card.figures == ()
     assert trained.bundle.card.assays[0].interval is None
+
+
+def test_without_held_out_rows_there_is_no_validation_loss(tmp_path):
+    said = []
+    trained = fit(table(60), tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
+                  held_out=0.0, say=said.append)  # fmt: skip
+    assert all(set(entry) == {"epoch", "train_loss", "seconds"} for entry in trained.history)
+    assert (tmp_path / "history.csv").read_text().splitlines()[0] == "epoch,train_loss,seconds"
+    assert any(re.fullmatch(r"epoch 2: train loss [\d.]+", line) for line in said)
 
 
 def test_patience_ends_a_run_that_gets_no_better(tmp_path):
@@ -272,6 +282,38 @@ def test_every_epoch_shows_every_row_once_and_batches_are_of_like_length():
     assert sorted(np.concatenate(batches)) == list(range(5000))
     waste = sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum() - 1
     assert waste < 0.05
+
+
+@given(rows=st.integers(2, 300), size=st.integers(2, 64), seed=st.integers(0, 99))
+def test_no_row_is_left_out_of_an_epoch_and_none_is_alone(rows, size, seed):
+    lengths = np.random.default_rng(seed).integers(25, 101, rows)
+    batches = epoch_batches(lengths, size, np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches)) == list(range(rows))
+    assert all(2 <= len(batch) <= size + 1 for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda rows: rows.assign(**{f"r{i}": 100 * rows[f"r{i}"] for i in range(14)}),
+            "row 1: .*here they sum to 100",
+        ),
+        (lambda rows: rows.assign(r5=rows["r5"] + 0.5 * (rows.index == 3)), "row 4: .*are shares of 1, here they sum"),
+        (lambda rows: rows.iloc[:1], "1 of its rows are left to learn from: at least 2"),
+    ],
+)
+def test_profiles_that_are_no_shares_and_single_rows_are_said(tmp_path, change, reason):
+    rows = change(table(40))
+    with pytest.raises(RibocastError, match=reason):
+        fit(rows.drop(columns="assay"), tmp_path, assay="egfp_random50", held_out=0.0)
+
+
+def test_half_a_profile_is_none():
+    measured = table(40).drop(columns="assay")
+    rows, assays = labelled_rows(measured.assign(r5=measured["r5"].where(measured.index != 3)), "egfp_random50")
+    data = label(rows, [describe_assay(*assays.values(), rows)], width=14, fixed_length=None, noise_reads=0)
+    assert data.fractions.sum(axis=1) == pytest.approx([float(row != 3) for row in range(40)], abs=1e-5)
 
 
 def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():

@@ -162,6 +162,17 @@ def test_a_vcf_keeps_its_rows_in_order_and_gains_info(model, here, name):
     assert (here / f"twice{name}").read_bytes() == (here / name).read_bytes()
 
 
+def test_what_is_not_scored_again_keeps_nothing_of_an_earlier_run(model, here):
+    score(model, here, "scored.vcf")
+    (here / "genes.gtf").write_text("".join(line for line in gtf().splitlines(True) if "PLUS" not in line))
+    genomic_files.score_vcf(model, here / "scored.vcf", leaders(here), here / "fewer.vcf")
+    genomic_files.score_vcf(model, here / "calls.vcf", leaders(here), here / "alone.vcf")
+    before, after, alone = ((here / f"{name}.vcf").read_text() for name in ("scored", "fewer", "alone"))
+    assert after == alone
+    assert before.count("|PLUS|") > 0 == after.count("|PLUS|")
+    assert "RIBOCAST=" in after
+
+
 @pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 def test_bcftools_reads_what_is_written(model, here):
     score(model, here, "scored.vcf.gz")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
+from ribocast.learn import fit
 from ribocast.learn.assays import labelled_rows
 from ribocast.learn.models import architecture
 from ribocast.learn.search.fold_worker import FOLD_COLUMN, Job, predict_fold, score_fold
@@ -30,7 +31,7 @@ from ribocast.learn.search.searching import search
 from ribocast.learn.search.space import Range, divide, read_space
 from ribocast.learn.search.study import Study
 from ribocast.learn.simulate import simulate
-from ribocast.learn.splits import divide_into_folds, shared_kmer_groups
+from ribocast.learn.splits import Split, divide_into_folds, shared_kmer_groups
 
 FOLDS = 6
 RECIPE = architecture("optimus").recipe.with_changes(epochs=4, batch_size=16)
@@ -108,6 +109,21 @@ def test_the_winner_of_a_grid_is_that_of_brute_force(undisturbed, place):
     for verdict in undisturbed.verdicts:
         whole = expected[tuple(verdict.trial.values.values())]
         assert verdict.scores == pytest.approx(whole[: len(verdict.scores)], abs=1e-6)
+
+
+def test_a_fold_is_predicted_as_by_the_network_that_fit_writes(tmp_path):
+    rows, assays = labelled_rows(simulate(160, seed=5, min_length=25, max_length=100)[["seq", "mrl"]], "mine")
+    fold = np.arange(len(rows)) % 4
+    small, recipe = (
+        {"channels": 8, "dilations": [1]},
+        architecture("framed").recipe.with_changes(epochs=1, batch_size=16),
+    )
+    job = Job("", assays, "framed", 42, 1, "cpu")
+    predicted = predict_fold(job, rows.assign(**{FOLD_COLUMN: fold}), 0, small, recipe)
+    parts = Split(np.flatnonzero(fold != 0), np.flatnonzero(fold == 0), "fold 0")
+    fit(rows, tmp_path, assays=assays, model="framed", settings=small, recipe=recipe, held_out=parts, device="cpu")
+    written = ribocast.load(tmp_path).mrl(rows["seq"][fold == 0].tolist())
+    np.testing.assert_allclose(predicted, written, atol=1e-3)
 
 
 def test_a_hopeless_setting_is_given_up_and_a_good_one_is_not(undisturbed):

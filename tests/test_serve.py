@@ -88,6 +88,14 @@ def test_errors_are_in_the_words_of_the_command_line(server, tmp_path, capsys):
     assert "egfp_human50" in answer.json()["error"]
 
 
+def test_what_is_no_route_is_answered_in_the_same_form(server):
+    for method, path, status in (("PUT", "predict", 405), ("GET", "predict", 405), ("GET", "nothing", 404)):
+        answer = server.client.request(method, f"/api/v1/{path}")
+        assert (answer.status_code, answer.json()["field"]) == (status, None)
+        assert answer.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
+        assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+
+
 @pytest.mark.parametrize(
     "body",
     [

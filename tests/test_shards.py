@@ -221,6 +221,12 @@ def test_a_record_holds_as_long_as_nothing_has_changed(change, record):
             assert is_finished(portion, terms) == (change == "nothing")
 
 
+def test_a_folder_that_is_there_may_have_any_name(files, tmp_path, framed):
+    (tmp_path / "out.csv").mkdir()
+    run("predict", files[0], "-o", tmp_path / "out.csv", "--model", framed)
+    assert list(contents(tmp_path / "out.csv")) == ["a.csv"]
+
+
 def test_a_run_that_stops_in_the_middle_keeps_what_is_finished(files, tmp_path, framed, capsys):
     command = ["predict", files[0], files[3], files[1], "-o", f"{tmp_path}/out", "--model", framed]
     assert main([*map(str, command)]) == 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
@@ -93,6 +93,32 @@ def test_no_kmer_stands_on_both_sides_of_a_grouped_split_or_in_two_folds(seed, f
     fold = grouped_k_fold(groups, folds, seed=seed)
     assert set(fold) == set(range(folds))
     assert all(len(set(fold[groups == group])) == 1 for group in set(groups))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=2, max_size=40),
+    fraction=st.floats(0.05, 0.9),
+    seed=st.integers(0, 99),
+)
+def test_a_grouped_split_holds_out_no_more_than_asked_and_as_many_whole_groups_as_fit(sizes, fraction, seed):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    wanted = int(np.ceil(fraction * len(groups)))
+    assume(wanted < len(groups))
+    parts = grouped_split(groups, fraction, seed=seed)
+    assert len(parts.train)
+    assert not set(groups[parts.train]) & set(groups[parts.held_out])
+    if wanted < min(sizes):
+        assert len(parts.held_out) == min(sizes)
+    else:
+        assert 0 < len(parts.held_out) <= wanted
+        # No group that is left would have fitted in beside those.
+        assert min(np.array(sizes)[np.unique(groups[parts.train])]) > wanted - len(parts.held_out)
+
+
+def test_one_large_family_does_not_decide_how_much_is_held_out():
+    groups = np.repeat(np.arange(41), [60] + [1] * 40)
+    assert {len(grouped_split(groups, 0.2, seed=seed).held_out) for seed in range(100)} == {20}
+    assert ", 0.2 held out" in grouped_split(groups, 0.2).how
 
 
 def test_auto_groups_natural_rows_and_splits_random_ones_by_row():

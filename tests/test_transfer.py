@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
@@ -61,6 +61,22 @@ def test_a_single_output_begins_on_the_line_too(fixed):
     slope, intercept = fit_line(before, rows["mrl"].to_numpy())
     outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0, 0]
     np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-4)
+
+
+@given(seed=st.integers(0, 30), wild=st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_measured_loads_are_within_reach_though_the_line_is_flat(trained, seed, wild):
+    rows = simulate(120, seed=seed)[["seq"]].assign(assay="mine")
+    # Hardly what the model says of them.
+    rows["mrl"] = 3 + 2 * np.random.default_rng(seed).normal(size=len(rows))
+    if wild:
+        rows.loc[0, "mrl"] = 1000.0
+    known = ASSAYS["egfp_random50"]
+    _, (card,) = begin_from(trained, [type(known)("mine", "", known.construct, 50, 50)], rows, lambda _: None)
+    low, high = np.quantile(rows["mrl"], [0.005, 0.995])
+    assert min(card.fraction_weights) <= low + 1e-9
+    assert max(card.fraction_weights) >= high - 1e-9
+    assert max(card.fraction_weights) < 1000
 
 
 def _letters(utrs):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ribocast
 from ribocast.bundle import AssayCard, Composition, Interval, Knots, Widening
 from ribocast.unusual import how_unusual, remark, widening
 
@@ -37,6 +38,11 @@ def test_what_is_unusual_is_said_in_words():
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def default():
+    return ribocast.load(threads=1)
+
+
 @given(st.lists(st.text("ACGTUN", min_size=1, max_size=150), min_size=1, max_size=5))
 def test_intervals_are_never_narrower_for_what_is_unusual_and_grow_with_it(utrs):
     assay = card(beyond=Knots(at=(0, 10), factor=(1, 1.5)), unknown=Knots(at=(0, 0.1), factor=(1, 2)))
@@ -45,6 +51,15 @@ def test_intervals_are_never_narrower_for_what_is_unusual_and_grow_with_it(utrs)
     assert (widening(how_unusual([utr + "N" for utr in utrs], assay), assay) >= 1).all()
     longer = widening(how_unusual(["A" * 101, "A" * 110, "A" * 200], assay), assay)
     np.testing.assert_allclose(longer, [1.05, 1.5, 6.0])
+
+
+@settings(deadline=None, max_examples=40)
+@given(utr=st.text("ACGTN", min_size=1, max_size=30), times=st.integers(1, 300))
+def test_intervals_hold_the_prediction_and_end_where_loads_do(default, utr, times):
+    for assay in default.card.assays:
+        row = default.predict([utr * times], assay=assay.name).iloc[0]
+        assert min(assay.fraction_weights) <= row["mrl_low"] <= row["mrl"] <= row["mrl_high"]
+        assert row["mrl_high"] <= max(assay.fraction_weights)
 
 
 @pytest.mark.parametrize(

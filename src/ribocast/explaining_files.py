@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,6 +220,8 @@ def _chunks(source: str, column: str | None) -> Iterator[tuple[Chunk, list[int]]
     if source and set(source.upper()) <= set(ALPHABET) and not Path(source).exists():
         yield Chunk(pd.DataFrame({"seq": [source]}), "the sequence", 1, "seq", None), [1]
         return
+    if source != "-" and not Path(source).exists() and not Path(source).suffix and os.sep not in source:
+        raise RibocastError(f"{source[:60]}: neither a file nor a sequence of A, C, G, T (or U) and N")
     for chunk in read_chunks(source, column=column):
         yield chunk, list(range(chunk.first_row, chunk.first_row + len(chunk.frame)))
 

@@ -20,7 +20,16 @@ from ribocast.haplotypes import Haplotype, Haplotypes
 from ribocast.leaders import Leaders
 from ribocast.predictor import Predictor
 from ribocast.sieve import OnError, Sieve
-from ribocast.vcf import VCF_ENDINGS, Broken, Record, create_vcf, open_vcf, with_our_header, with_our_info
+from ribocast.vcf import (
+    VCF_ENDINGS,
+    Broken,
+    Record,
+    create_vcf,
+    open_vcf,
+    with_our_header,
+    with_our_info,
+    without_our_info,
+)
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
 
 _BATCH_PAIRS, _BATCH_LETTERS = 8_192, 1 << 25
@@ -245,7 +254,7 @@ def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFram
         if not np.isnan(change) and (before is None or abs(change) > abs(before)):
             best[one.allele] = change
     for number, cells in enumerate(batch.cells):
-        row = with_our_info(cells, texts[number], largest[number]) if number in texts else cells
+        row = with_our_info(cells, texts[number], largest[number]) if number in texts else without_our_info(cells)
         write("\t".join(row) + "\n")
 
 

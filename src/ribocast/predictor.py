@@ -273,9 +273,13 @@ def interval(
     """Give the calibrated interval around predictions, all of shape (n,); NaN where the assay has none.
 
     `widening` is how many times wider than usual each is; see `ribocast.unusual`. The interval always holds the
-    prediction, also where nearly all of the calibrating rows lay on one side.
+    prediction, also where nearly all of the calibrating rows lay on one side, and ends where loads do: at the smallest
+    and largest weight of the assay's fractions, if they are known.
     """
-    return around(assay.interval, mrl, widening)
+    low, high = around(assay.interval, mrl, widening)
+    if weights := assay.fraction_weights:  # no load lies beyond them, however unusual the sequence
+        low, high = np.minimum(mrl, np.maximum(low, min(weights))), np.maximum(mrl, np.minimum(high, max(weights)))
+    return low, high
 
 
 def around(

@@ -132,7 +132,7 @@ def divide(
         raise RibocastError("standard input cannot be divided, nor go to a folder: name files")
     if not is_folder(sources, output):
         return [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
-    if Path(output).is_file() or output.lower().endswith(TABLE_ENDINGS):
+    if Path(output).is_file() or (output.lower().endswith(TABLE_ENDINGS) and not Path(output).is_dir()):
         raise RibocastError(f"{output}: several files go to a folder, such as -o out/")
     _refuse_clashes(sources, output)
     with suppress(FileExistsError):

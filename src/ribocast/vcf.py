@@ -161,6 +161,13 @@ def with_our_info(cells: Sequence[str], entries: Sequence[Sequence[str]], log2: 
     return [*cells[:_INFO], ";".join(kept), *cells[_INFO + 1 :]]
 
 
+def without_our_info(cells: list[str]) -> list[str]:
+    """Take an earlier run's entries out of a row's INFO; a row without any, or without INFO, stays letter by letter."""
+    fields = cells[_INFO].split(";") if len(cells) > _INFO else []
+    kept = [field for field in fields if not _OURS.match(field)]
+    return cells if len(kept) == len(fields) else [*cells[:_INFO], ";".join(kept) or ".", *cells[_INFO + 1 :]]
+
+
 def encoded(text: str) -> str:
     """Write text so that it can stand in an INFO field (VCF 4.3, 1.2): ``%XX`` for special letters, _ for a space."""
     return "".join(_ENCODED.get(letter, letter) for letter in text)

@@ -119,6 +119,8 @@ def design(
         raise RibocastError("one of --target, --maximise and --series, please")
     if order and (output is None or str(output) == "-"):
         raise RibocastError("--order writes beside the output: give -o too")
+    if weight != 1.0 and second is None:
+        raise RibocastError("--weight is that of a second objective: give --second too")
     if figure is not None:
         options.check_figure(figure)
     given = options.Given(
@@ -155,10 +157,11 @@ def design(
 
 
 def _write(found: Designs, output: Path | None, order: str | None, figure: Path | None, *, as_json: bool) -> None:
-    from ribocast.designing.table import order_sheet, write_designs
+    from ribocast.designing.table import FASTA_ENDINGS, order_sheet, write_designs
+    from ribocast.sieve import beside
     from ribocast.writing import open_table
 
-    if as_json and output is None:
+    if as_json and (output is None or str(output) == "-"):
         print_json([{key: None if value != value else value for key, value in row.items()}
                     for row in found.table.to_dict("records")])  # fmt: skip
     else:
@@ -166,7 +169,7 @@ def _write(found: Designs, output: Path | None, order: str | None, figure: Path 
     if output is not None and str(output) != "-":
         say(f"wrote {len(found.table)} designs to {output}, after {found.calls:,} predictions")
         if order:
-            sheet = output.with_name(f"{output.name.split('.')[0]}.order.csv")
+            sheet = beside(output.with_suffix("") if output.suffix.lower() in FASTA_ENDINGS else output, "order")
             with open_table(sheet) as sink:
                 sink.write(order_sheet(found.table, found.construct, order))
             say(f"wrote {sheet}")

@@ -58,10 +58,12 @@ def explain(
     if as_learnt:
         if source is not None or output is None or output.suffix.lower() != ".html" or table is not None:
             raise RibocastError("--global takes -o report.html, and neither sequences nor --table")
+        if indels or near_cognates:
+            raise RibocastError("--indels and --near-cognates are for sequences, not for --global")
     elif source is None:
         raise RibocastError("give a sequence, or a table of them; --global explains the model itself")
-    elif measured is not None:
-        raise RibocastError("--measured belongs to --global")
+    elif measured is not None or seed:
+        raise RibocastError(f"{'--seed' if measured is None else '--measured'} belongs to --global")
     loaded = load(model, engine=engine, threads=threads)
     given = {"model": model, "assay": assay, "measured": measured, "seed": seed if as_learnt else None,
              "indels": indels or None, "column": column}  # fmt: skip

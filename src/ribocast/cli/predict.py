@@ -61,6 +61,8 @@ def predict(
     from ribocast.engine import leave_out_converters
     from ribocast.predictor import load
 
+    if near_cognates and not uorf:
+        raise RibocastError("--near-cognates belongs to --uorf")
     parts = Parts(shard, ray, resume, threads)
     in_parts = parts.are_needed(output, len(tables))
     leave_out_converters()

@@ -67,6 +67,7 @@ def train(
     from ribocast.learn.assays import assay_of, training_rows
     from ribocast.learn.checkpoint import CHECKPOINT_NAME
     from ribocast.learn.fitting import fit
+    from ribocast.learn.history import in_words
     from ribocast.learn.models import architecture, parse_settings
     from ribocast.learn.together import is_first_process
     from ribocast.learn.transfer import fine_tuning_recipe
@@ -96,8 +97,7 @@ def train(
         with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 
             def watch(step: Step) -> None:
-                losses = step.history[-1] if step.history else None
-                text = f"train {losses['train_loss']:.4f} val {losses['val_loss']:.4f}" if losses else ""
+                text = in_words(step.history[-1]) if step.history else ""
                 advance((step.epoch - 1) * step.batches + step.batch, step.epochs * step.batches, text)
 
             trained = fit(

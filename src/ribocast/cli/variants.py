@@ -96,6 +96,8 @@ def variants(
         raise RibocastError("name a table or a VCF (or --all)")
     if (canonical or phased) and not of_genome:
         raise RibocastError("--canonical and --phased are for variants of a genome")
+    if of_genome and (ref_column or alt_column):
+        raise RibocastError("--ref-column and --alt-column are for tables of pairs")
     if phased and every:
         raise RibocastError("--phased is for a VCF, not for --all")
     parts = Parts(shard, ray, resume, threads)

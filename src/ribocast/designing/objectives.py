@@ -27,7 +27,7 @@ from ribocast.bundle import AssayCard
 from ribocast.designing.automaton import strings_of
 from ribocast.designing.members import Loads, members_of
 from ribocast.errors import RibocastError
-from ribocast.predictor import Predictor, interval
+from ribocast.predictor import Predictor, around, interval
 from ribocast.unusual import how_unusual, widening
 
 Floats = NDArray[np.float64]
@@ -160,13 +160,17 @@ class Panel:
         doubt, extra, strange = spread.copy(), spread.copy(), self._repetitive(seqs)
         if self.card is not None:
             unusual = how_unusual(seqs, self.card)
-            low, high = interval(self.card, mrl, widening(unusual, self.card))
+            wider = widening(unusual, self.card)
+            low, high = interval(self.card, mrl, wider)
             strange += np.maximum(unusual.composition - _COMMON, 0.0)
             if self.card.interval is not None:
                 sides = NormalDist().inv_cdf(0.5 + self.card.interval.coverage / 2) * 2
-                usual_low, usual_high = interval(self.card, mrl)
-                doubt = (high - low) / sides + spread
-                extra = np.maximum(doubt - (usual_high - usual_low) / sides, 0.0)
+                # Not cut off where loads end: doubt must not end there either.
+                (least, most), (usual_least, usual_most) = (
+                    around(self.card.interval, mrl, factor) for factor in (wider, 1.0)
+                )
+                doubt = (most - least) / sides + spread
+                extra = np.maximum(doubt - (usual_most - usual_least) / sides, 0.0)
         second = np.zeros(len(seqs)) if self.second is None else loads_of(self.second, seqs, self.assay)
         return Opinion(mrl, low, high, doubt, extra, strange, second)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOPS = ("idt",)
-_FASTA = (".fasta", ".fa", ".fna")
+FASTA_ENDINGS = (".fasta", ".fa", ".fna")
 # What Integrated DNA Technologies takes: longest oligonucleotides and Ultramers, shortest and longest gBlocks, nt.
 _OLIGO, _ULTRAMER, _SHORTEST_BLOCK, _LONGEST_BLOCK = 100, 200, 125, 3_000
 
@@ -93,7 +93,7 @@ def as_fasta(table: pd.DataFrame) -> str:
 
 def write_designs(table: pd.DataFrame, path: str | Path | None) -> None:
     """Write designs as a table, or as FASTA if the ending says so; standard output without a path."""
-    if path is not None and Path(path).suffix.lower() in _FASTA:
+    if path is not None and Path(path).suffix.lower() in FASTA_ENDINGS:
         with whole_file(path) as partial:
             partial.write_text(as_fasta(table), encoding="utf-8")
         return

@@ -60,6 +60,9 @@ _HUMAN_WEIGHTS = (0, 0.5, 1, 2, 3, 4, 4.8, 5.8, 7, 8.2, 9.5, 10.5, 12, 13)
 # The thirteenth column of this library is out of gradient order.
 _VARYING_WEIGHTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 3.5)
 
+# Shares that were rounded to two digits.
+_SUM_OF_SHARES = 0.05
+
 ASSAYS = {
     assay.name: assay
     for assay in (
@@ -160,7 +163,9 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
             f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
             f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
         )
-    if len(mrl) < 2 or not mrl.std(ddof=0) > 0:
+    if len(mrl) < 2:
+        raise RibocastError(f"{assay.name}: {len(mrl)} of its rows are left to learn from: at least 2 are needed")
+    if not mrl.std(ddof=0) > 0:
         raise RibocastError(f"{assay.name}: {len(mrl)} training rows with loads that do not differ: nothing to learn")
     return AssayCard(
         name=assay.name,
@@ -223,7 +228,7 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     Raises
     ------
     RibocastError
-        Where reads or a fraction are neither missing nor a number from 0 on.
+        Where reads or a fraction are neither missing nor a number from 0 on, or fractions are no shares.
     """
     import pandas as pd
 
@@ -232,6 +237,16 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     for column in ("reads", *fractions):
         if column in chunk.frame.columns:
             frame[column] = _optional_numbers(chunk, column)
+    known = KNOWN_ASSAYS.get(assay)
+    if known and known.fraction_weights and fractions:
+        shares = frame[fractions[: len(known.fraction_weights)]]
+        whole = shares.sum(axis=1).to_numpy()
+        # Half a profile is none; see `ribocast.learn.batches.label`.
+        too_little = shares.notna().all(axis=1).to_numpy() & (whole < 1 - _SUM_OF_SHARES)
+        if (bad := too_little | (whole > 1 + _SUM_OF_SHARES)).any():
+            row = int(np.flatnonzero(bad)[0])
+            reason = f"polysome fractions (r0 …) are shares of 1, here they sum to {whole[row]:g}"
+            raise RibocastError(chunk.say(Fault(row, reason)))
     for column in ("origin", "published_split"):
         if column in chunk.frame.columns:
             frame[column] = chunk.frame[column].to_numpy()

@@ -87,7 +87,12 @@ def label(
     if width > 1:
         for index in range(width):
             if f"r{index}" in rows:
-                fractions[:, index] = rows[f"r{index}"].fillna(0.0)
+                fractions[:, index] = rows[f"r{index}"]
+        lacking = np.isnan(fractions)
+        own = np.array([len(card.fraction_weights or ()) or width for card in assays])[assay]
+        # Half a profile is none. What an assay has no fraction of is missing too.
+        fractions[(lacking & (np.arange(width) < own[:, None])).any(axis=1)] = 0.0
+        fractions[np.isnan(fractions)] = 0.0
     return Labelled(letters, lengths, assay, target, fractions, _weights(rows, assay, noise_reads))
 
 
@@ -110,7 +115,8 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, random: np.random
     """Shuffle rows into batches of like length.
 
     Rows are shuffled, sorted by length within pools of many batches, cut, and the batches shuffled: little padding,
-    and every epoch new company. Rows of one length are simply shuffled.
+    and every epoch new company. Rows of one length are simply shuffled. A row that is left over goes with
+    the last batch.
     """
     order = random.permutation(len(lengths))
     pool = batch_size * _POOL_BATCHES
@@ -119,8 +125,9 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, random: np.random
         part = order[start : start + pool]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[at : at + batch_size] for at in range(0, len(part), batch_size)]
-    # Batch normalisation cannot learn from one row.
-    batches = [batch for batch in batches if len(batch) > 1] or batches
+        # Batch normalisation cannot learn from one row, and it would be the longest of all every time.
+        if len(batches[-1]) == 1 < len(batches):
+            batches[-2:] = [np.concatenate(batches[-2:])]
     return [batches[index] for index in random.permutation(len(batches))]
 
 

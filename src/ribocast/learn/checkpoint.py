@@ -28,7 +28,7 @@ class Progress:
     run : dict
         What is trained on what and how; a checkpoint of another run is refused.
     history : list of dict
-        One entry an epoch: ``epoch``, ``train_loss``, ``val_loss``, ``seconds``.
+        One entry an epoch: ``epoch``, ``train_loss``, ``val_loss`` (if rows are held out), ``seconds``.
     best_epoch : int
         0 before the first.
     best_loss : float

@@ -17,7 +17,7 @@ from ribocast.learn.beginning import longer_than_read, own_recipe, prepare, with
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
-from ribocast.learn.history import write_history
+from ribocast.learn.history import in_words, write_history
 from ribocast.learn.judging import judge
 from ribocast.learn.loop import Loop, Step, check_loss
 from ribocast.learn.models.network import Network
@@ -102,7 +102,8 @@ def fit(
     Returns
     -------
     Trained
-        The bundle with the weights of the best epoch by validation loss, and the history.
+        The bundle with the weights of the best epoch by validation loss, and the history. Validation losses of epochs
+        are of networks that normalise by what ran last; what is written, and its figures, by what `Loop.settle` fixed.
 
     Raises
     ------
@@ -150,8 +151,7 @@ def fit(
             _learn_epoch(loop, progress, watch)
             if team.is_first:
                 save_checkpoint(folder, progress, loop.network, loop.optimiser)
-            last = progress.history[-1]
-            say(f"epoch {last['epoch']}: train loss {last['train_loss']:.4f}, validation loss {last['val_loss']:.4f}")
+            say(f"epoch {len(progress.history)}: {in_words(progress.history[-1])}")
         loop.network.load_state_dict(progress.best_weights)
         loop.settle()
         if team.is_first:
@@ -173,13 +173,14 @@ def _learn_epoch(loop: Loop, progress: Progress, watch: Callable[[Step], None] |
     began = time.perf_counter()
     epoch = len(progress.history) + 1
     train_loss = loop.learn(epoch, progress.history, watch)
-    val_loss = train_loss if loop.val_set is None else loop.validate()
-    progress.history.append(
-        {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "seconds": time.perf_counter() - began}
-    )
-    check_loss(val_loss, epoch)
-    if val_loss < progress.best_loss or loop.val_set is None:
-        progress.best_epoch, progress.best_loss, progress.best_weights = epoch, val_loss, _copy(loop.network)
+    losses = {"train_loss": train_loss}
+    if loop.val_set is not None:
+        losses["val_loss"] = loop.validate()
+    progress.history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - began})
+    loss = losses.get("val_loss", train_loss)
+    check_loss(loss, epoch)
+    if loss < progress.best_loss or loop.val_set is None:
+        progress.best_epoch, progress.best_loss, progress.best_weights = epoch, loss, _copy(loop.network)
 
 
 def _write(loop: Loop, progress: Progress, folder: Path, val_rows: pd.DataFrame, how: str) -> None:

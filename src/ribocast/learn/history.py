@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from ribocast.writing import whole_file
+
+
+def in_words(losses: Mapping[str, float]) -> str:
+    """Say an epoch's losses in a few words."""
+    validation = f", validation loss {losses['val_loss']:.4f}" if "val_loss" in losses else ""
+    return f"train loss {losses['train_loss']:.4f}{validation}"
 
 
 def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int, title: str) -> None:
@@ -23,8 +30,10 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
     axes = figure.add_subplot()
     epochs = [entry["epoch"] for entry in history]
     axes.plot(epochs, [entry["train_loss"] for entry in history], color="#0072b2", marker="o", ms=3, label="training")
-    axes.plot(epochs, [entry["val_loss"] for entry in history], color="#d55e00", marker="o", ms=3, label="validation")
-    axes.axvline(best_epoch, color="0.6", ls=":", label=f"best epoch ({best_epoch})")
+    if "val_loss" in history[0]:
+        losses = [entry["val_loss"] for entry in history]
+        axes.plot(epochs, losses, color="#d55e00", marker="o", ms=3, label="validation")
+    axes.axvline(best_epoch, color="0.6", ls=":", label=f"kept epoch ({best_epoch})")
     axes.set(xlabel="epoch", ylabel="mean squared error (standard deviations²)", title=title)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

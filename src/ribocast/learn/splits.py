@@ -89,14 +89,19 @@ def random_split(rows: int, fraction: float = 0.2, *, seed: int = 42) -> Split:
 
 
 def grouped_split(groups: NDArray[np.int64], fraction: float = 0.2, *, seed: int = 42) -> Split:
-    """Hold out whole groups, about `fraction` of the rows."""
+    """Hold out whole groups in random order, each that fits into `fraction` of the rows; else the smallest one."""
     wanted = _held_out_rows(len(groups), fraction)
     if len(np.unique(groups)) < 2:
         raise RibocastError("all rows share 24-mers with one another: no leak-free split is possible")
     order, sizes = _shuffled_groups(groups, seed)
-    taken = np.cumsum(sizes) <= max(wanted, sizes[0])
+    taken, filled = np.zeros(len(sizes), dtype=bool), 0
+    for number, size in enumerate(sizes.tolist()):
+        if filled + size <= wanted:
+            taken[number], filled = True, filled + size
+    if not filled:  # every group is larger than that
+        taken[sizes.argmin()] = True
     held_out = np.isin(groups, order[taken])
-    how = f"grouped by shared {KMER}-mers, {fraction:g} held out, seed {seed}"
+    how = f"grouped by shared {KMER}-mers, {held_out.mean():.3g} held out, seed {seed}"
     return Split(np.flatnonzero(~held_out), np.flatnonzero(held_out), how)
 
 

@@ -16,11 +16,14 @@ from ribocast.learn.assays import Assay, describe_assay
 from ribocast.learn.models import architecture, load_network
 from ribocast.learn.models.network import Network
 from ribocast.learn.recipe import FINE_TUNING, Recipe
-from ribocast.learn.scoring import fit_line
+from ribocast.learn.scoring import Floats, fit_line
 from ribocast.predictor import Predictor, to_mrl
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Loads beyond these quantiles may be out of reach of a fine-tuned model: a wild one should not spread all fractions.
+_REACHED = (0.005, 0.995)
 
 
 def fine_tuning_recipe(base: Bundle) -> Recipe:
@@ -40,7 +43,8 @@ def begin_from(
     It begins with the outputs of the assay that it knows by that name, or else of the one whose predictions go with the
     new loads best. They are brought to the new scale by least squares: where the weights of the new assay's fractions
     are known, by tilting the fractions towards the heavier or lighter ones (see `tilt_to`); else by a straight line, on
-    which the weights of the fractions, or the mean and scale of a single output, are those of the old assay.
+    which the weights of the fractions, or the mean and scale of a single output, are those of the old assay. Where that
+    line is so flat that no profile would reach some measured loads, it is made steeper, and the fractions are tilted.
 
     Parameters
     ----------
@@ -78,19 +82,38 @@ def begin_from(
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
         return _network(base, card.model_copy(update=update), number), (card.model_copy(update=update),)
     if card.fraction_weights is None:
-        weights = tuple(intercept + slope * weight for weight in old.fraction_weights or ())
-        card = card.model_copy(update={"fraction_weights": weights})
-        return _network(base, card, number), (card,)
+        known = np.array(old.fraction_weights)
+        wide = _slope_that_reaches(known, loads[number], measured)
+        widened = wide > slope
+        if widened:
+            say(f"the line is made steeper, {wide:.3f}: no profile would have reached all measured loads")
+            slope, intercept = wide, float(measured.mean() - wide * loads[number].mean())
+        card = card.model_copy(update={"fraction_weights": tuple((intercept + slope * known).tolist())})
+        network = _network(base, card, number)
+        if widened:
+            _tilt(network, card, outputs[:, number], measured)
+        return network, (card,)
     if len(card.fraction_weights) > base.card.width:
         raise RibocastError(
             f"{assay.name} has {len(card.fraction_weights)} polysome fractions, but {base.card.name} knows at most "
             f"{base.card.width}"
         )
     network = _network(base, card, number)
-    weights_of = np.array(card.fraction_weights)
-    scale, lean = tilt_to(outputs[:, number, : len(weights_of)], weights_of, measured)
-    network.tilt(scale, torch.from_numpy(lean * weights_of).float())
+    _tilt(network, card, outputs[:, number], measured)
     return network, (card,)
+
+
+def _slope_that_reaches(weights: Floats, loads: Floats, measured: Floats) -> float:
+    """Return how steep a line through both means must be, for means of profiles to reach the measured loads."""
+    lowest, highest = np.quantile(measured, _REACHED)
+    above, below = weights.max() - loads.mean(), loads.mean() - weights.min()
+    return float(max((highest - measured.mean()) / above, (measured.mean() - lowest) / below))
+
+
+def _tilt(network: Network, card: AssayCard, fractions: NDArray[np.floating], measured: Floats) -> None:
+    weights = np.array(card.fraction_weights)
+    scale, lean = tilt_to(fractions[:, : len(weights)], weights, measured)
+    network.tilt(scale, torch.from_numpy(lean * weights).float())
 
 
 def tilt_to(

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from ribocast import __version__
 from ribocast.errors import RibocastError
@@ -24,6 +25,7 @@ from ribocast.web.settings import Settings
 
 _ABOUT = "From a 5′ UTR to how well its mRNA is translated. Loads are in ribosomes per mRNA of the assay."
 _SHOWN = 200
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 class Application:
@@ -60,12 +62,21 @@ class Application:
             title="ribocast", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None,
             openapi_url="/api/openapi.json", lifespan=lifespan,
         )  # fmt: skip
-        self.api.include_router(make_router(self.service, metrics))
+        router = make_router(self.service, metrics)
+        self.api.include_router(router)
         _answer_errors(self.api)
 
         @self.api.get("/api/docs", include_in_schema=False)
         async def docs() -> HTMLResponse:
             return HTMLResponse(docs_html(self.api.openapi()))
+
+        @self.api.api_route("/api/{_:path}", methods=list(_METHODS), include_in_schema=False)
+        async def nowhere(request: Request) -> None:
+            # Before the page, which would answer in a form of its own.
+            routes = [route for route in (*router.routes, *self.api.router.routes) if isinstance(route, Route)]
+            partly = [route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
+            allowed = sorted({method for route in partly for method in route.methods or ()})
+            raise HTTPException(405, headers={"Allow": ", ".join(allowed)}) if allowed else HTTPException(404)
 
         if settings.page:
             from ribocast.web.page.mounting import mount_page

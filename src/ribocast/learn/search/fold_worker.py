@@ -94,6 +94,7 @@ def predict_fold(
     )  # fmt: skip
     for epoch in range(1, recipe.epochs + 1):
         loop.learn(epoch, [], watch)
+    loop.settle()
     return loop.predict(rows[unseen])
 
 

@@ -179,7 +179,7 @@ def search(
                  for name, choice in space.settings.items()},
         "folds": divided.how, "sampler": "grid" if by_grid else "tpe", "pruning": prune, "seed": seed,
         "threads": threads, "device": str(pick_device(device)), "rows": len(rows), "data": _digest(rows),
-        "assays": {name: dataclasses.asdict(assay) for name, assay in assays.items()},
+        "assays": {name: dataclasses.asdict(assay) for name, assay in assays.items()}, "fold networks": "settled",
     }  # fmt: skip
     (folder / FOLDS_NAME).mkdir(parents=True, exist_ok=True)
     if overwrite:
