@@ -110,6 +110,7 @@ def ours(way: Way, learnt: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]
     )  # fmt: skip
     for epoch in range(1, way.epochs + 1):
         loop.learn(epoch, [], None)
+    loop.settle()
     seconds = time.perf_counter() - began
     errors = loop.predict(unseen) - unseen["mrl"].to_numpy()
     loss = float((errors**2).mean() / learnt["mrl"].var())

@@ -166,6 +166,7 @@ def test_many_sequences_make_many_figures_or_one_page(framed, tmp_path, capsys):
             "--indels and --near-cognates are for sequences, not for --global",
         ),
         (["no-such.csv"], "no-such.csv: no such file"),
+        (["ACGX" * 100], "ACGX" * 15 + ": neither a file nor a sequence of A, C, G, T (or U) and N"),
         (["ACATXGA"], "ACATXGA: neither a file nor a sequence of A, C, G, T (or U) and N"),
         (["ACG TTT"], "ACG TTT: neither a file nor a sequence of A, C, G, T (or U) and N"),
     ],

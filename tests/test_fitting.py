@@ -25,6 +25,7 @@ from ribocast.errors import RibocastError
 from ribocast.learn import evaluate, fit
 from ribocast.learn.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
 from ribocast.learn.batches import epoch_batches, label, trim
+from ribocast.learn.beginning import with_profile
 from ribocast.learn.models import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
 from ribocast.learn.scoring import learnt_from
@@ -284,12 +285,12 @@ def test_every_epoch_shows_every_row_once_and_batches_are_of_like_length():
     assert waste < 0.05
 
 
-@given(rows=st.integers(2, 300), size=st.integers(2, 64), seed=st.integers(0, 99))
-def test_no_row_is_left_out_of_an_epoch_and_none_is_alone(rows, size, seed):
+@given(rows=st.integers(4, 300), size=st.integers(4, 64), team=st.integers(1, 4), seed=st.integers(0, 99))
+def test_no_row_is_left_out_of_an_epoch_and_every_process_has_one_of_each_batch(rows, size, team, seed):
     lengths = np.random.default_rng(seed).integers(25, 101, rows)
-    batches = epoch_batches(lengths, size, np.random.default_rng(seed))
+    batches = epoch_batches(lengths, size, np.random.default_rng(seed), max(2, team))
     assert sorted(np.concatenate(batches)) == list(range(rows))
-    assert all(2 <= len(batch) <= size + 1 for batch in batches)
+    assert all(max(2, team) <= len(batch) < size + max(2, team) for batch in batches)
 
 
 @pytest.mark.parametrize(
@@ -307,11 +308,14 @@ def test_profiles_that_are_no_shares_and_single_rows_are_said(tmp_path, change, 
     rows = change(table(40))
     with pytest.raises(RibocastError, match=reason):
         fit(rows.drop(columns="assay"), tmp_path, assay="egfp_random50", held_out=0.0)
+    with pytest.raises(RibocastError, match=reason):
+        fit(rows, tmp_path, held_out=0.0)  # the column `assay` says what they are
 
 
 def test_half_a_profile_is_none():
     measured = table(40).drop(columns="assay")
     rows, assays = labelled_rows(measured.assign(r5=measured["r5"].where(measured.index != 3)), "egfp_random50")
+    assert len(with_profile(rows, print)) == 39
     data = label(rows, [describe_assay(*assays.values(), rows)], width=14, fixed_length=None, noise_reads=0)
     assert data.fractions.sum(axis=1) == pytest.approx([float(row != 3) for row in range(40)], abs=1e-5)
 

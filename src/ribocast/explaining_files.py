@@ -217,10 +217,11 @@ def _chunks(source: str, column: str | None) -> Iterator[tuple[Chunk, list[int]]
     """Read the sequences, each chunk with the numbers of its rows."""
     import pandas as pd
 
-    if source and set(source.upper()) <= set(ALPHABET) and not Path(source).exists():
+    there = os.path.exists(source)  # noqa: PTH110 (a Path raises where a name is too long)
+    if source and set(source.upper()) <= set(ALPHABET) and not there:
         yield Chunk(pd.DataFrame({"seq": [source]}), "the sequence", 1, "seq", None), [1]
         return
-    if source != "-" and not Path(source).exists() and not Path(source).suffix and os.sep not in source:
+    if source and source != "-" and not there and not Path(source).suffix and os.sep not in source:
         raise RibocastError(f"{source[:60]}: neither a file nor a sequence of A, C, G, T (or U) and N")
     for chunk in read_chunks(source, column=column):
         yield chunk, list(range(chunk.first_row, chunk.first_row + len(chunk.frame)))

@@ -277,10 +277,11 @@ def interval(
 
     `widening` is how many times wider than usual each is; see `ribocast.unusual`. The interval always holds the
     prediction, also where nearly all of the calibrating rows lay on one side, and ends where loads do: at the smallest
-    and largest weight of the assay's fractions, if they are known.
+    and largest weight of the assay's fractions, if these are counts of ribosomes.
     """
     low, high = around(assay.interval, mrl, widening)
-    if weights := assay.fraction_weights:  # no load lies beyond them, however unusual the sequence
+    # Counts begin at none, and no load lies beyond them. Weights on a fine-tuned model's line are its reach, no bounds.
+    if (weights := assay.fraction_weights) and min(weights) == 0:
         low, high = np.minimum(mrl, np.maximum(low, min(weights))), np.maximum(mrl, np.minimum(high, max(weights)))
     return low, high
 

@@ -163,7 +163,9 @@ def with_our_info(cells: Sequence[str], entries: Sequence[Sequence[str]], log2: 
 
 def without_our_info(cells: list[str]) -> list[str]:
     """Take an earlier run's entries out of a row's INFO; a row without any, or without INFO, stays letter by letter."""
-    fields = cells[_INFO].split(";") if len(cells) > _INFO else []
+    if len(cells) <= _INFO or INFO_ID not in cells[_INFO]:
+        return cells
+    fields = cells[_INFO].split(";")
     kept = [field for field in fields if not _OURS.match(field)]
     return cells if len(kept) == len(fields) else [*cells[:_INFO], ";".join(kept) or ".", *cells[_INFO + 1 :]]
 

@@ -212,6 +212,8 @@ def labelled_rows(
         of_row = chunk.frame["assay"].astype(str).to_numpy()
         names = list(dict.fromkeys(of_row))
         assays = {name: assay_of(chunk.keep(of_row == name), name) for name in names}
+        for name in names:
+            training_rows(chunk.keep(of_row == name), name)  # refuses what does not fit the library
         return training_rows(chunk, assay="").assign(assay=of_row), assays
     library = assay_of(chunk, assay)
     return training_rows(chunk, library.name), {library.name: library}
@@ -239,7 +241,8 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
             frame[column] = _optional_numbers(chunk, column)
     known = KNOWN_ASSAYS.get(assay)
     if known and known.fraction_weights and fractions:
-        shares = frame[fractions[: len(known.fraction_weights)]]
+        columns = [f"r{number}" for number in range(len(known.fraction_weights))]
+        shares = frame.reindex(columns=columns)
         whole = shares.sum(axis=1).to_numpy()
         # Half a profile is none; see `ribocast.learn.batches.label`.
         too_little = shares.notna().all(axis=1).to_numpy() & (whole < 1 - _SUM_OF_SHARES)

@@ -111,12 +111,14 @@ def _weights(rows: pd.DataFrame, assay: NDArray[np.int64], noise_reads: float) -
     return (weight / mean[assay]).astype(np.float32)
 
 
-def epoch_batches(lengths: NDArray[np.int64], batch_size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
+def epoch_batches(
+    lengths: NDArray[np.int64], batch_size: int, random: np.random.Generator, fewest: int = 2
+) -> list[NDArray[np.int64]]:
     """Shuffle rows into batches of like length.
 
     Rows are shuffled, sorted by length within pools of many batches, cut, and the batches shuffled: little padding,
-    and every epoch new company. Rows of one length are simply shuffled. A row that is left over goes with
-    the last batch.
+    and every epoch new company. Rows of one length are simply shuffled. Where fewer than
+    `fewest` rows are left over, they go with the last batch.
     """
     order = random.permutation(len(lengths))
     pool = batch_size * _POOL_BATCHES
@@ -126,7 +128,7 @@ def epoch_batches(lengths: NDArray[np.int64], batch_size: int, random: np.random
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[at : at + batch_size] for at in range(0, len(part), batch_size)]
         # Batch normalisation cannot learn from one row, and it would be the longest of all every time.
-        if len(batches[-1]) == 1 < len(batches):
+        if len(batches[-1]) < fewest and len(batches) > 1:
             batches[-2:] = [np.concatenate(batches[-2:])]
     return [batches[index] for index in random.permutation(len(batches))]
 

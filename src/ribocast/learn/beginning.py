@@ -115,11 +115,20 @@ def longer_than_read(rows: pd.DataFrame, network: Network) -> str:
 
 def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
     """Keep the rows with a measured polysome profile."""
-    known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
+    known = rows[_has_profile(rows)]
     if not len(known):
         raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
+
+
+def _has_profile(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which rows have a whole profile: every fraction that any row of their assay has."""
+    shares = rows[[f"r{number}" for number in range(20) if f"r{number}" in rows]].notna()
+    if "r0" not in shares:
+        return np.zeros(len(rows), dtype=bool)
+    measured = shares.groupby(rows["assay"]).transform("any")
+    return np.asarray((shares["r0"] & (shares | ~measured).all(axis=1)), dtype=bool)
 
 
 def with_taught(
@@ -147,7 +156,7 @@ def _fresh(
     if network.output == "fractions":
         width = max(len(card.fraction_weights or ()) for card in cards)
         columns = [f"r{index}" for index in range(width)]
-        known = rows.dropna(subset=["r0"]) if "r0" in rows else rows.iloc[:0]
+        known = rows[_has_profile(rows)]
         profiles = torch.full((len(cards), width), 1 / width)
         if len(known):
             for number, card in enumerate(cards):

@@ -30,7 +30,8 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
     axes = figure.add_subplot()
     epochs = [entry["epoch"] for entry in history]
     axes.plot(epochs, [entry["train_loss"] for entry in history], color="#0072b2", marker="o", ms=3, label="training")
-    if "val_loss" in history[0]:
+    # Earlier versions wrote the training loss there where no rows were held out.
+    if all("val_loss" in entry for entry in history):
         losses = [entry["val_loss"] for entry in history]
         axes.plot(epochs, losses, color="#d55e00", marker="o", ms=3, label="validation")
     axes.axvline(best_epoch, color="0.6", ls=":", label=f"kept epoch ({best_epoch})")

@@ -106,7 +106,7 @@ class Loop:
 
     def _batches(self, lengths: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
         """Divide rows into batches, in which each process has a row at the least."""
-        batches = epoch_batches(lengths, self.recipe.batch_size, random)
+        batches = epoch_batches(lengths, self.recipe.batch_size, random, max(2, self.team.size))
         return [batch for batch in batches if len(batch) >= self.team.size]
 
     def _total(self, number: float) -> float:
