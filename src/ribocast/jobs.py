@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ribocast.leaders import Leaders
 
 
-class _OfTables:
+class _OfTables(ABC):
     """A job whose portions are tables: by one function that takes the settings."""
 
     def settings(self) -> dict[str, Any]:
@@ -34,8 +35,9 @@ class _OfTables:
         )  # fmt: skip
         return Done(found.rows, found.skipped)
 
+    @abstractmethod
     def _function(self) -> Callable[..., Predicted]:
-        raise NotImplementedError
+        """Return the function that does it."""
 
 
 @dataclass(frozen=True)

@@ -212,9 +212,10 @@ def labelled_rows(
         of_row = chunk.frame["assay"].astype(str).to_numpy()
         names = list(dict.fromkeys(of_row))
         assays = {name: assay_of(chunk.keep(of_row == name), name) for name in names}
+        rows = training_rows(chunk, assay="").assign(assay=of_row)
         for name in names:
-            training_rows(chunk.keep(of_row == name), name)  # refuses what does not fit the library
-        return training_rows(chunk, assay="").assign(assay=of_row), assays
+            _refuse_no_shares(chunk, rows, name)
+        return rows, assays
     library = assay_of(chunk, assay)
     return training_rows(chunk, library.name), {library.name: library}
 
@@ -239,21 +240,26 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     for column in ("reads", *fractions):
         if column in chunk.frame.columns:
             frame[column] = _optional_numbers(chunk, column)
-    known = KNOWN_ASSAYS.get(assay)
-    if known and known.fraction_weights and fractions:
-        columns = [f"r{number}" for number in range(len(known.fraction_weights))]
-        shares = frame.reindex(columns=columns)
-        whole = shares.sum(axis=1).to_numpy()
-        # Half a profile is none; see `ribocast.learn.batches.label`.
-        too_little = shares.notna().all(axis=1).to_numpy() & (whole < 1 - _SUM_OF_SHARES)
-        if (bad := too_little | (whole > 1 + _SUM_OF_SHARES)).any():
-            row = int(np.flatnonzero(bad)[0])
-            reason = f"polysome fractions (r0 …) are shares of 1, here they sum to {whole[row]:g}"
-            raise RibocastError(chunk.say(Fault(row, reason)))
+    _refuse_no_shares(chunk, frame, assay)
     for column in ("origin", "published_split"):
         if column in chunk.frame.columns:
             frame[column] = chunk.frame[column].to_numpy()
     return frame
+
+
+def _refuse_no_shares(chunk: Chunk, rows: pd.DataFrame, assay: str) -> None:
+    """Raise at the first row of a library whose polysome fractions are percentages or the like."""
+    known = KNOWN_ASSAYS.get(assay)
+    if known is None or known.fraction_weights is None:
+        return
+    shares = rows.reindex(columns=[f"r{number}" for number in range(len(known.fraction_weights))])
+    whole = shares.sum(axis=1).to_numpy()
+    # Half a profile is none; see `ribocast.learn.batches.has_profile`.
+    wrong = (shares.notna().all(axis=1).to_numpy() & (whole < 1 - _SUM_OF_SHARES)) | (whole > 1 + _SUM_OF_SHARES)
+    if (bad := wrong & (rows["assay"] == assay).to_numpy()).any():
+        row = int(np.flatnonzero(bad)[0])
+        reason = f"polysome fractions (r0 …) are shares of 1, here they sum to {whole[row]:g}"
+        raise RibocastError(chunk.say(Fault(row, reason)))
 
 
 def _optional_numbers(chunk: Chunk, column: str) -> NDArray[np.float64]:

@@ -87,13 +87,18 @@ def label(
     if width > 1:
         for index in range(width):
             if f"r{index}" in rows:
-                fractions[:, index] = rows[f"r{index}"]
-        lacking = np.isnan(fractions)
-        own = np.array([len(card.fraction_weights or ()) or width for card in assays])[assay]
-        # Half a profile is none. What an assay has no fraction of is missing too.
-        fractions[(lacking & (np.arange(width) < own[:, None])).any(axis=1)] = 0.0
-        fractions[np.isnan(fractions)] = 0.0
+                fractions[:, index] = rows[f"r{index}"].fillna(0.0)
+        fractions[~has_profile(rows)] = 0.0
     return Labelled(letters, lengths, assay, target, fractions, _weights(rows, assay, noise_reads))
+
+
+def has_profile(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which rows have a whole profile, every fraction that any row of their assay has: half a one is none."""
+    shares = rows[[f"r{number}" for number in range(20) if f"r{number}" in rows]].notna()
+    if "r0" not in shares:
+        return np.zeros(len(rows), dtype=bool)
+    measured = shares.groupby(rows["assay"]).transform("any")
+    return np.asarray(shares["r0"] & (shares | ~measured).all(axis=1), dtype=bool)
 
 
 def _weights(rows: pd.DataFrame, assay: NDArray[np.int64], noise_reads: float) -> NDArray[np.float32]:
@@ -117,8 +122,8 @@ def epoch_batches(
     """Shuffle rows into batches of like length.
 
     Rows are shuffled, sorted by length within pools of many batches, cut, and the batches shuffled: little padding,
-    and every epoch new company. Rows of one length are simply shuffled. Where fewer than
-    `fewest` rows are left over, they go with the last batch.
+    and every epoch new company. Rows of one length are simply shuffled. Where fewer than `fewest` rows
+    are left over, they go with the last batch.
     """
     order = random.permutation(len(lengths))
     pool = batch_size * _POOL_BATCHES

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ribocast.bundle import LEARNING_NAME, AssayCard, Bundle, ModelCard
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay, describe_assay, describe_data
+from ribocast.learn.batches import has_profile
 from ribocast.learn.loop import Loop, seeded
 from ribocast.learn.models import Architecture, architecture
 from ribocast.learn.models.network import Network
@@ -115,20 +116,11 @@ def longer_than_read(rows: pd.DataFrame, network: Network) -> str:
 
 def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
     """Keep the rows with a measured polysome profile."""
-    known = rows[_has_profile(rows)]
+    known = rows[has_profile(rows)]
     if not len(known):
         raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
-
-
-def _has_profile(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Say which rows have a whole profile: every fraction that any row of their assay has."""
-    shares = rows[[f"r{number}" for number in range(20) if f"r{number}" in rows]].notna()
-    if "r0" not in shares:
-        return np.zeros(len(rows), dtype=bool)
-    measured = shares.groupby(rows["assay"]).transform("any")
-    return np.asarray((shares["r0"] & (shares | ~measured).all(axis=1)), dtype=bool)
 
 
 def with_taught(
@@ -156,7 +148,7 @@ def _fresh(
     if network.output == "fractions":
         width = max(len(card.fraction_weights or ()) for card in cards)
         columns = [f"r{index}" for index in range(width)]
-        known = rows[_has_profile(rows)]
+        known = rows[has_profile(rows)]
         profiles = torch.full((len(cards), width), 1 / width)
         if len(known):
             for number, card in enumerate(cards):
