@@ -1,10 +1,11 @@
 """Time all single substitutions of one 50-nt UTR, warm, from Python: ribocast, and tangermeme on the same network.
 
-    python benchmarks/saturation_speed.py [--turns 20] [--threads N] [--json FILE]
+    python benchmarks/saturation_speed.py [--turns 40] [--threads N] [--json FILE]
 
 The shipped model. tangermeme (`pip install tangermeme`) runs it in PyTorch behind a layer that turns one-hot letters
 into the bytes the network takes, by `saturation_mutagenesis` with its raw outputs; ribocast by
-`Predictor.substitutions`. The two tables of loads are compared. Medians of turns that alternate.
+`Predictor.substitutions`. The two tables of loads are compared. Medians of turns that alternate, each after a rest,
+since PyTorch's threads stay busy for a while after they have ended and would take the other's time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ribocast.predictor import to_mrl
 from ribocast.sequence import encode
 
 UTR = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
+REST = 0.05
 
 
 class FromOneHot(nn.Module):
@@ -45,7 +47,7 @@ class FromOneHot(nn.Module):
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path, help="write the table here too")
     options = parser.parse_args()
@@ -79,6 +81,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.turns):
         for name, run in ways.items():
+            time.sleep(REST)
             began = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - began)

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +76,30 @@ def test_order_and_company_change_nothing(golden, engine, torch_threads):
         for first in (0, len(utrs) - rows * (len(utrs) // rows > 0)):
             some = model.outputs(utrs[first : first + rows])
             np.testing.assert_allclose(some, together[first : first + rows], rtol=0, atol=1e-5)
+
+
+# Of the instruction sets that its kernels are written for, OpenVINO uses none beyond the one named there.
+_WITHOUT_AVX512 = """
+import sys, json, numpy as np, ribocast
+from ribocast.predictor import to_mrl
+golden = json.load(open(sys.argv[1], encoding="utf-8"))
+model = ribocast.load(golden["model"])
+utrs = golden["utrs"][:100] * 5
+together = model.outputs(utrs)
+for rows in (1, 7, 64, 100, 170):
+    assert np.array_equal(model.outputs(utrs[:rows]), together[:rows]), f"{rows} rows"
+for name, loads in golden["loads"].items():
+    card = model.card.assay(name)
+    found = to_mrl(model.outputs(golden["utrs"])[:, model.number(card)], card)
+    np.testing.assert_allclose(found, loads, rtol=0, atol=1e-4)
+print("as written down")
+"""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_processors_without_avx512_give_them_too_to_the_bit_in_any_company(path):
+    run = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_AVX512, str(path)], env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout == "as written down\n", run.stderr

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ribocast.bundle import AssayCard
-from ribocast.learn.models.network import Convolution, Halving, LetterTable, Network, channels_last, only_assay
+from ribocast.learn.models.network import Convolution, LetterTable, Network, channels_last, only_assay
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class AttentionNetwork(Network):
         before = 4
         for channels, kernel, pooled in zip(settings.channels, settings.kernels, settings.pooled, strict=True):
             # Rectified after pooling, which gives the same from half the numbers.
-            pool = [Halving()] if pooled else []
+            pool = [nn.MaxPool2d((1, 2))] if pooled else []
             layers += [Convolution(before, channels, kernel, padding=kernel // 2), *pool, nn.ReLU(inplace=True)]
             before = channels
         self.convolutions = nn.Sequential(*layers)

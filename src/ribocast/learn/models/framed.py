@@ -100,13 +100,13 @@ class OpenFrames(nn.Module):
         start = at(a, 0) * at(t, 1) * at(g, 2)
         stop = at(t, 0) * (at(a, 1) * (at(a, 2) + at(g, 2)) + at(g, 1) * at(a, 2))
         number = torch.arange(1, length + 3, device=mask.device, dtype=mask.dtype)
-        last_start, last_stop, stop_ahead = start * number, stop * number, stop
+        # The last start and the last stop so far; and, from the other end, whether a stop has come.
+        latest = torch.stack([start * number, stop * number, stop.flip(1)], dim=1)
         for doubling in range(_DOUBLINGS):
             step = 3 * 2**doubling
-            last_start = torch.maximum(last_start, F.pad(last_start, (step, 0))[:, :-step])
-            last_stop = torch.maximum(last_stop, F.pad(last_stop, (step, 0))[:, :-step])
-            stop_ahead = torch.maximum(stop_ahead, F.pad(stop_ahead, (0, step))[:, step:])
-        is_open = (last_start > last_stop).to(mask.dtype)
+            latest = torch.maximum(latest, F.pad(latest, (step, 0))[..., :-step])
+        is_open = (latest[:, 0] > latest[:, 1]).to(mask.dtype)
+        stop_ahead = latest[:, 2].flip(1)
         channels = torch.stack([start, is_open, stop_ahead, is_open * (1 - stop_ahead)], dim=1)
         return channels[:, :, 2:] * mask  # (rows, 4, length)
 
@@ -241,9 +241,11 @@ def _pool_by_frame(x: Tensor, mask: Tensor) -> list[Tensor]:
     codons = (x.shape[2] + 2) // 3
     width = codons * 3
     # Two columns more than enough on the left, then the last whole codons: frames line up with the start codon.
-    x = F.pad(x, (2, 0))[..., -width:].reshape(*x.shape[:2], codons, 3)
-    count = F.pad(mask, (2, 0))[..., -width:].reshape(mask.shape[0], 1, codons, 3).sum(dim=2).clamp(min=1)
-    return [x.amax(dim=2).flatten(1), (x.sum(dim=2) / count).to(x.dtype).flatten(1)]
+    x = F.pad(x.transpose(1, 2), (0, 0, 2, 0))[:, -width:].reshape(x.shape[0], codons, 3, x.shape[1])
+    count = F.pad(mask, (2, 0))[..., -width:].reshape(mask.shape[0], codons, 3, 1).sum(dim=1).clamp(min=1)
+    # By frame last, as the weights behind them were learnt.
+    pooled = [x.amax(dim=1), (x.sum(dim=1) / count).to(x.dtype)]  # (rows, 3, channels) each
+    return [part.transpose(1, 2).flatten(1) for part in pooled]
 
 
 def _around(assays: Sequence[AssayCard]) -> tuple[str, str]:

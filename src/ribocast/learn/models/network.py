@@ -118,42 +118,6 @@ class Convolution(nn.Conv1d):
         return y.view(rows, 1, -1, self.out_channels).permute(0, 3, 1, 2)  # channels last
 
 
-class Halving(nn.Module):
-    """Keep the larger one of every two positions of (rows, channels, 1, length); a last odd one is dropped.
-
-    What ``MaxPool2d((1, 2))`` does, of channels that lie last: in training by four passes over whole vectors, where
-    PyTorch's notes places and fills the way back with zeros first.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Halve the positions."""
-        if not self.training:
-            return F.max_pool2d(x, (1, 2))
-        halved: Tensor = _LargerOfTwo.apply(x)  # type: ignore[no-untyped-call]
-        return halved
-
-
-class _LargerOfTwo(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        end = x.shape[3] // 2 * 2
-        first, second = x[..., :end:2], x[..., 1:end:2]
-        ctx.save_for_backward(first >= second)
-        ctx.shape = x.shape
-        return torch.maximum(first, second)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (is_first,) = ctx.saved_tensors
-        given = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
-        end = ctx.shape[3] // 2 * 2
-        first = given[..., :end:2]
-        torch.mul(gradient, is_first, out=first)
-        torch.sub(gradient, first, out=given[..., 1:end:2])
-        given[..., end:] = 0
-        return given
-
-
 def channels_last(x: Tensor) -> Tensor:
     """Lay (rows, channels, length) out for `Convolution`."""
     return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
