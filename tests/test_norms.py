@@ -79,6 +79,22 @@ def test_until_it_is_settled_it_is_batch_normalisation():
     torch.testing.assert_close(norm.eval()(x, torch.tensor([12, 11, 10, 50])), plain.eval()(x))
 
 
+def test_what_multiplies_in_bfloat16_normalises_in_float32():
+    norm, _ = settled([10, 30])
+    x, lengths = torch.randn(6, 3, 30), torch.tensor([30, 10, 4, 40, 22, 30])
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = norm(x, lengths)
+    assert torch.equal(rounded, norm(x, lengths))
+
+
+def test_the_product_in_a_graph_gives_what_the_look_up_does(monkeypatch):
+    norm, _ = settled([10, 30])
+    x, lengths = torch.randn(6, 3, 30), torch.tensor([30, 10, 4, 40, 22, 30])
+    looked_up = norm(x, lengths)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert torch.equal(norm(x, lengths), looked_up)
+
+
 def test_weights_of_plain_batch_normalisation_are_read():
     plain = torch.nn.BatchNorm1d(3)
     plain(torch.randn(16, 3, 25) * 2 + 1)

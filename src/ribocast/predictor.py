@@ -26,6 +26,7 @@ _MOST_ROWS = 80
 _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 # Fewer rows than this are not shared out between streams.
 _LEAST_ROWS = 16
+_ROUND_ROWS = 4
 LONGEST = 100_000
 """Letters of the longest sequence that is predicted: a chromosome given by mistake would else take all memory."""
 # Six an octave, 25, 50 and 100 nt among them: every width costs a kernel, and every letter of padding its arithmetic.
@@ -160,6 +161,7 @@ class Predictor:
         places, letter = np.append(0, positions), np.append(own[0, 0], _BASES[bases])
         count, streams = len(places), self.engine.streams
         rows = _evenly(count, max(1, min(_MOST_ROWS, _BATCH_LETTERS // length, -(-count // streams))), streams)
+        rows = max(rows, min(2, _BATCH_LETTERS // length))  # see `run` for rows that are alone
 
         def batches() -> Iterator[Letters]:
             for start in range(0, count, rows):
@@ -331,7 +333,9 @@ def _evenly(rows: int, most: int, streams: int) -> int:
     if rows <= most:
         return rows
     rounds = -(-rows // (most * streams))
-    return -(-rows // (rounds * streams))
+    even = -(-rows // (rounds * streams))
+    # Not of very few rows; and of few sizes, since every other one has kernels of its own.
+    return min(most, max(_LEAST_ROWS, -(-even // _ROUND_ROWS) * _ROUND_ROWS))
 
 
 def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str]:

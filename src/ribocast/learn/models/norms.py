@@ -47,8 +47,10 @@ class LengthNorm(nn.BatchNorm1d):
         scale = self.weight * torch.rsqrt(self.variances + self.eps)  # (longest + 1, channels)
         shift = self.bias - self.means * scale
         row = lengths.clamp(min=0, max=self.longest)  # what is no number in a damaged model is no place either
-        # A product finds a row's line as a look-up would, to the bit, and leaves it laid out as a convolution does: the
-        # engine is spared a copy of x before and after.
+        if not torch.compiler.is_exporting():
+            return x * scale[row].unsqueeze(2) + shift[row].unsqueeze(2)
+        # In an engine's graph a product finds each row's line: it lays it out as a convolution does x, which is then
+        # not copied before and after. Its numbers are those of the look-up; here, autocast would round them.
         line = F.one_hot(row, self.longest + 1).to(x.dtype).unsqueeze(2)  # (rows, longest + 1, 1)
         return x * F.conv1d(line, scale.T.unsqueeze(2)) + F.conv1d(line, shift.T.unsqueeze(2))
 
