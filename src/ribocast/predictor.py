@@ -154,14 +154,16 @@ class Predictor:
             If the model does not know the assay.
         """
         card = self.card.assay(assay)
-        own = self._spell([utr]).rows(np.zeros(1, dtype=np.int64))  # (1, length)
-        length = own.shape[1]
+        spelled = self._spell([utr])
+        length, width = len(utr), int(padded(spelled.lengths)[0])
+        own = spelled.rows(np.zeros(1, dtype=np.int64), width)  # (1, width), padded as `run` does
         # The sequence itself, then its substitutions, position by position.
-        positions, bases = np.nonzero(own[0][:, None] != _BASES)
-        places, letter = np.append(0, positions), np.append(own[0, 0], _BASES[bases])
+        positions, bases = np.nonzero(own[0, -length:, None] != _BASES)
+        places = np.append(width - 1, width - length + positions)
+        letter = np.append(own[0, -1], _BASES[bases])
         count, streams = len(places), self.engine.streams
-        rows = _evenly(count, max(1, min(_MOST_ROWS, _BATCH_LETTERS // length, -(-count // streams))), streams)
-        rows = max(rows, min(2, _BATCH_LETTERS // length))  # see `run` for rows that are alone
+        rows = _evenly(count, max(1, min(_MOST_ROWS, _BATCH_LETTERS // width, -(-count // streams))), streams)
+        rows = max(rows, min(2, _BATCH_LETTERS // width))  # see `run` for rows that are alone
 
         def batches() -> Iterator[Letters]:
             for start in range(0, count, rows):
