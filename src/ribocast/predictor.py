@@ -162,8 +162,8 @@ class Predictor:
         places = np.append(width - 1, width - length + positions)
         letter = np.append(own[0, -1], _BASES[bases])
         count, streams = len(places), self.engine.streams
-        rows = _evenly(count, max(1, min(_MOST_ROWS, _BATCH_LETTERS // width, -(-count // streams))), streams)
-        rows = max(rows, min(2, _BATCH_LETTERS // width))  # see `run` for rows that are alone
+        most = _most_rows(width)
+        rows = _evenly(count, min(most, max(2, -(-count // streams))), streams)  # see `run` for rows that are alone
 
         def batches() -> Iterator[Letters]:
             for start in range(0, count, rows):
@@ -222,7 +222,7 @@ class Predictor:
                 if before_batch:
                     before_batch()
                 # One row alone is added up in another order than several, unless it always is alone.
-                together = np.repeat(rows, 2) if len(rows) == 1 < _BATCH_LETTERS // width else rows
+                together = np.repeat(rows, 2) if len(rows) == 1 < _most_rows(width) else rows
                 yield self._fit_length(spelled.rows(together, width))
 
         for (_, rows), output in zip(batches, self.engine.run(letters()), strict=True):
@@ -324,10 +324,14 @@ def _batches(
     while start < len(order):
         width = int(widths[start])
         stop = int(np.searchsorted(widths, width, side="right"))
-        rows = _evenly(stop - start, min(most, _MOST_ROWS, max(1, _BATCH_LETTERS // width)), streams)
+        rows = _evenly(stop - start, min(most, _most_rows(width)), streams)
         batches += [(width, order[at : min(at + rows, stop)]) for at in range(start, stop, rows)]
         start = stop
     return batches
+
+
+def _most_rows(width: int) -> int:
+    return max(1, min(_MOST_ROWS, _BATCH_LETTERS // width))
 
 
 def _evenly(rows: int, most: int, streams: int) -> int:
