@@ -18,8 +18,8 @@ from ribocast.learn.simulate import simulate
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 
 
-def member(folder, seed, rows=200, name="framed"):
-    settings = {"channels": 8, "dilations": (1,)} if name == "framed" else {}
+def member(folder, seed, rows=200, name="framed", channels=8):
+    settings = {"channels": channels, "dilations": (1,)} if name == "framed" else {}
     recipe = architecture(name).recipe.with_changes(epochs=1)
     table = simulate(rows, seed=3).assign(assay="egfp_random50")
     return fit(table, folder, assays=RANDOM, model=name, settings=settings, recipe=recipe, seed=seed,
@@ -34,6 +34,23 @@ def test_an_average_says_the_mean_of_its_members_on_every_engine(tmp_path, name)
     expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
     for engine in ("openvino", "torch"):
         np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+def test_members_of_different_sizes_are_averaged_and_read_again(tmp_path):
+    bundles = [member(tmp_path / str(channels), 1, channels=channels) for channels in (8, 4, 12)]
+    mean = average(bundles, tmp_path / "mean")
+    assert [one["channels"] for one in mean.card.settings["own_settings"]] == [8, 4, 12]
+    assert all(set(one) == {"channels"} for one in mean.card.settings["own_settings"])
+    utrs = simulate(20, seed=9)["seq"].tolist()
+    expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
+    for engine in ("openvino", "torch"):
+        np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+def test_settings_of_their_own_are_there_for_every_member_or_none():
+    with pytest.raises(RibocastError, match="3 members has settings of its own for 2"):
+        architecture("ensemble").build(tuple(RANDOM.values()), member="framed", members=3,
+                                       own_settings=[{"channels": 4}, {"channels": 8}])  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -59,4 +59,5 @@ def test_it_multiplies_in_bfloat16_only_where_the_processor_has_it(capability):
     exact, rounded, there = said.split()
     assert (exact != rounded) == (there == "True")
     assert capability is None or there == "False"
-    assert float(rounded) == pytest.approx(float(exact), rel=0.02)
+    # bfloat16 has 8 bits, through four layers; how their products are added up differs between processors.
+    assert float(rounded) == pytest.approx(float(exact), rel=0.05)

@@ -332,7 +332,7 @@ def test_a_search_in_which_all_fails_ends_in_one_line(place, tmp_path, capsys):
         ("layres = [1]", "optimus has no setting 'layres'; it has: layers, filters"),
         ("epochs = [1]", r"epochs is a setting of the training recipe: write recipe\.epochs"),
         ("recipe.epoch = [1]", "the training recipe has no setting 'epoch'; it has: optimiser"),
-        ("recipe.optimiser = ['sgd']", r"recipe\.optimiser: optimiser is 'sgd'; it must be one of: adam, adamw"),
+        ("recipe.optimiser = ['sgd']", r"recipe\.optimiser: optimiser is 'sgd'; it must be one of: adam, adamw, muon"),
         ("recipe.learning_rate = [0.0]", r"recipe\.learning_rate: learning rate is 0\.0; it must be above 0"),
         ("recipe.patience = [3]", r"recipe\.patience cannot be searched"),
         ("recipe = 3", "recipe: name a setting of it"),

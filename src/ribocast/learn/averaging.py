@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ribocast.bundle import LEARNING_NAME, Bundle, ModelCard
 from ribocast.errors import RibocastError
@@ -18,7 +19,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     Parameters
     ----------
     bundles : sequence of Bundle
-        Of one architecture with the same settings, trained on the same rows; they differ by seed.
+        Of one architecture, trained on the same rows; they differ by seed, settings, or what else they were taught.
     folder : str or Path
         For the new bundle.
     card : ModelCard, optional
@@ -32,12 +33,13 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     """
     first = bundles[0].card
     for bundle in bundles[1:]:
-        for name in ("architecture", "settings", "data"):
+        for name in ("architecture", "data"):
             if getattr(bundle.card, name) != getattr(first, name):
                 raise RibocastError(
                     f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged"
                 )
-    settings = Settings(first.architecture, len(bundles), first.settings)
+    shared, own = _common([bundle.card.settings for bundle in bundles])
+    settings = Settings(first.architecture, len(bundles), shared, own)
     network = EnsembleNetwork(settings, [load_network(bundle) for bundle in bundles])
     if card is None:
         assays = tuple(assay.model_copy(update={"interval": None}) for assay in first.assays)
@@ -47,3 +49,12 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
         update={"architecture": "ensemble", "settings": network.settings_dict(), "networks": networks}
     )
     return export(network, card, folder)
+
+
+def _common(settings: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    """Divide settings into those that are the same in all, and what each has beside them (nothing if none has any)."""
+    shared = {
+        name: value for name, value in settings[0].items() if all(one.get(name, ...) == value for one in settings)
+    }
+    own = tuple({name: value for name, value in one.items() if name not in shared} for one in settings)
+    return shared, own if any(own) else ()

@@ -13,8 +13,9 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    able = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu("_is_avx512_bf16_supported")
-    return able or _cpu("_is_amx_tile_supported")
+    # What PyTorch was told not to use is not there; processors with AMX have AVX-512.
+    is_wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return is_wide and (_cpu("_is_avx512_bf16_supported") or _cpu("_is_amx_tile_supported"))
 
 
 def _cpu(name: str) -> bool:

@@ -19,6 +19,7 @@ from ribocast.learn.device import has_bfloat16
 from ribocast.learn.flat import lay_flat
 from ribocast.learn.models.network import Network
 from ribocast.learn.models.norms import LengthNorm, settle
+from ribocast.learn.muon import Muon
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.together import Team
 from ribocast.predictor import to_mrl
@@ -236,15 +237,23 @@ def _optimiser(network: Network, recipe: Recipe, device: torch.device) -> torch.
     """Lay the network's weights flat, and make the optimiser of what they lie in."""
     weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
     others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
-    # Each group costs a call.
-    groups = [(weights, recipe.weight_decay), (others, 0.0)] if recipe.weight_decay else [(weights + others, 0.0)]
+    # One pass, where the plain loop makes a dozen small calls.
+    fused = device.type in ("cpu", "cuda")
+    if recipe.optimiser == "muon" and len(weights) > 2:
+        # What meets letters, and what makes the outputs, is Adam's (Jordan et al.).
+        return Muon(
+            weights[1:-1], _groups([weights[0], weights[-1]], others, recipe.weight_decay), lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay, fused=fused,
+            dtype=torch.bfloat16 if recipe.bfloat16 and has_bfloat16(device) else torch.float32,
+        )  # fmt: skip
     kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-    return kind(
-        [{"params": [lay_flat(group)], "weight_decay": decay} for group, decay in groups],
-        lr=recipe.learning_rate,
-        # One pass, where the plain loop makes a dozen small calls.
-        fused=device.type in ("cpu", "cuda"),
-    )
+    return kind(_groups(weights, others, recipe.weight_decay), lr=recipe.learning_rate, fused=fused)
+
+
+def _groups(weights: list[nn.Parameter], others: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    # Each group costs a call.
+    parts = [(weights, decay), (others, 0.0)] if decay else [(weights + others, 0.0)]
+    return [{"params": [lay_flat(part)], "weight_decay": own} for part, own in parts]
 
 
 def huber(squared: Tensor, bound: float) -> Tensor:

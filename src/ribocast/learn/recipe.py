@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ribocast.errors import RibocastError
 
-_KINDS = {"optimiser": ("adam", "adamw"), "schedule": ("constant", "one-cycle"), "learns": ("load", "profile")}
+_KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "learns": ("load", "profile")}
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Recipe:
 
     Attributes
     ----------
-    optimiser : {"adam", "adamw"}
-        Betas 0.9 and 0.999, epsilon 1e-8.
+    optimiser : {"adam", "adamw", "muon"}
+        Betas 0.9 and 0.999, epsilon 1e-8. Muon is for the matrices inside a network, AdamW then for the rest; see
+        `ribocast.learn.muon`.
     learning_rate : float
         Highest step size.
     weight_decay : float
@@ -46,7 +47,7 @@ class Recipe:
         Leave the statistics of batch normalisation as they are: for fine-tuning, where few rows would spoil them.
     """
 
-    optimiser: Literal["adam", "adamw"]
+    optimiser: Literal["adam", "adamw", "muon"]
     learning_rate: float
     weight_decay: float
     schedule: Literal["constant", "one-cycle"]
@@ -96,7 +97,7 @@ OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
 # The authors' is 6 epochs of 350,000 rows, batches not stated; epochs here are the homework's, the best one is kept.
 FRAMEPOOL_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=128)
 FRAMED_RECIPE = Recipe(
-    "adamw", 2e-3, 0.1, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
+    "muon", 2e-3, 1.0, "one-cycle", epochs=8, batch_size=128, bfloat16=True, profile_weight=0.1, noise_reads=380.0
 )
 # Small steps: larger ones made a trained network worse where there were only hundreds of rows (benchmarks/transfer.py).
 FINE_TUNING = {

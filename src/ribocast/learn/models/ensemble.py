@@ -28,11 +28,14 @@ class Settings:
         How many.
     member_settings : dict
         Their settings.
+    own_settings : tuple of dict
+        Those in which they differ, one for each network; empty where they do not.
     """
 
     member: str = "framed"
     members: int = 5
     member_settings: dict[str, Any] = field(default_factory=dict)
+    own_settings: tuple[dict[str, Any], ...] = ()
 
 
 class EnsembleNetwork(Network):
@@ -67,7 +70,8 @@ def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
 
     if not 1 <= settings.members <= _MOST_MEMBERS or settings.member == "ensemble":
         raise RibocastError(f"an ensemble has 1 to {_MOST_MEMBERS} members, and none that is an ensemble")
+    own = settings.own_settings or ({},) * settings.members
+    if len(own) != settings.members:
+        raise RibocastError(f"an ensemble of {settings.members} members has settings of its own for {len(own)}")
     design = architecture(settings.member)
-    return EnsembleNetwork(
-        settings, [design.build(assays, **settings.member_settings) for _ in range(settings.members)]
-    )
+    return EnsembleNetwork(settings, [design.build(assays, **{**settings.member_settings, **one}) for one in own])
