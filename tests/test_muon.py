@@ -51,7 +51,7 @@ def test_singular_values_end_near_one_whatever_the_scale(rows: int, columns: int
     # The iteration lifts what is a hundredth of the whole or more.
     count = int((before / before.norm() > 0.01).sum())
     found = torch.linalg.svdvals(made)[:count]
-    assert ((found > 0.3) & (found < 1.3)).all(), found
+    assert ((found > 0.65) & (found < 1.25)).all(), found
     # Directions stay: what is made of it is the matrix's own rotation.
     torch.testing.assert_close(made @ drawn.T, (made @ drawn.T).T, rtol=0, atol=1e-8 * float(before.sum()) + 1e-9)
 
@@ -66,7 +66,7 @@ def test_a_step_of_a_matrix_is_as_large_in_every_direction_however_small_its_gra
     expected = 1e-2 * 0.1 * 24**0.5
     pulled = moved[moved > 1e-3 * expected]  # filters that no row lights up pull nowhere
     assert len(pulled) >= 5
-    assert ((pulled > 0.3 * expected) & (pulled < 1.3 * expected)).all()
+    assert ((pulled > 0.65 * expected) & (pulled < 1.25 * expected)).all()
 
 
 def test_everything_else_is_stepped_as_adamw_does() -> None:

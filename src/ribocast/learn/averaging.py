@@ -33,7 +33,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     """
     first = bundles[0].card
     for bundle in bundles[1:]:
-        for name in ("architecture", "data"):
+        for name in ("architecture", "data", "output", "fixed_length"):
             if getattr(bundle.card, name) != getattr(first, name):
                 raise RibocastError(
                     f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged"

@@ -17,6 +17,7 @@ from ribocast.errors import RibocastError
 from ribocast.learn.batches import Labelled, epoch_batches, label, trim
 from ribocast.learn.device import has_bfloat16
 from ribocast.learn.flat import lay_flat
+from ribocast.learn.models.ensemble import EnsembleNetwork
 from ribocast.learn.models.network import Network
 from ribocast.learn.models.norms import LengthNorm, settle
 from ribocast.learn.muon import Muon
@@ -239,7 +240,8 @@ def _optimiser(network: Network, recipe: Recipe, device: torch.device) -> torch.
     others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
     # One pass, where the plain loop makes a dozen small calls.
     fused = device.type in ("cpu", "cuda")
-    if recipe.optimiser == "muon" and len(weights) > 2:
+    # What is the first and what the last layer of an ensemble is not seen in the order of its weights.
+    if recipe.optimiser == "muon" and len(weights) > 2 and not isinstance(network, EnsembleNetwork):
         # What meets letters, and what makes the outputs, is Adam's (Jordan et al.).
         return Muon(
             weights[1:-1], _groups([weights[0], weights[-1]], others, recipe.weight_decay), lr=recipe.learning_rate,

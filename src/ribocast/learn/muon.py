@@ -53,8 +53,10 @@ class Muon(torch.optim.AdamW):
         """Take a step along the gradients that there are."""
         *others, own = groups = self.param_groups
         self.param_groups = others
-        super().step(closure)
-        self.param_groups = groups
+        try:
+            super().step(closure)
+        finally:
+            self.param_groups = groups
         gradient = self.flat.grad
         assert gradient is not None
         state = self.state[self.flat]

@@ -19,12 +19,12 @@ class Recipe:
     Attributes
     ----------
     optimiser : {"adam", "adamw", "muon"}
-        Betas 0.9 and 0.999, epsilon 1e-8. Muon is for the matrices inside a network, AdamW then for the rest; see
-        `ribocast.learn.muon`.
+        Betas 0.9 and 0.999, epsilon 1e-8. Muon is for the matrices inside a network, AdamW for the rest (for all of
+        an ensemble, or where there are but two); see `ribocast.learn.muon`.
     learning_rate : float
         Highest step size.
     weight_decay : float
-        Of weight matrices; biases and normalisation are spared.
+        Of weight matrices; biases and normalisation are spared. What suits Muon is much for the others.
     schedule : {"constant", "one-cycle"}
         One-cycle: cosine up from a 25th over the first 30 % of steps, cosine down to nothing (Smith & Topin 2018).
     epochs, batch_size : int
