@@ -82,6 +82,7 @@ class Loop:
         random = np.random.default_rng([self.card.seed, epoch])
         batches = self._batches(self.train_set.lengths, random)
         blocks = [block for group in self.optimiser.param_groups for block in group["params"]]
+        self.team.agree(blocks)
         total, seen = 0.0, 0
         with seeded(self.card.seed, epoch, self.device, self.team.number):
             for number, batch in enumerate(batches):

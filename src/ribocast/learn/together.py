@@ -1,7 +1,8 @@
 """Several processes that train one network together, as ``torchrun`` starts them: each runs its share of every batch.
 
 Nothing is decided apart: losses and what networks normalise by are of all rows of a batch, whichever process ran them,
-and gradients are added up before every step, so all processes hold the same weights, and only the first one writes.
+and gradients are added up before every step, so all processes hold the same weights (at the start of every epoch, those
+of the first), and only the first one writes.
 """
 
 from __future__ import annotations
@@ -57,6 +58,13 @@ class Team:
             return
         for block in blocks:
             distributed.all_reduce(block.grad)
+
+    def agree(self, blocks: Iterable[nn.Parameter]) -> None:
+        """Take the first process's weights: unlike processors multiply alike but for their last bits."""
+        if self.size == 1:
+            return
+        for block in blocks:
+            distributed.broadcast(block.data, 0)
 
     def wait(self) -> None:
         """Wait until every process is here."""
