@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ribocast.errors import RibocastError
 from ribocast.jobs import Predictions
 from ribocast.learn.search.on_ray import _join
 from ribocast.learn.simulate import simulate
-from ribocast.scale import Hand, Order, work_on_ray
+from ribocast.scale import Hand, Order, _hear, work_on_ray
 from ribocast.shards import Portion, divide, terms_of, work_off
 from test_shards import contents, rows, write, write_genome
 
@@ -68,17 +69,19 @@ class Slow(Predictions):
         return Predictions(self.assay).settings()
 
 
-class Teller:
-    """Remembers what is said, and calls back once something was said that matches."""
+def begun(folder, count):
+    """Wait until so many workers have half done a portion, and wait; the processes."""
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob(".*.ray-*.part"))) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [int(path.read_text()) for path in folder.glob(".*.ray-*.tries")]
 
-    def __init__(self, **at):
-        self.said, self._at = [], {pattern.replace("_", " "): call for pattern, call in at.items()}
 
-    def __call__(self, line):
-        self.said.append(line)
-        for pattern in list(self._at):
-            if re.search(pattern, line):
-                self._at.pop(pattern)(line)
+def is_alive(process):
+    with suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
 
 
 def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, framed, tmp_path):
@@ -89,29 +92,24 @@ def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, fra
     hold = tmp_path / "hold"
     hold.touch()
 
-    def kill(line):
-        def later():
-            # Its first portion is half done, and waits.
-            deadline = time.monotonic() + 60
-            while not list((tmp_path / "many").glob(".*.ray-*.part")) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            os.kill(int(re.search(r"process (\d+)", line)[1]), signal.SIGKILL)
-            hold.unlink()
+    def kill():
+        os.kill(begun(tmp_path / "many", 1)[0], signal.SIGKILL)
+        hold.unlink()
 
-        threading.Thread(target=later).start()
-
-    say = Teller(worker_1_on=kill)
+    killer = threading.Thread(target=kill)
+    killer.start()
     portions = divide(sources, f"{tmp_path}/many")
-    counts = []
-    done = work_on_ray(cluster.address, model, Slow(hold=str(hold)), portions, done=counts.append, say=say)
-    assert sum("is done again" in line for line in say.said) == 1
+    counts, said = [], []
+    done = work_on_ray(cluster.address, model, Slow(hold=str(hold)), portions, done=counts.append, say=said.append)
+    killer.join()
+    assert sum("a worker has died" in line for line in said) == 1
     # The other worker may be done before a third one has its model.
-    assert sum("process" in line for line in say.said) in (2, 3)
+    assert sum("process" in line for line in said) in (2, 3)
     assert done == (1500, 0)
     assert counts == sorted(counts)
     assert counts[-1] == 1500
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
-    assert not list((tmp_path / "many").glob(".*.part"))
+    assert not list((tmp_path / "many").glob(".*ray-*"))
 
 
 def test_a_node_that_goes_away_loses_nothing(cluster, framed, tmp_path):
@@ -122,13 +120,21 @@ def test_a_node_that_goes_away_loses_nothing(cluster, framed, tmp_path):
     hold = tmp_path / "hold"
     hold.touch()
 
-    def remove(_):
-        threading.Thread(target=cluster.remove_node, args=(node, False)).start()
+    def remove():
+        workers = begun(tmp_path / "many", 3)
+        cluster.remove_node(node, False)
+        # Its worker ends a moment after it.
+        deadline = time.monotonic() + 60
+        while all(map(is_alive, workers)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        hold.unlink()
 
-    # Nobody ends anything before it was noticed.
-    say = Teller(worker_3_on=remove, is_done_again=lambda _: hold.unlink())
-    work_on_ray(cluster.address, model, Slow(hold=str(hold)), divide(sources, f"{tmp_path}/many"), say=say)
-    assert any("is done again" in line for line in say.said)
+    remover, said = threading.Thread(target=remove), []
+    remover.start()
+    job, portions = Slow(hold=str(hold)), divide(sources, f"{tmp_path}/many")
+    assert work_on_ray(cluster.address, model, job, portions, say=said.append) == (800, 0)
+    remover.join()
+    assert any("a worker has died" in line for line in said)
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
 
 
@@ -201,22 +207,45 @@ def test_a_worker_with_other_settings_is_refused(cluster, framed, tmp_path):
 
 def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
     job, source = Predictions("egfp_random50"), write(tmp_path / "a.csv", rows(30, 1))
-    hand = Hand(Order(str(framed), "openvino", 1, job))
-    mine = Portion(source, f"{tmp_path}/mine.csv")
-    assert hand.do(mine, "m") == {"error": "the worker has no model"}
-    begun = hand.begin()
-    assert begun["process"] == os.getpid()
-    assert begun["terms"] == terms_of(ribocast.load(framed), job)
-    done = hand.do(mine, "m")
-    assert done == {"done": (30, 0), "said": done["said"]}
+    mine, missing = Portion(source, f"{tmp_path}/mine.csv"), Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv")
+    terms = terms_of(ribocast.load(framed), job)
+    order = Order(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
+    hand, worker = Hand(order), f"{socket.gethostname()} (process {os.getpid()})"
+    (tmp_path / ".mine.csv.ray-00000000.tries").write_text("5\n")
+    (tmp_path / ".mine.csv.ray-00000000-00000000.part").write_text("half")
+    done = hand({"portion": 0})
+    assert done.pop("said").startswith("a worker has died: this is done again")
+    assert done == {"portion": 0, "rows": 30, "skipped": 0, "error": "", "worker": worker}
+    assert not list(tmp_path.glob(".*ray-*"))
     alone = [Portion(source, f"{tmp_path}/alone.csv")]
     work_off(ribocast.load(framed), job, alone, resume=False, done=[].append, say=[].append)
     assert Path(mine.output).read_bytes() == Path(alone[0].output).read_bytes()
-    missing = hand.do(Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv"), "m")
-    assert missing == {"error": f"{tmp_path}/none.csv: no such file"}
+    # Asked again, it does not do it again.
+    written = Path(mine.output).stat().st_mtime_ns
+    assert hand({"portion": 0}) == {**done, "said": ""}
+    assert Path(mine.output).stat().st_mtime_ns == written
+    assert hand({"portion": 1})["error"] == f"{tmp_path}/none.csv: no such file"
     assert not (tmp_path / "o.csv").exists()
-    nowhere = Hand(Order(f"{tmp_path}/none", "openvino", 1, job)).begin()
-    assert str(tmp_path / "none") in nowhere["error"]
+    nowhere = order._replace(model=f"{tmp_path}/nowhere", portions=[Portion(source, f"{tmp_path}/o.csv")])
+    assert f"{tmp_path}/nowhere" in Hand(nowhere)({"portion": 0})["error"]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
+    monkeypatch.setattr(scale, "_SILENT_SECONDS", 0.05)
+    portions, said = [Portion("a.csv", f"{tmp_path}/a.csv")], []
+    order = Order("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
+    if has_begun:
+        (tmp_path / ".a.csv.ray-12345678.tries").write_text("1\n")
+
+    def answers():
+        time.sleep(0.5)
+        yield {"portion": 0, "rows": 2, "skipped": 1, "said": "slow", "error": "", "worker": "w"}
+
+    assert _hear(answers(), order, [].append, said.append) == (2, 1)
+    silent = [] if has_begun else ["no worker has begun yet: are all CPUs of the cluster in use?"]
+    assert said == [*silent, "worker 1 on w", "a.csv: slow"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_machine_that_cannot_join_a_search_says_so_and_who_it_is(tmp_path):

@@ -15,7 +15,7 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.formats import read_pieces
 from ribocast.predicting import predict_file
-from ribocast.shards import Done, Portion, Share, divide_evenly, is_finished, note_finished, read_share
+from ribocast.shards import Done, Portion, Share, divide_evenly, finished, note_finished, read_share
 from ribocast.tables import rows_of
 from ribocast.writing import open_table
 from small_genomes import Gene, Small, fasta, gtf
@@ -204,7 +204,7 @@ def test_a_record_holds_as_long_as_nothing_has_changed(change, record):
         source.write_text("seq\nACGT\n")
         output.write_text("seq,mrl\nACGT,5\n")
         portion, terms = Portion(str(source), str(output), 0, 1), {"model": "one"}
-        assert not is_finished(portion, terms)
+        assert finished(portion, terms) is None
         note_finished(portion, terms, Done(1, 0))
         if change == "input":
             source.write_text("seq\nACGTA\n")
@@ -216,9 +216,9 @@ def test_a_record_holds_as_long_as_nothing_has_changed(change, record):
             portion = Portion(str(source), str(output), 0, 2)
         if change == "terms":
             with pytest.raises(RibocastError, match="it was made with model one, this run has two"):
-                is_finished(portion, {"model": "two"})
+                finished(portion, {"model": "two"})
         else:
-            assert is_finished(portion, terms) == (change == "nothing")
+            assert finished(portion, terms) == (Done(1, 0) if change == "nothing" else None)
 
 
 def test_a_folder_that_is_there_may_have_any_name(files, tmp_path, framed):

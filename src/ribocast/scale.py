@@ -1,25 +1,26 @@
-"""Work of many portions on a Ray cluster: actors hold the model, and each writes one portion at a time.
+"""Work of many portions on a Ray cluster: Ray Data hands them out to a pool of actors that hold the model.
 
-Not by Ray Data's own readers: those guess types, so that what a text table holds would come back spelled otherwise, and
-they cut files into blocks of their own. Outputs would not be those of one machine to the byte. So a portion
-(`ribocast.shards`) is what travels, and who does it reads and writes by the same functions as one machine does. All
-machines see the same folders.
+What travels is a portion (`ribocast.shards`), not its rows: the actor that has it reads and writes it by the functions
+that one machine uses. Ray Data's own readers would guess types, so that what a text table holds came back spelled
+otherwise, and cut files into blocks of their own: outputs would not be those of one machine to the byte. All machines
+see the same folders.
 
-An actor that dies, alone or with its machine, loses the portion it had in hand: another one does it again. A file is
-written beside its name and renamed, so that a portion is whole or not there.
+An actor that dies, alone or with its machine, loses the portion it had in hand: Ray starts another one, which does it
+again. A file is written beside its name and renamed, so that a portion is whole or not there.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
-import time
-from collections import Counter, deque
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from types import ModuleType
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -28,23 +29,38 @@ from ribocast.bundle import shipped_models
 from ribocast.engine import EngineName
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, load
-from ribocast.shards import Done, Job, Portion, left_to_do, note_finished, terms_of
+from ribocast.shards import Done, Job, Portion, finished, left_to_do, note_finished, terms_of
 from ribocast.sieve import beside
 
 SHARD_ROWS = 1 << 18
 """Rows of a portion of a large Parquet file: a minute of a core."""
 _MOST_DEATHS = 3
-_LOOK_SECONDS = 5.0
 _SILENT_SECONDS = 60.0
+_BESIDE = re.compile(r"\.(.+)\.(ray-[0-9a-f]{8})(?:-[0-9a-f]{8}\.part|\.tries)")
 
 
 class Order(NamedTuple):
-    """What an actor is told first: its model, what runs it, with so many threads, and what is done."""
+    """What an actor is told first.
+
+    Attributes
+    ----------
+    model, engine, threads
+        What it loads, and how.
+    terms : dict
+        What the numbers depend on where the order was given (`ribocast.shards.terms_of`).
+    job, portions
+        What is done.
+    run : str
+        Marks what this piece of work leaves beside the outputs.
+    """
 
     model: str
     engine: EngineName
     threads: int
+    terms: dict[str, Any]
     job: Job
+    portions: Sequence[Portion]
+    run: str
 
 
 class Hand:
@@ -54,27 +70,48 @@ class Hand:
         self._order = order
         self._model: Predictor | None = None
 
-    def begin(self) -> dict[str, Any]:
-        """Load the model; say where this is, and what the numbers depend on here."""
-        try:
-            self._model = load(self._order.model, engine=self._order.engine, threads=self._order.threads)
-            terms = terms_of(self._model, self._order.job)
-        except (RibocastError, OSError) as error:
-            return {"error": str(error)}
-        return {"host": socket.gethostname(), "process": os.getpid(), "terms": terms}
-
-    def do(self, portion: Portion, mark: str) -> dict[str, Any]:
-        """Do a portion."""
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Do the portion with this number."""
         said: list[str] = []
         try:
-            if self._model is None:
-                raise RibocastError("the worker has no model")
-            done = self._order.job.do(
-                self._model, portion, resume=False, mark=mark, done=lambda _: None, say=said.append
-            )  # fmt: skip
-        except (RibocastError, OSError) as error:
-            return {"error": str(error)}
-        return {"done": tuple(done), "said": said}
+            done, error = self._do(self._order.portions[row["portion"]], said.append), ""
+        except (RibocastError, OSError) as failure:
+            done, error = Done(0, 0), str(failure)
+        worker = f"{socket.gethostname()} (process {os.getpid()})"
+        return {**row, **done._asdict(), "said": "\n".join(said), "error": error, "worker": worker}
+
+    def _do(self, portion: Portion, say: Callable[[str], None]) -> Done:
+        order, name = self._order, Path(portion.output).name
+        # Ray asks again where only the answer was lost, with the machine that kept it.
+        before = finished(portion, order.terms)
+        if before:
+            return before
+        tries = Path(portion.output).with_name(f".{name}.{order.run}.tries")
+        with tries.open("a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()}\n")
+        deaths = len(tries.read_text(encoding="utf-8").splitlines()) - 1
+        if deaths >= _MOST_DEATHS:
+            raise RibocastError(f"{name}: ended {deaths} workers; perhaps memory is short")
+        if deaths:
+            say("a worker has died: this is done again")
+        mark = f"{order.run}-{uuid4().hex[:8]}"
+        done = order.job.do(self._begin(), portion, resume=False, mark=mark, done=lambda _: None, say=say)
+        note_finished(portion, order.terms, done)
+        _sweep([portion], order.run)
+        return done
+
+    def _begin(self) -> Predictor:
+        """Load the model, once, and compare what the numbers depend on."""
+        if self._model is None:
+            order, model = self._order, load(self._order.model, engine=self._order.engine, threads=self._order.threads)
+            here = terms_of(model, order.job)
+            for name, value in order.terms.items():
+                if here.get(name) != value:
+                    raise RibocastError(
+                        f"the worker on {socket.gethostname()} has {name} {here.get(name)}, here it is {value}"
+                    )
+            self._model = model
+        return self._model
 
 
 def work_on_ray(
@@ -115,11 +152,13 @@ def work_on_ray(
     left = left_to_do(portions, terms, resume, say)
     if not left:
         return Done(0, 0)
+    _sweep(left)
     shipped = model.card.name in shipped_models() and model.bundle.folder.parent.name == "pretrained"
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
-    order = Order(name, model.engine.name, threads, job)  # type: ignore[arg-type]
+    engine: EngineName = model.engine.name  # type: ignore[assignment]
+    order = Order(name, engine, threads, terms, job, left, f"ray-{uuid4().hex[:8]}")
     with cluster(address, say) as ray:
-        return _Crew(ray, order, terms, left, workers, done, say).work()
+        return _hear(_answers(ray, order, workers), order, done, say)
 
 
 @contextmanager
@@ -150,114 +189,68 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
-class _Crew:
-    """Actors, and what each of them has in hand."""
+def _answers(ray: ModuleType, order: Order, workers: int | None) -> Iterator[dict[str, Any]]:
+    """Have Ray Data's pool of actors do the portions; yield what they answer, in the order in which they end."""
+    from ray.data import ActorPoolStrategy, DataContext, from_items
 
-    def __init__(
-        self, ray: ModuleType, order: Order, terms: dict[str, Any], portions: Sequence[Portion], workers: int | None,
-        done: Callable[[int], None], say: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        self._ray, self._terms, self._workers, self._done, self._say = ray, terms, workers, done, say
-        self._threads = order.threads
-        self._actor = ray.remote(num_cpus=order.threads, max_restarts=0)(Hand)
-        self._order = ray.put(order)
-        self._waiting = deque(portions)
-        # By the reference to their answer: actors, with their portion, or None while they load the model.
-        self._busy: dict[Any, tuple[Any, Portion | None, str]] = {}
-        self._deaths: Counter[Portion | None] = Counter()
-        self._run, self._attempts, self._hands = uuid4().hex[:8], 0, 0
-        self._rows = self._skipped = 0
-
-    def work(self) -> Done:
-        """Work until every portion is finished."""
-        _sweep(self._waiting)
-        heard = time.monotonic()
-        while self._waiting or any(portion for _, portion, _ in self._busy.values()):
-            self._hire()
-            ready, _ = self._ray.wait(list(self._busy), timeout=_LOOK_SECONDS)
-            for answer in ready:
-                heard = time.monotonic()
-                self._hear(answer, *self._busy.pop(answer))
-            if time.monotonic() - heard > _SILENT_SECONDS and not self._hands:
-                self._say("no worker has begun yet: are all CPUs of the cluster in use?")
-                heard = time.monotonic()
-        for actor, _, _ in self._busy.values():
-            self._ray.kill(actor)
-        return Done(self._rows, self._skipped)
-
-    def _hire(self) -> None:
-        """Start as many actors as the cluster has room for, and work."""
-        room = int(self._ray.cluster_resources().get("CPU", 0)) // self._threads
-        most = min(max(1, room), self._workers or room or 1)
-        loading = sum(portion is None for _, portion, _ in self._busy.values())
-        for _ in range(min(most - len(self._busy), len(self._waiting) - loading)):
-            actor = self._actor.remote(self._order)
-            self._busy[actor.begin.remote()] = (actor, None, "")
-
-    def _hear(self, answer: Any, actor: Any, portion: Portion | None, mark: str) -> None:
-        try:
-            result = self._ray.get(answer)
-        except self._ray.exceptions.RayTaskError as error:
-            where = f"{portion.output}: " if portion else ""
-            raise RibocastError(f"{where}a worker failed: {str(error.cause).splitlines()[0]}") from error
-        except self._ray.exceptions.RayError as error:
-            self._bury(actor, portion, mark, error)
-            return
-        if "error" in result:
-            raise RibocastError(result["error"])
-        if portion is None:
-            self._compare(result)
-            self._hands += 1
-            self._say(f"worker {self._hands} on {result['host']} (process {result['process']})")
-        else:
-            finished = Done(*result["done"])
-            note_finished(portion, self._terms, finished)
-            for line in result["said"]:
-                self._say(f"{Path(portion.output).name}: {line}")
-            self._rows, self._skipped = self._rows + finished.rows, self._skipped + finished.skipped
-            self._done(self._rows)
-        if self._waiting:
-            self._attempts += 1
-            following, mark = self._waiting.popleft(), f"ray-{self._run}-{self._attempts}"
-            self._busy[actor.do.remote(following, mark)] = (actor, following, mark)
-        else:
-            self._ray.kill(actor)
-
-    def _bury(self, actor: Any, portion: Portion | None, mark: str, error: Exception) -> None:
-        """Put back what an actor had in hand when it died."""
-        with suppress(Exception):
-            self._ray.kill(actor)
-        self._deaths[portion] += 1
-        what = Path(portion.output).name if portion else "a model that was loaded"
-        if self._deaths[portion] >= _MOST_DEATHS:
-            reason = str(error).splitlines()[0]
-            raise RibocastError(f"{what}: ended {_MOST_DEATHS} workers; perhaps memory is short: {reason}") from None
-        if portion:
-            self._say(f"a worker has died: {what} is done again")
-            _remove_partial(portion, mark)
-            self._waiting.appendleft(portion)
-
-    def _compare(self, result: dict[str, Any]) -> None:
-        for name, ours in self._terms.items():
-            if result["terms"].get(name) != ours:
-                theirs = result["terms"].get(name)
-                raise RibocastError(f"the worker on {result['host']} has {name} {theirs}, here it is {ours}")
+    with warnings.catch_warnings():
+        # Ray 2.60 warns of its own defaults.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    room = int(ray.cluster_resources().get("CPU", 0)) // order.threads
+    count = len(order.portions)
+    pool = ActorPoolStrategy(
+        min_size=max(1, min(room, count, workers or count)), max_size=min(count, workers or count),
+        max_tasks_in_flight_per_actor=1,
+    )  # fmt: skip
+    numbers = from_items([{"portion": number} for number in range(count)], override_num_blocks=count)
+    hand: Any = Hand
+    yield from numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads).iter_rows()
 
 
-def _outputs(portion: Portion) -> list[Path]:
-    return [Path(portion.output), beside(portion.output, "rejected")]
+def _hear(
+    answers: Iterator[dict[str, Any]], order: Order, done: Callable[[int], None], say: Callable[[str], None]
+) -> Done:
+    total, workers = Done(0, 0), set[str]()
+
+    def complain() -> None:
+        if not any(_left_by(order.portions, order.run)):
+            say("no worker has begun yet: are all CPUs of the cluster in use?")
+
+    silence = Timer(_SILENT_SECONDS, complain)
+    silence.daemon = True
+    silence.start()
+    try:
+        for answer in answers:
+            silence.cancel()
+            if answer["error"]:
+                raise RibocastError(answer["error"])
+            if answer["worker"] not in workers:
+                workers.add(answer["worker"])
+                say(f"worker {len(workers)} on {answer['worker']}")
+            for line in answer["said"].splitlines():
+                say(f"{Path(order.portions[answer['portion']].output).name}: {line}")
+            total = Done(total.rows + answer["rows"], total.skipped + answer["skipped"])
+            done(total.rows)
+    finally:
+        silence.cancel()
+        _sweep(order.portions, order.run)
+    return total
 
 
-def _remove_partial(portion: Portion, mark: str) -> None:
-    for path in _outputs(portion):
+def _left_by(portions: Iterable[Portion], run: str) -> Iterator[Path]:
+    """Yield what a run, or every run, has beside its outputs while it works."""
+    outputs = {path for portion in portions for path in (Path(portion.output), beside(portion.output, "rejected"))}
+    for folder in {path.parent for path in outputs}:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            match = _BESIDE.fullmatch(path.name)
+            if match and match[2].startswith(run) and folder / match[1] in outputs:
+                yield path
+
+
+def _sweep(portions: Iterable[Portion], run: str = "ray-") -> None:
+    """Remove what workers that died, or whole runs, left beside outputs."""
+    for path in _left_by(portions, run):
         with suppress(OSError):
-            path.with_name(f".{path.name}.{mark}.part").unlink()
-
-
-def _sweep(portions: Iterable[Portion]) -> None:
-    """Remove what runs that were killed left half-written."""
-    for portion in portions:
-        for path in _outputs(portion):
-            for partial in path.parent.glob(f".{path.name}.ray-*.part"):
-                with suppress(OSError):
-                    partial.unlink()
+            path.unlink()

@@ -231,8 +231,8 @@ def terms_of(model: Predictor, job: Job) -> dict[str, Any]:
     }
 
 
-def is_finished(portion: Portion, terms: dict[str, Any]) -> bool:
-    """Tell whether a portion's output is there, made in this way of the input as it is now.
+def finished(portion: Portion, terms: dict[str, Any]) -> Done | None:
+    """Return what a portion came to if its output is there, made in this way of the input as it is now; else None.
 
     Raises
     ------
@@ -243,15 +243,16 @@ def is_finished(portion: Portion, terms: dict[str, Any]) -> bool:
         record = json.loads(_record(portion).read_text(encoding="utf-8"))
         theirs = dict(record["terms"])
         same = record["input"] == _input(portion) and record["bytes"] == Path(portion.output).stat().st_size
+        done = Done(int(record["rows"]), int(record["skipped"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None
     for name, ours in terms.items():
         if theirs.get(name) != ours:
             raise RibocastError(
                 f"{portion.output}: cannot resume: it was made with {name} {theirs.get(name)}, this run has {ours};"
                 " without --resume it is made anew"
             )
-    return bool(same)
+    return done if same else None
 
 
 def note_finished(portion: Portion, terms: dict[str, Any], done: Done) -> None:
@@ -275,7 +276,7 @@ def left_to_do(
         for portion in portions:
             forget(portion)
         return list(portions)
-    left = [portion for portion in portions if not is_finished(portion, terms)]
+    left = [portion for portion in portions if finished(portion, terms) is None]
     if len(left) < len(portions):
         say(f"{len(portions) - len(left):,} of {len(portions):,} were finished before")
     return left
