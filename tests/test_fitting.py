@@ -134,6 +134,14 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path):
     assert len(history) < 30
 
 
+def test_a_network_that_died_in_training_is_said_to_have(tmp_path):
+    said = []
+    recipe = quick("optimus", epochs=2, learning_rate=1.0, bfloat16=False)
+    fit(table(300), tmp_path, assays=RANDOM, model="optimus", recipe=recipe, say=said.append)
+    assert sum("gives every sequence the same load" in line for line in said) == 1
+    assert np.ptp(ribocast.load(tmp_path).mrl(table(20)["seq"].tolist())) == 0
+
+
 def test_several_assays_with_and_without_profiles_are_learnt_together(tmp_path):
     one = table(200)
     two = table(200, "egfp_varying25to100", min_length=25, max_length=100).drop(columns=[f"r{i}" for i in range(14)])

@@ -152,6 +152,8 @@ def fit(
             if team.is_first:
                 save_checkpoint(folder, progress, loop.network, loop.optimiser)
             say(f"epoch {len(progress.history)}: {in_words(progress.history[-1])}")
+            if loop.is_dead():
+                say("the network gives every sequence the same load: it has died; try another seed or a lower rate")
         loop.network.load_state_dict(progress.best_weights)
         loop.settle()
         if team.is_first:

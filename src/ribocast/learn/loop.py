@@ -163,6 +163,14 @@ class Loop:
                 mrl[batch[mine]] = to_mrl(outputs[mine, number], assay)
         return mrl
 
+    @torch.inference_mode()
+    def is_dead(self) -> bool:
+        """Tell whether the network gives all rows the same: its units are off, and no gradient can turn them on."""
+        self.network.eval()
+        rows = np.arange(min(len(self.train_set), _EVALUATION_ROWS))
+        outputs = self._run(self.train_set, rows)
+        return len(rows) > 1 and bool((outputs == outputs[:1]).all())
+
     def _label(self, rows: pd.DataFrame) -> Labelled:
         data = label(
             rows, self.card.assays, width=self.card.width, fixed_length=self.network.fixed_length,
