@@ -147,12 +147,13 @@ def fit(
         elif resume:
             say(f"{folder}: no run to resume; beginning one")
         progress = progress or _begin(loop, run, say, from_trained=base is not None)
+        was_dead = False
         while len(progress.history) < recipe.epochs and not _is_stale(progress, recipe):
             _learn_epoch(loop, progress, watch)
             if team.is_first:
                 save_checkpoint(folder, progress, loop.network, loop.optimiser)
             say(f"epoch {len(progress.history)}: {in_words(progress.history[-1])}")
-            if loop.is_dead():
+            if not was_dead and (was_dead := loop.is_dead()):
                 say("the network gives every sequence the same load: it has died; try another seed or a lower rate")
         loop.network.load_state_dict(progress.best_weights)
         loop.settle()
