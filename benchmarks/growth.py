@@ -132,7 +132,7 @@ def _by_assays(seconds: float) -> list[dict[str, float]]:
     found = []
     for number in ASSAY_NUMBERS:
         cards = [known.model_copy(update={"name": f"assay {index}"}) for index in range(number)]
-        network = architecture("framed").build(cards)
+        network = architecture(own.card.architecture).build(cards, **own.card.settings)
         card = own.card.model_copy(update={"assays": tuple(cards), "default_assay": cards[0].name})
         with tempfile.TemporaryDirectory() as folder:
             model = ribocast.Predictor(export(network, card, folder))
@@ -169,7 +169,7 @@ def _draw(results: dict[str, Any], path: Path) -> None:
             memory.set_ylabel("resident memory (MB), grey")
         panel.set(xscale="log", yscale="log", xlabel=label)
     for panel in panels:
-        panel.set_ylim(50, 20_000)
+        panel.set_ylim(50, 50_000)
     panels[0].set_ylabel("sequences per second")
     figure.savefig(path, dpi=110)
 

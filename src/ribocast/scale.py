@@ -16,8 +16,8 @@ import os
 import re
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
@@ -157,8 +157,8 @@ def work_on_ray(
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
     engine: EngineName = model.engine.name  # type: ignore[assignment]
     order = Order(name, engine, threads, terms, job, left, f"ray-{uuid4().hex[:8]}")
-    with cluster(address, say) as ray:
-        return _hear(_answers(ray, order, workers), order, done, say)
+    with cluster(address, say) as ray, closing(_answers(ray, order, workers)) as answers:
+        return _hear(answers, order, done, say)
 
 
 @contextmanager
@@ -189,24 +189,39 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
-def _answers(ray: ModuleType, order: Order, workers: int | None) -> Iterator[dict[str, Any]]:
+def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[dict[str, Any], None, None]:
     """Have Ray Data's pool of actors do the portions; yield what they answer, in the order in which they end."""
-    from ray.data import ActorPoolStrategy, DataContext, from_items
+    from ray.data import ActorPoolStrategy, from_items
 
+    room = int(ray.cluster_resources().get("CPU", 0)) // order.threads
+    count = len(order.portions)
+    most = min(count, workers or count)
+    pool = ActorPoolStrategy(min_size=max(1, min(room, most)), max_size=most, max_tasks_in_flight_per_actor=1)
+    hand: Any = Hand
+    with _quiet():
+        numbers = from_items([{"portion": number} for number in range(count)], override_num_blocks=count)
+        answers = numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads)
+        yield from answers.iter_rows()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Have Ray Data draw and say nothing, for a while."""
+    from ray.data import DataContext
+
+    log = logging.getLogger("ray.data")
     with warnings.catch_warnings():
         # Ray 2.60 warns of its own defaults.
         warnings.simplefilter("ignore", DeprecationWarning)
-        DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    room = int(ray.cluster_resources().get("CPU", 0)) // order.threads
-    count = len(order.portions)
-    pool = ActorPoolStrategy(
-        min_size=max(1, min(room, count, workers or count)), max_size=min(count, workers or count),
-        max_tasks_in_flight_per_actor=1,
-    )  # fmt: skip
-    numbers = from_items([{"portion": number} for number in range(count)], override_num_blocks=count)
-    hand: Any = Hand
-    yield from numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads).iter_rows()
+        context = DataContext.get_current()
+    before = context.enable_progress_bars, log.level
+    context.enable_progress_bars = False
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before[0]
+        log.setLevel(before[1])
 
 
 def _hear(
