@@ -167,6 +167,8 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
     # Before Ray is imported: it reports nothing to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # It calls errors what are none: that Ray Data's actors are started again with the arguments that they had.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     if ray.is_initialized():
