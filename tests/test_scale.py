@@ -216,7 +216,7 @@ def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_
     done = hand({"portion": 0})
     assert done.pop("said").startswith("a worker has died: this is done again")
     assert done == {"portion": 0, "rows": 30, "skipped": 0, "error": "", "worker": worker}
-    assert not list(tmp_path.glob(".*ray-*"))
+    assert not list(tmp_path.glob(".*ray-*.tries"))
     alone = [Portion(source, f"{tmp_path}/alone.csv")]
     work_off(ribocast.load(framed), job, alone, resume=False, done=[].append, say=[].append)
     assert Path(mine.output).read_bytes() == Path(alone[0].output).read_bytes()
@@ -245,7 +245,15 @@ def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
     assert _hear(answers(), order, [].append, said.append) == (2, 1)
     silent = [] if has_begun else ["no worker has begun yet: are all CPUs of the cluster in use?"]
     assert said == [*silent, "worker 1 on w", "a.csv: slow"]
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(RibocastError, match="answered for 0 of 1 portions"):
+        _hear(iter(()), order, [].append, said.append)
+
+
+def test_more_threads_than_any_machine_has_are_refused(cluster, framed, tmp_path):
+    source = write(tmp_path / "t.csv", rows(10))
+    with pytest.raises(RibocastError, match="no machine of the cluster has 99 CPUs"):
+        work_on_ray(cluster.address, ribocast.load(framed), Predictions(), [Portion(source, f"{tmp_path}/o.csv")],
+                    threads=99)  # fmt: skip
 
 
 def test_a_machine_that_cannot_join_a_search_says_so_and_who_it_is(tmp_path):

@@ -75,8 +75,10 @@ class Hand:
         said: list[str] = []
         try:
             done, error = self._do(self._order.portions[row["portion"]], said.append), ""
-        except (RibocastError, OSError) as failure:
-            done, error = Done(0, 0), str(failure)
+        except Exception as failure:
+            # Whatever it is, the others should not end by a traceback of Ray's.
+            known = isinstance(failure, RibocastError | OSError)
+            done, error = Done(0, 0), str(failure) if known else f"a worker failed: {failure!r}"
         worker = f"{socket.gethostname()} (process {os.getpid()})"
         return {**row, **done._asdict(), "said": "\n".join(said), "error": error, "worker": worker}
 
@@ -97,7 +99,9 @@ class Hand:
         mark = f"{order.run}-{uuid4().hex[:8]}"
         done = order.job.do(self._begin(), portion, resume=False, mark=mark, done=lambda _: None, say=say)
         note_finished(portion, order.terms, done)
-        _sweep([portion], order.run)
+        # Not what another one writes, that was believed dead or believes this one to be.
+        with suppress(OSError):
+            tries.unlink()
         return done
 
     def _begin(self) -> Predictor:
@@ -157,8 +161,11 @@ def work_on_ray(
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
     engine: EngineName = model.engine.name  # type: ignore[assignment]
     order = Order(name, engine, threads, terms, job, left, f"ray-{uuid4().hex[:8]}")
-    with cluster(address, say) as ray, closing(_answers(ray, order, workers)) as answers:
-        return _hear(answers, order, done, say)
+    try:
+        with cluster(address, say) as ray, closing(_answers(ray, order, workers)) as answers:
+            return _hear(answers, order, done, say)
+    finally:
+        _sweep(left, order.run)
 
 
 @contextmanager
@@ -193,43 +200,49 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
 
 def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[dict[str, Any], None, None]:
     """Have Ray Data's pool of actors do the portions; yield what they answer, in the order in which they end."""
-    from ray.data import ActorPoolStrategy, from_items
+    from ray.data import ActorPoolStrategy, DataContext, from_items
 
-    room = int(ray.cluster_resources().get("CPU", 0)) // order.threads
+    nodes = [int(node["Resources"].get("CPU", 0)) // order.threads for node in ray.nodes() if node["Alive"]]
+    if nodes and not any(nodes):
+        raise RibocastError(f"no machine of the cluster has {order.threads} CPUs")
     count = len(order.portions)
     most = min(count, workers or count)
-    pool = ActorPoolStrategy(min_size=max(1, min(room, most)), max_size=most, max_tasks_in_flight_per_actor=1)
+    pool = ActorPoolStrategy(min_size=max(1, min(sum(nodes), most)), max_size=most, max_tasks_in_flight_per_actor=1)
     hand: Any = Hand
-    with _quiet():
-        numbers = from_items([{"portion": number} for number in range(count)], override_num_blocks=count)
-        answers = numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads)
-        yield from answers.iter_rows()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Have Ray Data draw and say nothing, for a while."""
-    from ray.data import DataContext
-
-    log = logging.getLogger("ray.data")
     with warnings.catch_warnings():
         # Ray 2.60 warns of its own defaults.
         warnings.simplefilter("ignore", DeprecationWarning)
-        context = DataContext.get_current()
-    before = context.enable_progress_bars, log.level
+        DataContext.get_current()
+    numbers = from_items([{"portion": number} for number in range(count)], override_num_blocks=count)
+    # The dataset's own copy.
+    context = numbers.context
     context.enable_progress_bars = False
+    # A portion takes as long as it takes, and one that fails is not left out.
+    context.execution_no_progress_timeout_s = -1
+    context.max_errored_blocks = 0
+    context.wait_for_min_actors_s = -1
+    # An actor has one portion in hand, so that all at work is all there is to see.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
+    log = logging.getLogger("ray.data")
+    level = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield
+        answers = numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads)
+        # Without a batch read ahead, an answer comes when it is there.
+        for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            table: Any = batch
+            yield from table.to_pylist()
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise RibocastError(f"a worker failed: {reason}") from error
     finally:
-        context.enable_progress_bars = before[0]
-        log.setLevel(before[1])
+        log.setLevel(level)
 
 
 def _hear(
     answers: Iterator[dict[str, Any]], order: Order, done: Callable[[int], None], say: Callable[[str], None]
 ) -> Done:
-    total, workers = Done(0, 0), set[str]()
+    total, heard, workers = Done(0, 0), 0, set[str]()
 
     def complain() -> None:
         if not any(_left_by(order.portions, order.run)):
@@ -248,11 +261,13 @@ def _hear(
                 say(f"worker {len(workers)} on {answer['worker']}")
             for line in answer["said"].splitlines():
                 say(f"{Path(order.portions[answer['portion']].output).name}: {line}")
+            heard += 1
             total = Done(total.rows + answer["rows"], total.skipped + answer["skipped"])
             done(total.rows)
     finally:
         silence.cancel()
-        _sweep(order.portions, order.run)
+    if heard < len(order.portions):
+        raise RibocastError(f"Ray answered for {heard:,} of {len(order.portions):,} portions; --resume does the others")
     return total
 
 
