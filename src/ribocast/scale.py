@@ -198,16 +198,28 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
+def places(ray: ModuleType, threads: int) -> dict[str, int]:
+    """Return how many workers of so many threads each machine of a cluster has CPUs for, by its Ray name.
+
+    Raises
+    ------
+    RibocastError
+        If none has.
+    """
+    alive = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) // threads for node in ray.nodes() if node["Alive"]}
+    found = {node: most for node, most in alive.items() if most}
+    if not found:
+        raise RibocastError(f"--ray: no machine of the cluster has {threads} CPUs")
+    return found
+
+
 def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[dict[str, Any], None, None]:
     """Have Ray Data's pool of actors do the portions; yield what they answer, in the order in which they end."""
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
-    nodes = [int(node["Resources"].get("CPU", 0)) // order.threads for node in ray.nodes() if node["Alive"]]
-    if nodes and not any(nodes):
-        raise RibocastError(f"no machine of the cluster has {order.threads} CPUs")
-    count = len(order.portions)
+    room, count = sum(places(ray, order.threads).values()), len(order.portions)
     most = min(count, workers or count)
-    pool = ActorPoolStrategy(min_size=max(1, min(sum(nodes), most)), max_size=most, max_tasks_in_flight_per_actor=1)
+    pool = ActorPoolStrategy(min_size=min(room, most), max_size=most, max_tasks_in_flight_per_actor=1)
     hand: Any = Hand
     with warnings.catch_warnings():
         # Ray 2.60 warns of its own defaults.

@@ -11,7 +11,7 @@ from typing import Any
 
 from ribocast.errors import RibocastError
 from ribocast.learn.search.searching import Found, search
-from ribocast.scale import cluster
+from ribocast.scale import cluster, places
 
 _LOOK_SECONDS = 5.0
 
@@ -48,17 +48,12 @@ def search_on_ray(
     # Workers are in other folders than we are.
     options |= {"grid": Path(grid).resolve() if isinstance(grid, str | Path) else grid, "threads": threads}
     with cluster(address, say) as ray:
-        places = {
-            node["NodeID"]: int(node["Resources"].get("CPU", 0)) // threads for node in ray.nodes() if node["Alive"]
-        }
-        places = {node: most for node, most in places.items() if most}
-        if not places:
-            raise RibocastError(f"--ray {address}: no machine of the cluster has {threads} CPUs")
+        rooms = places(ray, threads)
 
         def others(look: Callable[[], None]) -> None:
             left = None if timeout is None else timeout - (time.monotonic() - began)
             shared = {**options, "timeout": left, "resume": True}
-            _work(ray, places, (table, str(folder)), workers, shared, look, say)
+            _work(ray, rooms, (table, str(folder)), workers, shared, look, say)
 
         return search(
             table, folder, workers=workers, timeout=timeout, resume=resume, overwrite=overwrite, others=others,
@@ -67,7 +62,7 @@ def search_on_ray(
 
 
 def _work(
-    ray: ModuleType, places: dict[str, int], what: tuple[Any, str], workers: int | None, shared: dict[str, Any],
+    ray: ModuleType, rooms: dict[str, int], what: tuple[Any, str], workers: int | None, shared: dict[str, Any],
     look: Callable[[], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Have every machine join the search, and wait until all have left it."""
@@ -76,7 +71,7 @@ def _work(
     table, folder = ray.put(what[0]), what[1]
     join = ray.remote(max_retries=0)(_join)
     at_work = set()
-    for node, most in places.items():
+    for node, most in rooms.items():
         where = NodeAffinitySchedulingStrategy(node, soft=False)
         asked = join.options(num_cpus=most * shared["threads"], scheduling_strategy=where)
         at_work.add(asked.remote(table, folder, workers or most, shared))
