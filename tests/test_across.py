@@ -101,3 +101,27 @@ def test_wrong_calls_are_one_line(framed, tables, tmp_path, capsys):
     chunk = read_table(path)
     with pytest.raises(RibocastError, match=r"a.csv: mcherry was in a.csv already"):
         split_by_assay([chunk, chunk])
+
+
+@pytest.mark.parametrize("by", ["column", "file"])
+def test_a_table_that_names_its_assay_is_judged_on_its_scale(tmp_path, capsys, by):
+    rows = simulate(40, seed=3)[["seq", "mrl"]]
+    path = tmp_path / ("egfp_human50.csv" if by == "file" else "rows.csv")
+    (rows if by == "file" else rows.assign(assay="egfp_human50")).to_csv(path, index=False)
+    found = []
+    for options in ([], ["--assay", "egfp_human50"], ["--assay", "egfp_random50"]):
+        assert main(["evaluate", str(path), "--json", *options]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1] != found[2]
+    assert found[0]["assay"] == "egfp_human50"
+
+
+def test_rows_of_several_assays_are_not_judged_on_one_scale_unasked(tmp_path, capsys):
+    rows, path = simulate(40, seed=3)[["seq", "mrl"]], tmp_path / "rows.csv"
+    rows.assign(assay=["egfp_human50", "mine"] * 20).to_csv(path, index=False)
+    assert main(["evaluate", str(path)]) == 2
+    assert (
+        "rows.csv: rows of several assays (egfp_human50, mine): judge each with --by assay" in capsys.readouterr().err
+    )
+    rows.assign(assay=["theirs", "mine"] * 20).to_csv(path, index=False)
+    assert main(["evaluate", str(path)]) == 0

@@ -1,6 +1,7 @@
 """Averages of models: the mean of what their members say, in a bundle like any other."""
 
 import tempfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,19 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
+from ribocast.bundle import open_bundle
 from ribocast.designing.members import second_opinions
 from ribocast.errors import RibocastError
 from ribocast.learn import average, fit
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.models import architecture
 from ribocast.learn.simulate import simulate
+from ribocast.learn.transfer import fine_tuning_recipe
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 
 
-def member(folder, seed, rows=200, name="framed", channels=8):
+def member(folder, seed, rows=200, name="framed", channels=8, **recipe):
     settings = {"channels": channels, "dilations": (1,)} if name == "framed" else {}
-    recipe = architecture(name).recipe.with_changes(epochs=1)
+    recipe = architecture(name).recipe.with_changes(**({"epochs": 1} | recipe))
     table = simulate(rows, seed=3).assign(assay="egfp_random50")
     return fit(table, folder, assays=RANDOM, model=name, settings=settings, recipe=recipe, seed=seed,
                held_out=0.0).bundle  # fmt: skip
@@ -45,6 +48,17 @@ def test_members_of_different_sizes_are_averaged_and_read_again(tmp_path):
     expected = np.mean([ribocast.load(bundle.folder).mrl(utrs) for bundle in bundles], axis=0)
     for engine in ("openvino", "torch"):
         np.testing.assert_allclose(ribocast.load(tmp_path / "mean", engine=engine).mrl(utrs), expected, atol=1e-4)
+
+
+def test_an_average_says_by_what_recipe_each_member_was_trained_and_is_fine_tuned_like_one(tmp_path):
+    bundles = [member(tmp_path / "1", 1, weight_decay=0.5), member(tmp_path / "2", 2, weight_decay=1.0)]
+    mean = open_bundle(average(bundles, tmp_path / "mean").folder)
+    recipe = dict(mean.card.recipe)
+    assert recipe.pop("members") == [{"weight_decay": 0.5, "seed": 1}, {"weight_decay": 1.0, "seed": 2}]
+    for bundle, own in zip(bundles, mean.card.recipe["members"], strict=True):
+        assert bundle.card.recipe | {"seed": bundle.card.seed} == recipe | own
+    assert fine_tuning_recipe(mean) == fine_tuning_recipe(bundles[0])
+    assert "members" not in average(bundles[:1] * 2, tmp_path / "same").card.recipe
 
 
 def test_settings_of_their_own_are_there_for_every_member_or_none():
@@ -95,6 +109,24 @@ def test_an_average_knows_its_networks_and_says_what_those_say_that_another_mode
 def test_members_that_learnt_other_rows_are_refused(tmp_path):
     with pytest.raises(RibocastError, match="differ in data"):
         average([member(tmp_path / "a", 1), member(tmp_path / "b", 2, rows=150)], tmp_path / "mean")
+
+
+@pytest.mark.parametrize("name", ["framed", "attention-2conv"])
+def test_members_that_mean_other_loads_by_their_outputs_are_refused(tmp_path, name):
+    one = member(tmp_path / "one", 1, name=name)
+    (assay,) = one.card.assays
+    # As a model that was started from another one finds them for itself.
+    changes = {"label_mean": 1.0} if name != "framed" else {"fraction_weights": tuple(range(14))}
+    other = replace(one, card=one.card.model_copy(update={"assays": (assay.model_copy(update=changes),)}))
+    with pytest.raises(RibocastError, match="differ in the scales of their assays: they cannot be averaged"):
+        average([one, other], tmp_path / "mean")
+
+
+def test_an_average_has_no_intervals_of_its_members(tmp_path):
+    mine = open_bundle()
+    assert mine.card.variant_assay.change_interval is not None
+    for assay in average([mine, mine], tmp_path / "mean").card.assays:
+        assert assay.interval is assay.change_interval is None
 
 
 def test_an_ensemble_is_not_trained(tmp_path):

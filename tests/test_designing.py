@@ -226,6 +226,12 @@ def test_sites_are_those_of_biopython():
         find_site("EcorI1")
 
 
+@pytest.mark.parametrize(("written", "meant"), [("EcoR1", "EcoRI"), ("hind3", "HindIII"), ("EcoR5", "EcoRV")])
+def test_sites_with_arabic_numerals_are_known_for_what_they_are(written, meant):
+    with pytest.raises(RibocastError, match=rf"did you mean {meant}\?"):
+        find_site(written)
+
+
 def test_other_enzymes_need_biopython(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "Bio.Restriction", None)
     assert find_site("bsai") == "GGTCTC"
@@ -483,6 +489,11 @@ def test_the_command_takes_what_the_issue_shows(framed, tmp_path, capsys):
         (["--maximise", "--weight", "3"], "give --second too"),
         (["--maximise", "--figure", "x.gif"], "the ending is none of"),
         (["--maximise", "--keep-start", "3"], "give one"),
+        (["--maximise", "--forbid", ""], "--forbid: no motif is named"),
+        (["--maximise", "--avoid", " , "], "--avoid: no motif is named"),
+        (["--maximise", "-o", "designs.xls"], "designs.xls: the ending is none of .csv"),
+        (["--maximise", "-o", "nowhere/designs.csv"], "nowhere/designs.csv: there is no folder nowhere"),
+        (["--maximise", "--figure", "nowhere/f.png"], "nowhere/f.png: there is no folder nowhere"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(framed, capsys, arguments, said):
@@ -490,6 +501,15 @@ def test_the_command_says_what_is_wrong_in_one_line(framed, capsys, arguments, s
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_designs_are_not_written_over_what_they_are_made_from(framed, capsys, tmp_path):
+    like = tmp_path / "seed.fasta"
+    like.write_text(">seed\nACGTACGTAACCGGTTACGTACGTAACCGGTT\n")
+    code, _, err = run(capsys, "--maximise", "--like", like, "-o", like, "--model", framed, "--threads", 1)
+    assert code == 2
+    assert "seed.fasta: is an input: give another name" in err
+    assert like.read_text().startswith(">seed")
 
 
 def test_an_order_of_long_constructs_is_of_double_strands():

@@ -151,6 +151,15 @@ def test_many_sequences_make_many_figures_or_one_page(framed, tmp_path, capsys):
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
+@pytest.mark.parametrize("option", ["--table", "--output"])
+def test_an_explanation_is_not_written_over_its_sequences(tmp_path, capsys, option):
+    source = tmp_path / ("k.csv" if option == "--table" else "k.html")
+    source.write_text("seq\nACGTACGT\n")
+    assert main(["explain", str(source), option, str(source)]) == 2
+    assert f"{source}: is an input: give another name" in capsys.readouterr().err
+    assert source.read_text() == "seq\nACGTACGT\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

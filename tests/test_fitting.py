@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import ribocast
 import ribocast.bundle
-from ribocast.bundle import PRETRAINED
+from ribocast.bundle import PRETRAINED, open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn import evaluate, fit
 from ribocast.learn.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
@@ -30,7 +30,7 @@ from ribocast.learn.models import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
 from ribocast.learn.scoring import learnt_from
 from ribocast.learn.simulate import simulate
-from ribocast.learn.splits import random_split
+from ribocast.learn.splits import Split, random_split
 from ribocast.tables import as_chunk
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
@@ -253,15 +253,34 @@ def test_a_run_killed_again_and_again_ends_with_the_weights_of_an_undisturbed_on
     assert first == second
 
 
+def test_a_run_goes_on_in_a_folder_of_another_name(tmp_path):
+    def run(folder, **options):
+        fit(table(100), folder, assays=RANDOM, model="attention-2conv", resume=True, recipe=quick("attention-2conv"),
+            **options)  # fmt: skip
+
+    def stop(step):
+        if step.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "before", watch=stop)
+    (tmp_path / "before").rename(tmp_path / "now")
+    said: list[str] = []
+    run(tmp_path / "now", say=said.append)
+    assert "resuming after epoch 1 of 2" in said
+    assert open_bundle(tmp_path / "now").card.name == "now"
+
+
 def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
     def run(**options):
         fit(table(100), tmp_path / "run", assays=RANDOM, model="attention-2conv", resume=True,
             **{"recipe": quick("attention-2conv"), **options})  # fmt: skip
 
     run()
-    with pytest.raises(RibocastError, match="cannot resume"):
+    where = f"{re.escape(str(tmp_path))}/run/checkpoint.safetensors"
+    with pytest.raises(RibocastError, match=f"^{where}: cannot resume: model seed was 0 and is now 7$"):
         run(seed=7)
-    with pytest.raises(RibocastError, match="cannot resume"):
+    with pytest.raises(RibocastError, match=f"^{where}: cannot resume: model recipe batch_size was 64 and is now 8$"):
         run(recipe=quick("attention-2conv", batch_size=8))
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
@@ -373,6 +392,11 @@ def test_the_papers_profile_network_learns_fractions_from_the_rows_that_have_the
     fractions = ribocast.load(tmp_path).outputs(rows["seq"].tolist()[:50])
     assert fractions.shape == (50, 1, 14)
     assert abs(fractions.sum(axis=2).mean() - 1) < 0.1
+    # A user's own split is of the whole table.
+    own = Split(np.arange(1500), np.arange(1500, 2000), "mine")
+    fit(rows, tmp_path / "own", assays=RANDOM, model="optimus-profile", settings={"filters": 8}, held_out=own,
+        recipe=quick("optimus-profile", epochs=1), say=said.append)  # fmt: skip
+    assert "split: mine: 750 rows to learn from, 250 to validate by" in said
     with pytest.raises(RibocastError, match="no row has a measured polysome profile"):
         fit(rows[["seq", "mrl", "assay"]], tmp_path / "x", assays=RANDOM, model="optimus-profile")
 

@@ -1,5 +1,6 @@
 """A genome's letters: read by place as they stand in the file, and no file that is none is taken for one."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -77,6 +78,30 @@ def test_an_index_of_another_file_is_said(tmp_path):
     with pytest.raises(RibocastError, match=r"^genome\.fa: chr1:1-800 .*(cut short|cannot be read)"):
         genome.letters("chr1", 0, 800)
     genome.close()
+
+
+def test_a_genome_of_rna_letters_is_read_as_dna(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">chr1\nACGUacgu\n")
+    genome = Genome(path)
+    assert genome.letters("chr1", 0, 8) == "ACGTACGT"
+    genome.close()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_genome_where_nothing_can_be_written_gets_its_index_elsewhere(tmp_path, monkeypatch, stale):
+    path, index = tmp_path / "genome.fa", tmp_path / "genome.fa.fai"
+    path.write_text(">chr1\nACGTACGT\n")
+    if stale:
+        index.write_text("chr1\t8\t6\t4\t5\n")
+        os.utime(index, (1, 1))
+    # The superuser may write anywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = index.read_text() if stale else None
+    genome = Genome(path)
+    assert genome.letters("chr1", 2, 8) == "GTACGT"
+    genome.close()
+    assert (index.read_text() if index.exists() else None) == before
 
 
 @given(st.text(max_size=6).filter(lambda name: name[:3].lower() != "chr"))

@@ -422,6 +422,9 @@ def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
         ("chr1", 60, "sv", GENE[59], "<DEL>", "SVTYPE=DEL;END=66"),
         ("chr1", 2, "wide", "T", "<DEL>", "END=65"),
         ("chr1", 60, "star", GENE[59], "*,<NON_REF>", "."),
+        ("chr1", 2, "length", "T", "<INS>,<DEL>", "SVLEN=5000,-63"),
+        ("chr1", 2, "inserted", "T", "<INS>,<DEL>", "SVLEN=5000,-3"),
+        ("chr1", 2, "unsaid", "T", "<DEL>", "SVLEN=."),
         ("chr1", 102, "none", "C", "<DEL>", "END=105"),
         ("chr1", 110, "endless", GENE[109], "<DEL>", "END=99999999999999999"),
         ("chr1", 99999999999999999, "far", "A", "C", "."),
@@ -429,9 +432,10 @@ def test_symbolic_alleles_are_reported_and_stars_are_left(model, here):
     (here / "calls.vcf").write_text(vcf(*rows))
     score(model, here, on_error="skip")
     got = table(here / "out.tsv")
-    assert got["id"].tolist() == ["sv", "wide", "endless"]
-    assert got["transcript"].tolist() == ["plus", "plus", "minus"]
-    assert got["consequence"].tolist() == ["symbolic allele: not scored"] * 3
+    assert got[got["alt"] == "<DEL>"]["id"].tolist() == ["sv", "wide", "length", "endless"]
+    assert got[got["alt"] == "<DEL>"]["transcript"].tolist() == ["plus", "plus", "plus", "minus"]
+    assert got["id"].tolist() == ["sv", "wide", "length", "length", "endless"]
+    assert got["consequence"].tolist() == ["symbolic allele: not scored"] * 5
 
 
 def test_a_wrong_ref_stops_or_is_left_as_it_is_and_listed(model, here):
@@ -677,6 +681,13 @@ def test_a_haplotype_is_all_its_variants_in_the_genome(model, data, turn):
         direct = score_variants(model, [UTR], [pieces[11] + pieces[41]], assay=model.card.genome_assay.name)
         np.testing.assert_allclose(got["log2_fold_change"], direct["log2_fold_change"], atol=2e-4)
         assert got["haplotype"].iloc[0].count(">") == len(real)
+
+
+def test_phased_genotypes_without_a_phase_set_are_of_one(model, here):
+    rows = [(54, "A", "G", "GT", ["0|1"]), (58, GENE[57], "A", "GT:PS", ["0|1:."])]
+    (here / "calls.vcf").write_text(phased_vcf(rows, ["a"]))
+    score(model, here, phased=True)
+    assert table(here / "out.tsv")["haplotype"].tolist() == ["", "", f"54:A>G+58:{GENE[57]}>A"]
 
 
 def test_who_has_which_haplotype(model, here):

@@ -47,6 +47,39 @@ def test_an_offset_costs_r2_and_errors_but_no_correlation():
     assert scores.r2 < 0.1
 
 
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(3, 60), times=st.integers(1, 5), seed=st.integers(0, 99))
+def test_copies_of_rows_in_a_group_with_them_make_no_interval_narrower(rows, times, seed):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=rows)
+    y = x + random.normal(size=rows)
+    group = random.permutation(rows)
+    once, many = (score(np.repeat(x, k), np.repeat(y, k), groups=np.repeat(group, k), resamples=50) for k in (1, times))
+    assert many.ci95["pearson_r2"] == pytest.approx(once.ci95["pearson_r2"])
+    assert many.ci95["mae"] == pytest.approx(once.ci95["mae"])
+    alone = score(x, y, groups=np.arange(rows), resamples=50)
+    assert alone.ci95["pearson_r2"] == pytest.approx(score(x, y, resamples=50).ci95["pearson_r2"])
+
+
+def test_intervals_of_rows_that_hang_together_cover_only_by_groups():
+    hits = {"rows": 0, "groups": 0}
+    group = np.repeat(np.arange(60), 10)
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        # All rows of a group are off alike: there are 60 errors, not 600.
+        error = random.normal(size=60)[group]
+        for name, groups in (("rows", None), ("groups", group)):
+            low, high = score(error, np.zeros(600), groups=groups, resamples=200, seed=seed).ci95["mse"]
+            hits[name] += low <= 1 <= high
+    assert hits["groups"] >= 50
+    assert hits["rows"] <= 40
+
+
+def test_groups_are_there_for_every_row():
+    with pytest.raises(RibocastError, match="3 measurements cannot be in the groups of 2"):
+        score(np.arange(3.0), np.arange(3.0), groups=np.arange(2))
+
+
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     truth, hits = 0.5, 0
     for seed in range(100):

@@ -129,6 +129,15 @@ def test_auto_groups_natural_rows_and_splits_random_ones_by_row():
     assert split(utrs + variants, kind="random").how.startswith("random")
 
 
+@given(kept=st.lists(st.booleans(), min_size=4, max_size=40), seed=st.integers(0, 99))
+def test_a_split_among_the_rows_that_are_kept_is_of_the_same_rows(kept, seed):
+    utrs, kept = np.array(random_utrs(len(kept))), np.array(kept)
+    whole = random_split(len(utrs), 0.4, seed=seed)
+    part = whole.among(kept)
+    for before, after in zip(whole[:2], part[:2], strict=True):
+        assert utrs[kept][after].tolist() == utrs[before[kept[before]]].tolist()
+
+
 def test_folds_are_even_and_repeatable():
     fold = k_fold(103, 10, seed=3)
     assert np.ptp(np.bincount(fold)) <= 1

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ribocast import formats
+from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.tables import Chunk, read_chunks, read_table
 
@@ -446,6 +447,29 @@ def test_columns_that_are_named_win_and_must_be_there_as_spelt(tmp_path):
 def test_a_missing_sequence_column_is_told_with_those_there_are(tmp_path):
     path = put(tmp_path, "t.csv", "id,label\na,1\n")
     assert error_of(path) == ("t.csv: no sequence column (seq, sequence, utr) among: id, label; name it with --column")
+
+
+@pytest.mark.parametrize("text", ["NA", "nan", "NaN", "na"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_r_and_pandas_write_for_a_missing_sequence_is_none_though_its_letters_are_nucleotides(
+    tmp_path, text, ending, capsys
+):
+    path, output = tmp_path / f"t.{ending}", tmp_path / "out.csv"
+    frame = pd.DataFrame(
+        {"seq": ["ACG", text, "AN"], "ref": "ACGT", "alt": ["ACGA", text, "AN"], "mrl": [1.0, 2.0, 3.0]}
+    )
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    (chunk,) = read_chunks(path)
+    assert chunk.utrs == ["ACG", None, "AN"]
+    assert [chunk.say(fault) for fault in chunk.faults(need_label=True)] == [
+        f"t.{ending} row 2: the sequence is missing"
+    ]
+    for command in ("predict", "variants"):
+        assert main([command, str(path), "-o", str(output)]) == 2
+        assert f"t.{ending} row 2: " in capsys.readouterr().err
+        assert main([command, str(path), "-o", str(output), "--on-error", "skip"]) == 0
+        assert len(pd.read_csv(output)) == 2
+        capsys.readouterr()
 
 
 def test_a_missing_label_column_is_told_only_where_labels_are_needed(tmp_path):

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ribocast.errors import RibocastError
 from ribocast.spelling import Spelled
 from ribocast.web import jobs as jobs_module
 from ribocast.web import limits
 from ribocast.web.batching import rounded
 from ribocast.web.jobs import ENDED, Jobs
 from ribocast.web.limits import Rate, RefusedError
+from ribocast.web.page.boxes import read_alleles, read_box
 
 LEADERS = st.lists(st.text("ACGT", min_size=1, max_size=60), min_size=1, max_size=300)
 
@@ -54,3 +56,13 @@ def test_batches_are_filled_up_to_few_numbers_of_rows_with_what_was_asked_first(
 def test_there_are_few_numbers_of_rows():
     numbers = {len(rounded(Spelled.of(["ACGT"] * rows))) for rows in range(1, 257)}
     assert numbers == {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
+
+
+def test_alleles_are_of_the_utr_that_they_name():
+    utrs = read_box(">HBB human\nACGTACGT\n>other\nGGGG\n")
+    shown, refs, alts = read_alleles("HBB\t1\tx\tA\tG,.,*\nother\t4\ty\tG\tGA\n", utrs)
+    assert shown == [["HBB", "1", "x", "A", "G"], ["other", "4", "y", "G", "GA"]]
+    assert (refs, alts) == (["ACGTACGT", "GGGG"], ["GCGTACGT", "GGGGA"])
+    twice = read_box(">HBB one\nACGTACGT\n>HBB two\nACGTAC\n")
+    with pytest.raises(RibocastError, match="two UTRs are called HBB"):
+        read_alleles("HBB\t1\tx\tA\tG\n", twice)

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
 from ribocast.tables import read_table
-from ribocast.writing import TABLE_ENDINGS, open_table, whole_file
+from ribocast.writing import TABLE_ENDINGS, check_output, open_table, whole_file
 
 ROWS = pd.DataFrame({"seq": ["ACG", "GGC"], "mrl": [1.25, 7.5], "note": ["", 'a, "b"\tc']})
 
@@ -131,6 +132,22 @@ def test_zipping_changes_nothing_but_the_size(tmp_path, ending):
 def test_the_header_is_written_once_and_lines_end_alike_everywhere(tmp_path):
     write(tmp_path / "t.csv", ROWS[["seq", "mrl"]], ROWS[["seq", "mrl"]])
     assert (tmp_path / "t.csv").read_bytes() == b"seq,mrl\nACG,1.25\nGGC,7.5\nACG,1.25\nGGC,7.5\n"
+
+
+def test_an_output_is_judged_before_there_is_anything_to_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text("seq\nA\n")
+    Path("link.csv").symlink_to("in.csv")
+    for path in (None, "-", "out.csv", tmp_path / "out.csv"):
+        check_output(path, (".csv",), inputs=["in.csv", None, "ACGT" * 500, "a\0b", "-"])
+    for path, message in (("in.csv", "in.csv: is an input"), ("link.csv", "link.csv: is an input"),
+                          ("no/out.csv", "no/out.csv: there is no folder no"), ("a.txt", "the ending is none of .csv"),
+                          (".", "the ending is none of .csv")):  # fmt: skip
+        with pytest.raises(RibocastError, match=re.escape(message)):
+            check_output(path, (".csv",), inputs=[tmp_path / "in.csv"])
+    with pytest.raises(RibocastError, match="is a directory"):
+        check_output(tmp_path)
+    assert names(tmp_path) == ["in.csv", "link.csv"]
 
 
 @pytest.mark.parametrize("name", ["t", "t.txt", "t.csv.bz2", "t.xlsx", "t.parquet.gz", "csv", "t.csv "])

@@ -17,7 +17,7 @@ from ribocast.predictor import Predictor
 from ribocast.sequence import ALPHABET
 from ribocast.sieve import OnError, Sieve
 from ribocast.tables import Chunk, read_chunks
-from ribocast.writing import open_table, whole_file
+from ribocast.writing import TABLE_ENDINGS, check_output, open_table, whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,9 @@ def explain_file(
         For an ending that is none of those, an unreadable table, more than 200 sequences for one page, and, unless they
         are skipped, the first bad row.
     """
-    ending = _ending(output)
+    check_output(output, FIGURE_ENDINGS, inputs=(source,))
+    check_output(table, TABLE_ENDINGS, inputs=(source,))
+    ending = "" if output is None else Path(output).suffix.lower()
     say = say or (lambda _: None)
     model.card.assay(assay)
     entries: list[dict[str, Any]] = []
@@ -202,15 +204,6 @@ def _write_figure(explanation: Explanation, output: Path, ending: str, row: int 
 
 def _numbered(output: Path, row: int | str) -> Path:
     return output.with_name(f"{output.stem}-{row}{output.suffix}")
-
-
-def _ending(output: str | Path | None) -> str:
-    if output is None:
-        return ""
-    ending = Path(output).suffix.lower()
-    if ending not in FIGURE_ENDINGS:
-        raise RibocastError(f"{output}: the ending is none of {', '.join(FIGURE_ENDINGS)}")
-    return ending
 
 
 def _chunks(source: str, column: str | None) -> Iterator[tuple[Chunk, list[int]]]:

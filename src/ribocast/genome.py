@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,7 +29,8 @@ class Genome:
     Parameters
     ----------
     path : str or Path
-        Plain FASTA; LF or CRLF. An index ``.fai`` is made beside it, or is used if there is one.
+        Plain FASTA; LF or CRLF. An index ``.fai`` is made beside it (elsewhere, and not kept, where nothing can be
+        written there), or is used if there is one.
 
     Raises
     ------
@@ -47,9 +50,12 @@ class Genome:
             raise RibocastError(f"{path}: a packed FASTA cannot be read by place; unpack it first (gunzip)")
         if head[:1] != b">":
             raise RibocastError(f"{path}: not a FASTA file (it does not begin with >)")
+        self._index_folder: tempfile.TemporaryDirectory[str] | None = None
+        index = self._index_of(Path(path))
         try:
-            self._fasta = pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=True)
+            self._fasta = pyfaidx.Fasta(str(path), indexname=str(index), as_raw=True, sequence_always_upper=True)
         except Exception as error:  # of lines that differ in length, pyfaidx raises a plain RuntimeError
+            self._forget_index()
             reason = " ".join(str(error).split())
             raise RibocastError(f"{self.name}: not a readable FASTA file: {reason}") from None
         self._lengths = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118 (no dict)
@@ -58,6 +64,19 @@ class Genome:
         self._by_key: dict[str, str] = {}
         for name in self._lengths:
             self._by_key.setdefault(contig_key(name), name)
+
+    def _index_of(self, path: Path) -> Path:
+        """Return where the index is, or is to be: beside the genome, unless nothing can be written there."""
+        index = Path(f"{path}.fai")
+        is_new = index.is_file() and index.stat().st_mtime >= path.stat().st_mtime
+        if is_new or os.access(path.parent, os.W_OK):
+            return index
+        self._index_folder = tempfile.TemporaryDirectory(prefix="ribocast-")
+        return Path(self._index_folder.name, index.name)
+
+    def _forget_index(self) -> None:
+        if self._index_folder:
+            self._index_folder.cleanup()
 
     def contig(self, name: str) -> str | None:
         """Return what this file calls a contig; None if it has none of that name, with or without chr."""
@@ -87,7 +106,7 @@ class Genome:
             raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} cannot be read: {error}") from None
         if len(letters) != end - begin:
             raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} is cut short; is its .fai of another file?")
-        return _NOT_A_LETTER.sub("N", letters.upper())
+        return _NOT_A_LETTER.sub("N", letters.upper().replace("U", "T"))
 
     def spliced(self, transcript: Transcript, blocks: Iterable[Span]) -> str:
         """Join blocks of a transcript's contig and read them on its strand, 5′→3′."""
@@ -100,3 +119,4 @@ class Genome:
     def close(self) -> None:
         """Close the file."""
         self._fasta.close()
+        self._forget_index()

@@ -13,7 +13,7 @@ from ribocast.placing import Leader, Placed, Touches, changed, place, places, po
 from ribocast.predictor import Predictor
 from ribocast.transcripts import reverse_complement
 from ribocast.variants import pair_faults, score_variants
-from ribocast.vcf import Record, is_sequence
+from ribocast.vcf import NO_CHANGE, Record, is_sequence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,6 @@ COLUMNS = (*PLACES, *_NUMBERS, "consequence", "note")
 """What a table of variants of a genome has: one row per variant and transcript."""
 REACH = 2_500
 """How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
-_NO_CHANGE = {".", "*", "<*>", "<NON_REF>"}
-"""ALTs that say nothing of a letter here: none, one that another row deletes, and any other."""
 _DIGITS = 5
 
 
@@ -74,7 +72,7 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
         return []
     found: list[Found] = []
     for allele, alt in enumerate(record.alts):
-        if alt in _NO_CHANGE:
+        if alt in NO_CHANGE:
             continue
         edits, (low, high) = None, record.span
         if is_sequence(alt):

@@ -179,7 +179,8 @@ def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
         calls = genotype.replace("/", "|").split("|")
         if wanted not in calls:
             continue
-        phase_set = values[ps_at] if ps_at is not None and ps_at < len(values) else ""
+        # Phased genotypes without a phase set are of one.
+        phase_set = values[ps_at] if ps_at is not None and ps_at < len(values) and values[ps_at] != "." else ""
         if len(calls) == 1:
             found.append(Carrier(sample, 1, ""))
         elif all(call == wanted for call in calls):

@@ -72,6 +72,11 @@ def find_faults(utrs: Sequence[object]) -> list[Fault]:
     return [] if _of_one_length(cast("Sequence[str]", utrs)) is not None else _read(utrs)[0]
 
 
+def is_missing(text: str) -> bool:
+    """Tell whether this is what R (NA) or pandas (nan) writes for a missing value; their letters are nucleotides."""
+    return len(text) <= len("nan") and text.lower() in ("na", "nan")
+
+
 def encode(utrs: Sequence[str]) -> Letters:
     """Turn a batch of sequences into one array of ASCII bytes, right-aligned.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.sequence import PAD, Letters
+from ribocast.sequence import PAD, Letters, is_missing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,8 +100,10 @@ class Spelled:
         return zlib.crc32(self.bounds.astype("<i8").tobytes(), zlib.crc32(self.letters))
 
     def suspects(self, longest: int) -> NDArray[np.int64]:
-        """Return the rows that are empty, longer than `longest` letters, or have anything but A, C, G, T and N."""
+        """Return rows that are empty or missing, longer than `longest`, or have anything but A, C, G, T and N."""
         odd = (self.lengths == 0) | (self.lengths > longest)
+        for row in np.flatnonzero((self.lengths == 2) | (self.lengths == 3)):
+            odd[row] |= is_missing(self.letters[self.bounds[row] : self.bounds[row + 1]].decode("latin-1"))
         if not self.is_clean:
             odd[self._rows_of(np.flatnonzero(_IS_WRONG[np.frombuffer(self.letters, np.uint8)]))] = True
         return np.flatnonzero(odd)

@@ -22,7 +22,7 @@ import pyarrow as pa
 from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
 from ribocast.formats import as_frame, count_rows, read_pieces, read_stream
-from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults
+from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults, is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +72,12 @@ class Chunk:
 
     @property
     def utrs(self) -> list[str]:
-        """The sequences, unchecked."""
-        return self.frame[self.seq_column].tolist()
+        """The sequences, unchecked; None for those that are missing."""
+        return self.sequences(self.seq_column)
+
+    def sequences(self, column: str) -> list[str]:
+        """Return the sequences of a column, unchecked; None for those that are missing."""
+        return [None if isinstance(utr, str) and is_missing(utr) else utr for utr in self.frame[column].tolist()]  # type: ignore[misc]  # what may be None is asked for by find_faults
 
     def faults(self, *, need_label: bool) -> list[Fault]:
         """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is no finite number."""
@@ -114,6 +118,11 @@ class Chunk:
         if self.label_column is None:
             names = ", ".join(LABEL_NAMES)
             columns = ", ".join(_names(self.rows))
+            if _are_predictions(_names(self.rows)):
+                raise RibocastError(
+                    f"{self.source}: column 'mrl' is predicted (mrl_low and mrl_high are there too), not measured; "
+                    f"name the measured loads with --label (columns: {columns})"
+                )
             raise RibocastError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
         return self.label_column
 
@@ -239,7 +248,13 @@ def _chunk(rows: pd.DataFrame | pa.Table, name: str, first_row: int, column: str
     if seq_column is None:
         listed, names = ", ".join(columns), ", ".join(SEQUENCE_NAMES)
         raise RibocastError(f"{name}: no sequence column ({names}) among: {listed}; name it with --column")
-    return Chunk(rows, name, first_row, seq_column, find_column(columns, name, label, LABEL_NAMES, "label", "--label"))
+    usual = [title for title in LABEL_NAMES if title != "mrl" or not _are_predictions(columns)]
+    return Chunk(rows, name, first_row, seq_column, find_column(columns, name, label, usual, "label", "--label"))
+
+
+def _are_predictions(columns: Sequence[str]) -> bool:
+    """Tell by its columns whether a table's ``mrl`` was written by ``ribocast predict``."""
+    return {"mrl", "mrl_low", "mrl_high"} <= {column.lower() for column in columns}
 
 
 def find_column(
@@ -256,5 +271,5 @@ def find_column(
         if wanted not in columns:
             raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
         return wanted
-    by_lower = {column.lower(): column for column in reversed(columns)}
+    by_lower = {column.strip().lower(): column for column in reversed(columns)}
     return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)

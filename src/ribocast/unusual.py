@@ -17,7 +17,7 @@ from ribocast.spelling import Spelled, as_spelled
 
 Floats = NDArray[np.float64]
 _FAR_COMPOSITION = 4.0
-"""Standard deviations: of three normal variables, one row in ten thousand lies further out."""
+"""Standard deviations: of three normal variables, one row in nine hundred lies further out (chi-squared)."""
 
 
 class Unusual(NamedTuple):

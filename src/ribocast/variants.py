@@ -182,7 +182,7 @@ class _Pairs:
         return Spelled.joined([Spelled.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt)])
 
     def faults(self, chunk: Chunk) -> list[Fault]:
-        return pair_faults(self.model, chunk.utrs, chunk.frame[self._alt].tolist())
+        return pair_faults(self.model, chunk.utrs, chunk.sequences(self._alt))
 
     def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
         scores = _scores(self.model, self.assay, asked.utrs, asked.number_of, to_mrl(outputs, self.assay))

@@ -23,6 +23,11 @@ _INFO = 7
 _LETTERS = re.compile("[ACGTNacgtn]+")
 _REF_LETTERS = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+")
 _END = re.compile(r"(?:^|;)END=([0-9]{1,18})(?:;|$)")
+_SVLEN = re.compile(r"(?:^|;)SVLEN=([-+0-9.,]{1,999})(?:;|$)")
+# What an insertion is long, it does not take from the genome.
+_TAKES = re.compile("<(?:DEL|DUP|INV|CNV)[:>]")
+NO_CHANGE = {".", "*", "<*>", "<NON_REF>"}
+"""ALTs that say nothing of a letter here: none, one that another row deletes, and any other."""
 _OURS = re.compile(rf"(?:{INFO_ID}|{LOG2_ID})(?:=|$)")
 _ENCODED = {letter: f"%{ord(letter):02X}" for letter in "%,;=|:\t\r\n"} | {" ": "_"}
 
@@ -50,11 +55,26 @@ class Record(NamedTuple):
 
     @property
     def span(self) -> tuple[int, int]:
-        """What symbolic alleles concern, 0-based and half-open: what follows the letter at POS up to INFO/END."""
+        """What symbolic alleles concern, 0-based and half-open: what follows the letter at POS.
+
+        Up to INFO/END, or as far as INFO/SVLEN of the alleles says, which may stand alone since VCF 4.4.
+        """
         end = _END.search(self.cells[_INFO])
-        if end and int(end[1]) > self.position:
-            return self.position, int(end[1])
+        last = max(int(end[1]) if end else 0, self.position + self._longest)
+        if last > self.position:
+            return self.position, last
         return self.position - 1, self.position - 1 + len(self.ref)
+
+    @property
+    def _longest(self) -> int:
+        """The longest of the symbolic alleles by INFO/SVLEN, one number for each; 0 without any."""
+        given = _SVLEN.search(self.cells[_INFO])
+        lengths = given[1].split(",") if given else []
+        return max(
+            (int(length.lstrip("+-")) for alt, length in zip(self.alts, lengths, strict=False)
+             if _TAKES.match(alt) and re.fullmatch("[-+]?[0-9]{1,18}", length)),
+            default=0,
+        )  # fmt: skip
 
 
 class Broken(NamedTuple):

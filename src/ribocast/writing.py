@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -47,13 +47,7 @@ def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
     RibocastError
         If the folder does not exist or cannot be written to, or `path` is a folder.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise RibocastError(f"{path}: is a directory; name a file")
-    if not target.parent.is_dir():
-        raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
-    if not os.access(target.parent, os.W_OK):
-        raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
+    target = _target(path)
     partial = target.with_name(f".{target.name}.{mark or os.getpid()}.part")
     try:
         yield partial
@@ -64,6 +58,43 @@ def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
         # What went wrong was already told.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def check_output(
+    path: str | Path | None, endings: Sequence[str] = (), *, inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Refuse a place for an output before anything is computed for it; standard output (None or ``-``) is none.
+
+    Raises
+    ------
+    RibocastError
+        For an ending that is none of `endings`, if there are any; a folder that does not exist or cannot be written to;
+        or a file that is one of `inputs`, which would be lost.
+    """
+    if path is None or str(path) == "-":
+        return
+    if endings and not Path(path).name.lower().endswith(tuple(endings)):
+        raise RibocastError(f"{path}: the ending is none of {', '.join(endings)}")
+    target = _target(path)
+    for name in inputs:
+        is_input = False
+        # A sequence may stand for a file, and be longer than a file's name.
+        with suppress(OSError, ValueError):
+            is_input = name is not None and os.path.samefile(name, target)  # noqa: PTH121
+        if is_input:
+            raise RibocastError(f"{path}: is an input: give another name")
+
+
+def _target(path: str | Path) -> Path:
+    """Return the file that a path leads to, if it can be written."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise RibocastError(f"{path}: is a directory; name a file")
+    if not target.parent.is_dir():
+        raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
+    if not os.access(target.parent, os.W_OK):
+        raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
+    return target
 
 
 @contextmanager
@@ -127,9 +158,8 @@ def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink
     if path is None or str(path) == "-":
         yield _TextSink(_StandardOutput(), ",")
         return
+    check_output(path, TABLE_ENDINGS)
     name = Path(path).name.lower()
-    if not name.endswith(TABLE_ENDINGS):
-        raise RibocastError(f"{path}: the ending is none of {', '.join(TABLE_ENDINGS)}")
     with whole_file(path, mark=mark) as partial:
         if name.endswith(".parquet"):
             sink = _ParquetSink(partial, str(path))

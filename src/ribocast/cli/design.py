@@ -77,7 +77,8 @@ def design(
         Literal["genetic", "beam", "evolution", "gradient"], typer.Option(help="How to search.")
     ] = "genetic",
     budget: Annotated[
-        int | None, typer.Option(min=1, help="Predictions at most; 600 a design without it, at least 6,000.")
+        int | None,
+        typer.Option(min=1, help="Predictions at most, after a first round; 600 a design, at least 6,000."),
     ] = None,
     pessimism: Annotated[float, typer.Option(min=0, help="What a standard deviation of doubt costs.")] = 1.0,
     naturalness: Annotated[float, typer.Option(min=0, help="What being unlike the measured sequences costs.")] = 0.1,
@@ -113,7 +114,9 @@ def design(
     from ribocast.designing import options
     from ribocast.designing.brief import Brief
     from ribocast.designing.propose import propose
+    from ribocast.designing.table import FASTA_ENDINGS
     from ribocast.predictor import load
+    from ribocast.writing import TABLE_ENDINGS, check_output
 
     if (target is not None) + maximise + (series is not None) != 1:
         raise RibocastError("one of --target, --maximise and --series, please")
@@ -121,8 +124,10 @@ def design(
         raise RibocastError("--order writes beside the output: give -o too")
     if weight != 1.0 and second is None:
         raise RibocastError("--weight is that of a second objective: give --second too")
+    check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), inputs=(like, for_cds, no_overlap))
     if figure is not None:
         options.check_figure(figure)
+        check_output(figure)
     given = options.Given(
         length=length, template=template, like=like, max_edits=max_edits, keep_start=keep_start, keep_end=keep_end,
         forbid=tuple(forbid or ()), avoid=tuple(avoid or ()), forbid_sites=tuple(forbid_sites or ()),

@@ -30,7 +30,9 @@ def evaluate(
         list[str],
         typer.Argument(metavar="[MODEL] TABLE", help="The shipped model without one; several tables with --by."),
     ],
-    assay: Annotated[str | None, typer.Option(help="On whose scale to predict.")] = None,
+    assay: Annotated[
+        str | None, typer.Option(help="On whose scale to predict; else that which the table names.")
+    ] = None,
     by: Annotated[
         Literal["assay"] | None,
         typer.Option(help="Each assay by itself (column assay, or one table each), as it is and on a straight line."),
@@ -48,7 +50,7 @@ def evaluate(
     With --by assay also on assays that the model does not know: the squared correlation does not mind another scale,
     the other figures do, and are given again after a straight line fitted on other rows.
     """
-    from ribocast.learn.across import evaluate_by_assay, split_by_assay
+    from ribocast.learn.across import evaluate_by_assay, named_assay, split_by_assay
     from ribocast.learn.scoring import evaluate as evaluate_model
     from ribocast.learn.scoring import learnt_from
     from ribocast.predictor import load
@@ -70,6 +72,8 @@ def evaluate(
             _print_by_assay(loaded.card.name, results)
         return
     chunk = usable(read_table(paths[-1], column=column, label=label), on_error, paths[-1], None)
+    if assay is None:
+        chosen = loaded.card.assay(named_assay(chunk, loaded.card))
     if learnt_from(loaded, chunk):
         say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
     if chunk.labels().min() < 0:

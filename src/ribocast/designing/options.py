@@ -82,10 +82,10 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
         raise RibocastError("--max-edits counts from a sequence: give --like too")
     if given.keep_start or given.keep_end:
         rules += _kept(given, seed, remarks)
-    if motifs := _words(given.forbid):
-        rules.append(Forbid(motifs))
-    if motifs := _words(given.avoid):
-        rules.append(Forbid(motifs, unless_needed=True))
+    if given.forbid:
+        rules.append(Forbid(_motifs(given.forbid, "--forbid")))
+    if given.avoid:
+        rules.append(Forbid(_motifs(given.avoid, "--avoid"), unless_needed=True))
     if given.forbid_sites:
         rules.append(forbid_sites(_words(given.forbid_sites)))
     if given.no_near_cognates:
@@ -183,6 +183,13 @@ def _kept(given: Given, seed: str | None, remarks: list[str]) -> list[Constraint
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
+
+
+def _motifs(given: Sequence[str], option: str) -> tuple[str, ...]:
+    motifs = _words(given)
+    if not motifs:
+        raise RibocastError(f"{option}: no motif is named")
+    return motifs
 
 
 def _pair(text: str, option: str, example: str) -> tuple[str, str]:

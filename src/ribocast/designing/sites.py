@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Sequence
 
 from ribocast.designing.constraints import Forbid
@@ -23,6 +24,9 @@ COMMON_SITES = {
     "SphI": "GCATGC", "StuI": "AGGCCT", "SwaI": "ATTTAAAT",
     "XbaI": "TCTAGA", "XhoI": "CTCGAG", "XmaI": "CCCGGG",
 }  # fmt: skip
+
+
+_ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 
 
 def find_site(enzyme: str) -> str:
@@ -64,5 +68,9 @@ def forbid_sites(enzymes: Sequence[str]) -> Forbid:
 
 def _near(name: str, known: list[str]) -> str:
     by_lower = {one.lower(): one for one in known}
+    # EcoR1 is a common way to write EcoRI.
+    roman = re.sub("[1-9]$", lambda digit: _ROMAN[int(digit[0])], name.strip()).lower()
+    if roman in by_lower:
+        return f" (did you mean {by_lower[roman]}?)"
     found = difflib.get_close_matches(name.lower(), by_lower, 1)
     return f" (did you mean {by_lower[found[0]]}?)" if found else ""

@@ -18,6 +18,7 @@ from ribocast.learn.assays import assay_of
 from ribocast.learn.scoring import Floats, Scores, evaluate, fit_line, learnt_from, score
 
 if TYPE_CHECKING:
+    from ribocast.bundle import ModelCard
     from ribocast.predictor import Predictor
     from ribocast.tables import Chunk
 
@@ -124,6 +125,27 @@ def split_by_assay(chunks: Sequence[Chunk]) -> dict[str, Chunk]:
                 raise RibocastError(f"{chunk.source}: {name} was in {parts[name].source} already")
             parts[name] = part
     return parts
+
+
+def named_assay(chunk: Chunk, card: ModelCard) -> str | None:
+    """Return the assay that a table names, by its column ``assay`` or its file's name; None if the model knows none.
+
+    Raises
+    ------
+    RibocastError
+        If rows name several, and the model knows one of them.
+    """
+    known = {assay.name for assay in card.assays}
+    if "assay" not in chunk.frame.columns:
+        name = assay_of(chunk).name
+        return name if name in known else None
+    names = set(chunk.frame["assay"].fillna("").astype(str).str.strip())
+    if len(names) > 1 and names & known:
+        listed = ", ".join(sorted(names))
+        raise RibocastError(
+            f"{chunk.source}: rows of several assays ({listed}): judge each with --by assay, or name one"
+        )
+    return next(iter(names & known), None)
 
 
 def under_one_roof(chunks: Sequence[Chunk]) -> Chunk:

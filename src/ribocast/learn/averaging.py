@@ -23,8 +23,9 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     folder : str or Path
         For the new bundle.
     card : ModelCard, optional
-        What to say of it (its architecture and settings are filled in); else what the first says of itself, without
-        figures and intervals, since those were the first one's own.
+        What to say of it (its architecture, settings and recipe are filled in; ``members`` of these is what they
+        differ in); else what the first says of itself, without figures and intervals, since those were the first
+        one's own.
 
     Raises
     ------
@@ -38,17 +39,32 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
                 raise RibocastError(
                     f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged"
                 )
+        if _scales(bundle.card) != _scales(first):
+            raise RibocastError(
+                f"{bundle.folder} and {bundles[0].folder} differ in the scales of their assays: they cannot be averaged"
+            )
     shared, own = _common([bundle.card.settings for bundle in bundles])
     settings = Settings(first.architecture, len(bundles), shared, own)
     network = EnsembleNetwork(settings, [load_network(bundle) for bundle in bundles])
     if card is None:
-        assays = tuple(assay.model_copy(update={"interval": None}) for assay in first.assays)
+        unjudged = {"interval": None, "change_interval": None}
+        assays = tuple(assay.model_copy(update=unjudged) for assay in first.assays)
         card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "figures": ()})
     networks = tuple(bundle.card.files[LEARNING_NAME].sha256 for bundle in bundles)
-    card = card.model_copy(
-        update={"architecture": "ensemble", "settings": network.settings_dict(), "networks": networks}
-    )
+    recipe, recipes = _common([bundle.card.recipe | {"seed": bundle.card.seed} for bundle in bundles])
+    update = {
+        "architecture": "ensemble", "settings": network.settings_dict(), "networks": networks,
+        "recipe": recipe | ({"members": recipes} if recipes else {}),
+    }  # fmt: skip
+    card = card.model_copy(update=update)
     return export(network, card, folder)
+
+
+def _scales(card: ModelCard) -> list[tuple[Any, ...]]:
+    """Return what turns the outputs of a network into loads; a model started from another has found its own."""
+    if card.output == "fractions":
+        return [(assay.name, assay.fraction_weights) for assay in card.assays]
+    return [(assay.name, assay.label_mean, assay.label_scale) for assay in card.assays]
 
 
 def _common(settings: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:

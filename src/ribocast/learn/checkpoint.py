@@ -75,12 +75,14 @@ def load_checkpoint(
             facts = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         theirs = facts["run"]
-        # Of an older version, it lacks what cards have learnt to say since.
-        theirs["model"] = ModelCard.model_validate(theirs["model"]).model_dump(mode="json")
-        for name, ours in run.items():
-            if theirs.get(name) != ours:
-                before, now = _shorten(theirs.get(name)), _shorten(ours)
-                raise RibocastError(f"{path}: cannot resume: {name} was {before} and is now {now}")
+        # Of an older version, it lacks what cards have learnt to say since. Its folder may be called otherwise by now.
+        theirs["model"] = ModelCard.model_validate(
+            theirs["model"] | {"name": run["model"]["name"]}
+        ).model_dump(mode="json")  # fmt: skip
+        theirs = {name: theirs.get(name) for name in run}
+        if theirs != run:
+            name, before, now = _first_difference(theirs, run)
+            raise RibocastError(f"{path}: cannot resume: {name} was {_shorten(before)} and is now {_shorten(now)}")
         weights_now, best = _under("network/", tensors), _under("best/", tensors)
         # There are no best ones before the first epoch that was judged.
         if any(_kinds(those) != _kinds(network.state_dict()) for those in (weights_now, best or weights_now)):
@@ -95,6 +97,8 @@ def load_checkpoint(
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], best)
+    except RibocastError:
+        raise
     except (safetensors.SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
 
@@ -105,6 +109,17 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _first_difference(before: Any, now: Any, name: str = "") -> tuple[str, Any, Any]:
+    """Go down into settings of settings to the first that differs: its name, what it was and what it is."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        before, now = dict(enumerate(before, 1)), dict(enumerate(now, 1))
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return name, before, now
+    missing = object()
+    key = next(key for key in now | before if before.get(key, missing) != now.get(key, missing))
+    return _first_difference(before.get(key), now.get(key), f"{name} {key}".strip())
 
 
 def _shorten(value: Any) -> str:

@@ -68,7 +68,7 @@ def taught_rows(
         part = pd.DataFrame({"seq": utrs, "mrl": 0.0, "assay": name, "reads": reads, "origin": "taught",
                              "published_split": "taught"})  # fmt: skip
         assay = teachers[0].card.assay(name)
-        if assay.fraction_weights:
+        if assay.fraction_weights and all(teacher.card.output == "fractions" for teacher in teachers):
             profile = np.mean([teacher.profile(utrs, assay=name) for teacher in teachers], axis=0)
             part["mrl"] = profile @ np.array(assay.fraction_weights)
             part[[f"r{fraction}" for fraction in range(profile.shape[1])]] = profile

@@ -13,6 +13,7 @@ import torch
 from ribocast.bundle import Bundle, open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay, labelled_rows
+from ribocast.learn.batches import has_profile
 from ribocast.learn.beginning import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
@@ -122,6 +123,8 @@ def fit(
     model = base.card.architecture if base else model or "framed"
     recipe = recipe or (fine_tuning_recipe(base) if base else own_recipe(model))
     if recipe.learns == "profile":
+        if isinstance(held_out, Split):
+            held_out = held_out.among(has_profile(rows))
         rows = with_profile(rows, say)
     parts = _divide(rows, held_out, split_kind, seed)
     say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")

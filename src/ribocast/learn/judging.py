@@ -57,9 +57,12 @@ def _predict_others(
     return predict(rows.iloc[numbers].assign(seq=utrs))
 
 
-def figure(assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> Figure:
-    """Put scores into the form of ``model.json``."""
-    scores = score(measured, predicted)
+def figure(
+    assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64],
+    groups: NDArray[np.int64] | None = None,
+) -> Figure:  # fmt: skip
+    """Put scores into the form of ``model.json``; for `groups` see `score`."""
+    scores = score(measured, predicted, groups=groups)
     low, high = scores.ci95["pearson_r2"]
     if not np.isfinite([scores.pearson_r2, low, high]).all():
         # Predictions that do not differ explain nothing.

@@ -85,7 +85,10 @@ class Scores:
         return {name: _or_none(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
-def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES) -> Scores:
+def score(
+    measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES,
+    groups: NDArray[np.int64] | None = None,
+) -> Scores:  # fmt: skip
     """Compare predictions with measurements.
 
     Parameters
@@ -96,18 +99,22 @@ def score(measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int 
         Of the bootstrap.
     resamples : int
         Bootstrap samples.
+    groups : numpy.ndarray of int, shape (n,), optional
+        Rows of one number depend on each other (variants of a sequence, leaders that overlap): samples are of whole
+        groups then, since those of rows would make the intervals too narrow.
 
     Raises
     ------
     RibocastError
         With fewer than two rows, or different numbers of them.
     """
-    return score_together(measured, {"": predicted}, seed=seed, resamples=resamples)[""][0]
+    return score_together(measured, {"": predicted}, seed=seed, resamples=resamples, groups=groups)[""][0]
 
 
 def score_together(
-    measured: Floats, predicted: Mapping[str, Floats], *, seed: int = 0, resamples: int = RESAMPLES
-) -> dict[str, tuple[Scores, dict[str, Floats]]]:
+    measured: Floats, predicted: Mapping[str, Floats], *, seed: int = 0, resamples: int = RESAMPLES,
+    groups: NDArray[np.int64] | None = None,
+) -> dict[str, tuple[Scores, dict[str, Floats]]]:  # fmt: skip
     """Score predictions for the same rows as `score` does; give each figure on each sample too, shape (resamples,).
 
     All are resampled alike, so figures of two models can be subtracted sample by sample (a paired bootstrap).
@@ -122,7 +129,9 @@ def score_together(
             raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
         blocks.append(_moments(measured, values))
     width = blocks[0].shape[1]
-    drawn = _resample(np.concatenate(blocks, axis=1), resamples, seed)
+    if groups is not None and len(groups) != len(measured):
+        raise RibocastError(f"{len(measured)} measurements cannot be in the groups of {len(groups)}")
+    drawn = _resample(np.concatenate(blocks, axis=1), resamples, seed, groups)
     found = {}
     for place, (name, moments) in enumerate(zip(predicted, blocks, strict=True)):
         samples = _statistics(drawn[:, place * width : (place + 1) * width])
@@ -246,17 +255,23 @@ def _moments(measured: Floats, predicted: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _resample(moments: Floats, resamples: int, seed: int) -> Floats:
-    random, rows = np.random.default_rng(seed), len(moments)
+def _resample(moments: Floats, resamples: int, seed: int, groups: NDArray[np.int64] | None) -> Floats:
+    """Draw as many rows, or groups of rows, as there are, with replacement; the mean of each sample."""
+    sums, sizes = moments, np.ones(len(moments))
+    if groups is not None:
+        own = np.unique(groups, return_inverse=True)[1]
+        sizes = np.bincount(own).astype(np.float64)
+        sums = np.stack([np.bincount(own, column) for column in moments.T], axis=1)
+    random, units = np.random.default_rng(seed), len(sums)
     means = np.empty((resamples, moments.shape[1]))
     # Some samples at a time: one matrix product for all of them.
-    together = max(1, min(resamples, _BLOCK_COUNTS // rows))
-    counts = np.empty((together, rows))
+    together = max(1, min(resamples, _BLOCK_COUNTS // units))
+    counts = np.empty((together, units))
     for first in range(0, resamples, together):
         block = counts[: resamples - first]
         for sample in block:
-            sample[:] = np.bincount(random.integers(0, rows, rows), minlength=rows)
-        means[first : first + together] = block @ moments / rows
+            sample[:] = np.bincount(random.integers(0, units, units), minlength=units)
+        means[first : first + together] = block @ sums / (block @ sizes)[:, None]
     return means
 
 

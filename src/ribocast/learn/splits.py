@@ -29,6 +29,12 @@ class Split(NamedTuple):
     held_out: Rows
     how: str
 
+    def among(self, kept: NDArray[np.bool_]) -> Split:
+        """Return the split of the rows that are kept, shape (rows,), numbered anew."""
+        number = np.cumsum(kept) - 1
+        train, held_out = (number[rows[kept[rows]]] for rows in (self.train, self.held_out))
+        return Split(train, held_out, self.how)
+
 
 class Folds(NamedTuple):
     """The fold of every row, from 0, and how they were chosen, in words."""

@@ -30,8 +30,10 @@ def fine_tuning_recipe(base: Bundle) -> Recipe:
     """Return the recipe that a model was trained by, with the smaller steps of fine-tuning."""
     known = {field.name for field in dataclasses.fields(Recipe)}
     try:
-        return Recipe(**{**{name: value for name, value in base.card.recipe.items() if name in known}, **FINE_TUNING})
-    except TypeError:
+        # What the members of an average differ in is the first one's.
+        recipe = {**base.card.recipe.get("members", [{}])[0], **base.card.recipe}
+        return Recipe(**{**{name: value for name, value in recipe.items() if name in known}, **FINE_TUNING})
+    except (TypeError, KeyError, IndexError):
         raise RibocastError(f"{base.folder}: model.json: recipe: is not complete") from None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ribocast.errors import RibocastError
 from ribocast.sequence import to_dna
 from ribocast.tables import Chunk, open_chunk
-from ribocast.vcf import Broken, Record, is_sequence, read_vcf
+from ribocast.vcf import NO_CHANGE, Broken, Record, is_sequence, read_vcf
 
 PASTED = "the pasted text"
 _GZIP = b"\x1f\x8b"
@@ -110,7 +110,11 @@ def read_alleles(text: str, transcripts: Chunk) -> tuple[list[list[str]], list[s
     """
     if not text.strip():
         raise RibocastError("paste a VCF, or upload one")
-    utrs = {name: to_dna(utr) for name, utr in zip(_names(transcripts), transcripts.utrs, strict=True)}
+    utrs: dict[str, str] = {}
+    for name, utr in zip(_names(transcripts), transcripts.utrs, strict=True):
+        if name in utrs:
+            raise RibocastError(f"two UTRs are called {name[:60]}: CHROM must name one: change a first word")
+        utrs[name] = to_dna(utr)
     lines = [f"{line}\n" for line in text.strip("\n").splitlines()]
     if not lines[0].startswith("#"):
         # Rows alone will do, of five columns or more.
@@ -139,6 +143,8 @@ def _changed(record: Record, utrs: dict[str, str]) -> list[tuple[str, str]]:
         raise RibocastError(f"{where}: REF is {ref[:60]}, but {record.chrom} has {there[:60] or 'nothing'} there")
     changed = []
     for alt in record.alts:
+        if alt in NO_CHANGE:
+            continue
         if not is_sequence(alt):
             raise RibocastError(f"{where}: ALT {alt[:60]!r} is no sequence")
         changed.append((alt, utr[:begin] + alt.upper() + utr[begin + len(ref) :]))
