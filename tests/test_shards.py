@@ -115,6 +115,22 @@ def test_shares_of_rows_are_together_the_whole_to_the_byte(name, parts, files, t
     assert f"{texts[0][0]}\n" + "".join(body for _, body in texts) == (tmp_path / "whole.csv").read_text()
 
 
+def test_parts_of_one_file_do_not_replace_each_other(files, tmp_path, framed, capsys):
+    output, options = tmp_path / "one.csv", ["--model", str(framed), "--threads", "1"]
+    run("predict", files[0], "-o", output, "--shard", "1/2", *options)
+    first = output.read_bytes()
+    run("predict", files[0], "-o", output, "--shard", "1/2", *options)
+    capsys.readouterr()
+    command = ["predict", files[0], "-o", str(output), "--shard", "2/2", *options]
+    assert main(command) == 2
+    assert f"{output}: rows 1 to 15 of {files[0]} are in it; name a folder (-o out/), or" in capsys.readouterr().err
+    assert output.read_bytes() == first
+    # The whole is no part, and what has no record is anybody's.
+    run("predict", files[0], "-o", output, *options)
+    output.unlink()
+    assert main(command) == 0
+
+
 def test_a_share_whose_rows_are_all_bad_has_the_header_and_names_rows_of_the_whole_file(tmp_path, framed, model):
     frame = rows(12)
     frame.loc[6:, "seq"] = "bad!"

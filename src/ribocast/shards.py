@@ -274,12 +274,30 @@ def left_to_do(
     """Return the portions that are not finished; without `resume`, all of them, and their records are removed."""
     if not resume:
         for portion in portions:
+            _refuse_another_part(portion)
             forget(portion)
         return list(portions)
     left = [portion for portion in portions if finished(portion, terms) is None]
     if len(left) < len(portions):
         say(f"{len(portions) - len(left):,} of {len(portions):,} were finished before")
     return left
+
+
+def _refuse_another_part(portion: Portion) -> None:
+    """Raise if a part of the same input stands where this one would go: parts of one name would replace each other."""
+    try:
+        record = json.loads(_record(portion).read_text(encoding="utf-8"))
+        theirs, ours = dict(record["input"]), _input(portion)
+        begin, end = theirs.pop("rows")
+        is_there = record["bytes"] == Path(portion.output).stat().st_size
+        is_other = end is not None and [begin, end] != ours.pop("rows")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if is_there and is_other and theirs == ours and portion.end is not None:
+        raise RibocastError(
+            f"{portion.output}: rows {begin + 1:,} to {end:,} of {portion.source} are in it; name a folder"
+            " (-o out/), or a file for each part"
+        )
 
 
 def work_off(
