@@ -141,9 +141,8 @@ def test_a_table_keeps_its_rows_columns_and_cells_in_pieces_of_any_size(model, t
 
 
 def test_whole_sequences_are_taken_before_alleles(model, tmp_path):
-    pd.DataFrame({"ref": ["C"], "alt": ["A"], "ref_seq": [CALM], "alt_seq": [GAINED]}).to_csv(
-        tmp_path / "in.csv", index=False
-    )
+    alleles = {"ref": ["C", "A", "C" + "T" * 40], "alt": ["A", "G", "C"]}
+    pd.DataFrame({**alleles, "ref_seq": [CALM] * 3, "alt_seq": [GAINED] * 3}).to_csv(tmp_path / "in.csv", index=False)
     score_table(model, tmp_path / "in.csv", tmp_path / "out.csv")
     assert read(tmp_path / "out.csv")["consequence"][0].startswith("uATG gained, strong Kozak")
     told = []

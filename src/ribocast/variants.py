@@ -172,9 +172,12 @@ class _Pairs:
             ref = _column(table, name, self._ref, REF_NAMES, "reference", "--ref-column")
             self._alt = _column(table, name, self._wanted_alt, ALT_NAMES, "variant", "--alt-column")
             chunk = Chunk(table, name, first_row, ref, None)
-            longest = max(map(len, map(str, chunk.utrs))) if first_row == 1 else _SHORTEST_UTR
-            if longest < _SHORTEST_UTR:
-                self._say(f"{name}: the references are at most {longest} nt long: whole UTRs are scored, not alleles")
+            # One long deletion among alleles is no UTR.
+            typical = np.median([len(str(utr)) for utr in chunk.utrs]) if first_row == 1 else _SHORTEST_UTR
+            if typical < _SHORTEST_UTR:
+                self._say(
+                    f"{name}: half of the references are {typical:g} nt or less: whole UTRs are scored, not alleles"
+                )
             first_row += len(chunk)
             yield chunk
 
