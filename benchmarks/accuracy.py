@@ -8,7 +8,7 @@ recipe, seed 1 (or the next, where a network dies in training and gives every ro
 with some seeds), without each fold in turn, and predicts the fold. Its best epoch is picked on a tenth of the groups of
 the others; training ends after five epochs without a better one. Those that learn one library at a time are trained
 once for each; libraries of 25 to 100 nt are read whole (``length=100``). Every r² has a 95 % interval from a thousand
-draws of the rows. One process of one thread trains a network, as many at a time as there are cores; a second run
+draws of whole groups. One process of one thread trains a network, as many at a time as there are cores; a second run
 continues.
 """
 
@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 
 import ribocast
 from ribocast.bundle import PRETRAINED, Figure, open_bundle
+from ribocast.errors import RibocastError
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS, load_measurements
+from ribocast.learn.assays import ASSAYS
 from ribocast.learn.beginning import own_recipe
 from ribocast.learn.changes import pair_unseen
 from ribocast.learn.scoring import Floats
-from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
-from train_shipped import FOLD_SEED, FOLDS, HUMAN, SHIPPED, VARYING, subset_figures, variant_figure
+from train_shipped import FOLDS, HUMAN, SHIPPED, VARYING, read_rows, subset_figures, variant_figure
 
 # The longest to train comes first, so that no core waits at the end.
 BASELINES = ("framepool", "optimus", "attention-3conv", "attention-2conv")
@@ -51,14 +51,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the table here too")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="networks trained at a time")
     options = parser.parse_args()
-    rows = load_measurements(options.data)
-    fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
+    rows, fold = read_rows(options.data)
     predicted = train_baselines(rows, fold, options.work, options.workers)
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     figures = {name: open_bundle(PRETRAINED / name).card.figures for name in SHIPPED}
     for name, loads in predicted.items():
         judged = pair_unseen(pairs, rows.assign(fold=fold, predicted=loads), HUMAN)
-        figures[name] = (*subset_figures(rows, loads), variant_figure(judged))
+        figures[name] = (*subset_figures(rows, loads), variant_figure(judged, rows))
     for number, entry in enumerate(figures["default"]):
         if all(number < len(found) and found[number].subset == entry.subset for found in figures.values()):
             print_part({name: found[number] for name, found in figures.items()})
@@ -120,10 +119,10 @@ def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, fol
         for assay in names:
             mine = (unseen["assay"] == assay).to_numpy()
             loads[mine] = model.mrl(unseen.loc[mine, "seq"].tolist(), assay=assay)
-        if np.ptp(loads) > 0:
-            break
-    np.save(done, loads)
-    return loads
+        if all(np.ptp(loads[(unseen["assay"] == assay).to_numpy()]) > 0 for assay in names):
+            np.save(done, loads)
+            return loads
+    raise RibocastError(f"{label}: died in training with every seed of {SEEDS}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ Two networks that differ by seed and weight decay are trained on every row. They
 pupil, narrower and faster, learns these and the rows. `default` is the pupil, `default-large` the mean of all three.
 For each of five folds (whole groups of sequences that share a 24-mer) all this is done without the fold, teachers
 included: the figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which
-stand row by row in ``NAME.parquet`` of the work folder. One process of one thread trains a network, as many at a time
-as there are cores: small steps leave a second thread little to do. Every training keeps a checkpoint after each epoch;
-run the command again and it continues.
+stand row by row in ``NAME.parquet`` of the work folder. A process of one thread trains the three networks of a fold:
+small steps leave a second thread little to do. Every training keeps a checkpoint after each epoch; run the command
+again and it continues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ from ribocast.unusual import how_unusual, widening
 
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 # Weight decay by teacher: those that differ in more than their seed err more independently.
-TEACHERS = {"seed-1": 1.0, "seed-3": 0.3}
-PUPIL, TAUGHT_ROWS, TAUGHT_SEED = "pupil-4", 100_000, 5
+TEACHERS, TEACHERS_EPOCHS = {"seed-1": 1.0, "seed-3": 0.3}, 12
+PUPIL, PUPIL_EPOCHS, TAUGHT_ROWS, TAUGHT_SEED = "pupil-4", 10, 100_000, 5
 # It need not find out what its teachers did: fewer channels, and faster.
 PUPIL_SETTINGS = {"channels": 48}
 # What each bundle is the mean of.
@@ -63,11 +63,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("shipped-run"), help="checkpoints and fold models")
     parser.add_argument("--output", type=Path, default=PRETRAINED, help="folder for the bundles")
     parser.add_argument("--json", type=Path, help="write the table here too")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="networks trained at a time")
+    parser.add_argument("--workers", type=int, default=FOLDS + 1, help="processes, at most six (default: %(default)s)")
     options = parser.parse_args()
     began = time.perf_counter()
-    rows = load_measurements(options.data)
-    fold = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), FOLDS, seed=FOLD_SEED)
+    rows, fold = read_rows(options.data)
     train_all(rows, fold, options.work, options.workers)
     report = {name: ship(name, rows, fold, options) for name in SHIPPED}
     print(f"wrote {options.output} after {(time.perf_counter() - began) / 60:.0f} minutes")
@@ -75,20 +74,32 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
+def read_rows(data: Path) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Read all measurements, with the `group` of each row, those that share 24-mers; and their folds."""
+    rows = load_measurements(data)
+    rows["group"] = shared_kmer_groups(rows["seq"].tolist())
+    return rows, grouped_k_fold(rows["group"].to_numpy(), FOLDS, seed=FOLD_SEED)
+
+
 def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: int) -> None:
-    """Train every network, or go on: each without each fold, and on all rows; teachers first."""
+    """Train every network, or go on: without each fold, and on all rows."""
     # Read by the new processes when they load PyTorch.
     os.environ["OMP_NUM_THREADS"] = "1"
     unseen = {"all": -1} | {f"fold-{number}": number for number in range(FOLDS)}
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for networks in (tuple(TEACHERS), (PUPIL,)):
-            tasks = [
-                pool.submit(train, rows[fold != number], work / network / part)
-                for network in networks
-                for part, number in unseen.items()
-            ]
-            for task in tasks:
+        tasks = [pool.submit(train_part, rows[fold != number], work, part) for part, number in unseen.items()]
+        try:
+            for task in as_completed(tasks):
                 task.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def train_part(rows: pd.DataFrame, work: Path, part: str) -> None:
+    """Train teachers on these rows, then their pupil."""
+    for network in (*TEACHERS, PUPIL):
+        train(rows, work / network / part)
 
 
 def train(rows: pd.DataFrame, folder: Path) -> None:
@@ -99,13 +110,16 @@ def train(rows: pd.DataFrame, folder: Path) -> None:
         print(f"{network}/{part}: {line}", file=sys.stderr, flush=True)
 
     say(f"{len(rows):,} rows")
-    recipe, taught = FRAMED_RECIPE.with_changes(weight_decay=TEACHERS.get(network)), None
-    if network == PUPIL:
+    if network in TEACHERS:
+        recipe = FRAMED_RECIPE.with_changes(weight_decay=TEACHERS[network], epochs=TEACHERS_EPOCHS)
+        settings, taught = {}, None
+    else:
+        recipe, settings = FRAMED_RECIPE.with_changes(epochs=PUPIL_EPOCHS), PUPIL_SETTINGS
         teachers = [ribocast.load(folder.parents[1] / teacher / part, threads=1) for teacher in TEACHERS]
         taught = taught_rows(teachers, rows, TAUGHT_ROWS, seed=TAUGHT_SEED)
     fit(
         rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=recipe,
-        settings=PUPIL_SETTINGS if network == PUPIL else {}, taught=taught, held_out=0.0,
+        settings=settings, taught=taught, held_out=0.0,
         seed=int(network.split("-")[1]), resume=True, say=say,
     )  # fmt: skip
 
@@ -125,7 +139,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     # Pairs were measured in one library; for variants of a genome, those of all lengths give their opinion on them.
     changes = {assay: changes_unseen(pairs, rows, fold, predict, assay) for assay in (HUMAN, VARYING)}
-    scored = [variant_figure(pairs, assay) for assay, pairs in changes.items()]
+    scored = [variant_figure(found, rows, assay) for assay, found in changes.items()]
     figures = [*subset_figures(rows, out_of_fold), *scored, *profile_figures(rows, profiles)]
     print_table(figures)
     whole = [open_bundle(options.work / network / "all") for network in SHIPPED[name]]
@@ -227,7 +241,8 @@ def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
     for assay, subsets in parts.items():
         for subset, mask in subsets.items():
             mine = ((rows["assay"] == assay) & mask).to_numpy()
-            figures.append(figure(assay, subset, HOW, rows["mrl"].to_numpy()[mine], predicted[mine]))
+            measured, group = (rows.loc[mine, column].to_numpy() for column in ("mrl", "group"))
+            figures.append(figure(assay, subset, HOW, measured, predicted[mine], group))
     return figures
 
 
@@ -240,13 +255,14 @@ def changes_unseen(
     return pair_unseen(pairs, own.assign(fold=fold[own.index], predicted=predict(own)), assay)
 
 
-def variant_figure(pairs: pd.DataFrame, assay: str = HUMAN) -> Figure:
+def variant_figure(pairs: pd.DataFrame, rows: pd.DataFrame, assay: str = HUMAN) -> Figure:
     """Score log2 fold changes of single-nucleotide variants, predicted on an assay's scale."""
     pairs = pairs[pairs["alt_reads"] >= WELL_MEASURED_READS]
+    group = rows.drop_duplicates("seq").set_index("seq")["group"][pairs["ref_seq"]].to_numpy()
     subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
     if assay != HUMAN:
         subset += f" (measured in {HUMAN})"
-    return figure(assay, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy())
+    return figure(assay, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy(), group)
 
 
 def print_table(figures: list[Figure]) -> None:
