@@ -278,7 +278,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_what_differs(tmp_path):
 
     run()
     where = f"{re.escape(str(tmp_path))}/run/checkpoint.safetensors"
-    with pytest.raises(RibocastError, match=f"^{where}: cannot resume: model seed was 0 and is now 7$"):
+    with pytest.raises(RibocastError, match=f"^{where}: cannot resume: model seed was 42 and is now 7$"):
         run(seed=7)
     with pytest.raises(RibocastError, match=f"^{where}: cannot resume: model recipe batch_size was 64 and is now 8$"):
         run(recipe=quick("attention-2conv", batch_size=8))

@@ -74,7 +74,7 @@ def find_faults(utrs: Sequence[object]) -> list[Fault]:
 
 def is_missing(text: str) -> bool:
     """Tell whether this is what R (NA) or pandas (nan) writes for a missing value; their letters are nucleotides."""
-    return len(text) <= len("nan") and text.lower() in ("na", "nan")
+    return text in ("NA", "NaN", "nan", "na")
 
 
 def encode(utrs: Sequence[str]) -> Letters:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.sequence import PAD, Letters, is_missing
+from ribocast.sequence import PAD, Letters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,8 +102,9 @@ class Spelled:
     def suspects(self, longest: int) -> NDArray[np.int64]:
         """Return rows that are empty or missing, longer than `longest`, or have anything but A, C, G, T and N."""
         odd = (self.lengths == 0) | (self.lengths > longest)
+        # In any case of letters, which was spelled away: that a row is looked at again does no harm.
         for row in np.flatnonzero((self.lengths == 2) | (self.lengths == 3)):
-            odd[row] |= is_missing(self.letters[self.bounds[row] : self.bounds[row + 1]].decode("latin-1"))
+            odd[row] |= self.letters[self.bounds[row] : self.bounds[row + 1]] in (b"NA", b"NAN")
         if not self.is_clean:
             odd[self._rows_of(np.flatnonzero(_IS_WRONG[np.frombuffer(self.letters, np.uint8)]))] = True
         return np.flatnonzero(odd)

@@ -118,7 +118,9 @@ def _first_difference(before: Any, now: Any, name: str = "") -> tuple[str, Any, 
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return name, before, now
     missing = object()
-    key = next(key for key in now | before if before.get(key, missing) != now.get(key, missing))
+    # What a user chose comes before what follows from it.
+    keys = ("seed", "recipe", "settings", *now, *before)
+    key = next(key for key in keys if before.get(key, missing) != now.get(key, missing))
     return _first_difference(before.get(key), now.get(key), f"{name} {key}".strip())
 
 
