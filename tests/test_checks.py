@@ -204,7 +204,7 @@ def test_a_designer_keeps_rules_and_budget_and_repeats_itself(algorithm, wanted,
 @RELAXED
 @given(
     rows=st.lists(
-        st.tuples(st.text("ACGTUNacgtun", min_size=1, max_size=60), NOTES),
+        st.tuples(st.text("ACGTUNacgtun", min_size=4, max_size=60), NOTES),
         min_size=1, max_size=12,
     ),
     size=st.integers(1, 5),
