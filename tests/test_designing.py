@@ -503,6 +503,16 @@ def test_the_command_says_what_is_wrong_in_one_line(framed, capsys, arguments, s
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["--like", "--for-cds", "--no-overlap"])
+def test_what_is_not_there_in_a_file_of_sequences_is_said(framed, capsys, tmp_path, option):
+    path = tmp_path / "given.csv"
+    path.write_text("seq\nNA\n")
+    code, _, err = run(capsys, "--maximise", option, path, "--model", framed, "--threads", 1)
+    assert code == 2
+    assert "given.csv row 1: the sequence is missing" in err
+    assert err.count("\n") == 1
+
+
 def test_designs_are_not_written_over_what_they_are_made_from(framed, capsys, tmp_path):
     like = tmp_path / "seed.fasta"
     like.write_text(">seed\nACGTACGTAACCGGTTACGTACGTAACCGGTT\n")

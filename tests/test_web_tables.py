@@ -63,6 +63,8 @@ def test_alleles_are_of_the_utr_that_they_name():
     shown, refs, alts = read_alleles("HBB\t1\tx\tA\tG,.,*\nother\t4\ty\tG\tGA\n", utrs)
     assert shown == [["HBB", "1", "x", "A", "G"], ["other", "4", "y", "G", "GA"]]
     assert (refs, alts) == (["ACGTACGT", "GGGG"], ["GCGTACGT", "GGGGA"])
+    with pytest.raises(RibocastError, match="the UTR HBB: the sequence is missing"):
+        read_alleles("HBB\t1\tx\tA\tG\n", read_box(">HBB\nNA\n"))
     twice = read_box(">HBB one\nACGTACGT\n>HBB two\nACGTAC\n")
     with pytest.raises(RibocastError, match="two UTRs are called HBB"):
         read_alleles("HBB\t1\tx\tA\tG\n", twice)

@@ -109,7 +109,7 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
     if given.no_overlap is not None:
         rules.append(
             NoOverlap(
-                tuple(read_table(given.no_overlap).utrs), given.overlap, f"no overlap with {given.no_overlap.name}"
+                tuple(_read_sequences(given.no_overlap)), given.overlap, f"no overlap with {given.no_overlap.name}"
             )
         )
     if given.free_energy is not None:
@@ -126,10 +126,17 @@ def read_like(like: str | None) -> str | None:
         if set(to_dna(like)) <= set("ACGT"):
             return read_seed(like)
         raise RibocastError(f"--like {like}: neither a file nor a sequence of A, C, G and T (or U)")
-    seqs = read_table(like).utrs
+    seqs = _read_sequences(like)
     if len(seqs) > 1:
         raise RibocastError(f"--like {like}: {len(seqs)} sequences; one to stay near to, please")
     return read_seed(seqs[0])
+
+
+def _read_sequences(path: str | Path) -> list[str]:
+    chunk = read_table(path)
+    if faults := chunk.faults(need_label=False):
+        raise RibocastError(chunk.say(faults[0]))
+    return chunk.utrs
 
 
 def read_series(series: str) -> list[float]:
@@ -146,7 +153,7 @@ def read_construct(for_cds: Path | None, adapter: str | None, usual: Construct) 
         return None
     after = usual.after
     if for_cds is not None:
-        seqs = read_table(for_cds).utrs
+        seqs = _read_sequences(for_cds)
         if len(seqs) > 1:
             raise RibocastError(f"--for-cds {for_cds}: {len(seqs)} sequences; one coding sequence, please")
         after = seqs[0]

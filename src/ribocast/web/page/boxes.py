@@ -114,6 +114,8 @@ def read_alleles(text: str, transcripts: Chunk) -> tuple[list[list[str]], list[s
     for name, utr in zip(_names(transcripts), transcripts.utrs, strict=True):
         if name in utrs:
             raise RibocastError(f"two UTRs are called {name[:60]}: CHROM must name one: change a first word")
+        if utr is None:
+            raise RibocastError(f"the UTR {name[:60]}: the sequence is missing")
         utrs[name] = to_dna(utr)
     lines = [f"{line}\n" for line in text.strip("\n").splitlines()]
     if not lines[0].startswith("#"):
