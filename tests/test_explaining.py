@@ -163,6 +163,7 @@ def test_an_explanation_is_not_written_over_its_sequences(tmp_path, capsys, opti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["ACGT", "-o", "-"], "-: the ending is none of .png, .svg, .pdf, .html"),
         (["ACGT", "-o", "why.gif"], "why.gif: the ending is none of .png, .svg, .pdf, .html"),
         (["ACGT", "-o", "nowhere/why.png"], "nowhere/why.png: there is no folder nowhere"),
         ([], "give a sequence, or a table of them; --global explains the model itself"),

@@ -74,7 +74,7 @@ def explain_file(
         are skipped, the first bad row.
     """
     check_output(output, FIGURE_ENDINGS, inputs=(source,))
-    check_output(table, TABLE_ENDINGS, inputs=(source,))
+    check_output(table, TABLE_ENDINGS, inputs=(source,), stdout=True)
     ending = "" if output is None else Path(output).suffix.lower()
     say = say or (lambda _: None)
     model.card.assay(assay)

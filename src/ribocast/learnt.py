@@ -116,8 +116,7 @@ def measured_rows(path: str | Path, assay: AssayCard, *, column: str | None = No
         found = [path / f"{assay.name}{ending}" for ending in (".csv.gz", ".csv", ".tsv.gz", ".tsv", ".parquet")]
         path = next((file for file in found if file.is_file()), found[0])
     chunk = read_table(path, column=column)
-    if faults := chunk.faults(need_label=True):
-        raise RibocastError(chunk.say(faults[0]))
+    chunk.check(need_label=True)
     return chunk
 
 

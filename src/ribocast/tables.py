@@ -93,6 +93,11 @@ class Chunk:
                 faults.setdefault(row, Fault(row, f"label {problem} (column {self.label_column!r})"))
         return [faults[row] for row in sorted(faults)]
 
+    def check(self, *, need_label: bool) -> None:
+        """Raise at the first row that cannot be used, in a line that names file and row; see `faults`."""
+        if faults := self.faults(need_label=need_label):
+            raise RibocastError(self.say(faults[0]))
+
     def labels(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Read the label column as numbers; what is no number becomes NaN (see `faults`)."""
         import pandas as pd

@@ -61,9 +61,10 @@ def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
 
 
 def check_output(
-    path: str | Path | None, endings: Sequence[str] = (), *, inputs: Iterable[str | Path | None] = ()
-) -> None:
-    """Refuse a place for an output before anything is computed for it; standard output (None or ``-``) is none.
+    path: str | Path | None, endings: Sequence[str] = (), *, inputs: Iterable[str | Path | None] = (),
+    stdout: bool = False,
+) -> None:  # fmt: skip
+    """Refuse a place for an output before anything is computed for it; none is no place, nor is ``-`` with `stdout`.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def check_output(
         For an ending that is none of `endings`, if there are any; a folder that does not exist or cannot be written to;
         or a file that is one of `inputs`, which would be lost.
     """
-    if path is None or str(path) == "-":
+    if path is None or (stdout and str(path) == "-"):
         return
     if endings and not Path(path).name.lower().endswith(tuple(endings)):
         raise RibocastError(f"{path}: the ending is none of {', '.join(endings)}")

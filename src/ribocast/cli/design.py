@@ -124,7 +124,7 @@ def design(
         raise RibocastError("--order writes beside the output: give -o too")
     if weight != 1.0 and second is None:
         raise RibocastError("--weight is that of a second objective: give --second too")
-    check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), inputs=(like, for_cds, no_overlap))
+    check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), inputs=(like, for_cds, no_overlap), stdout=True)
     if figure is not None:
         options.check_figure(figure)
         check_output(figure)

@@ -134,8 +134,7 @@ def read_like(like: str | None) -> str | None:
 
 def _read_sequences(path: str | Path) -> list[str]:
     chunk = read_table(path)
-    if faults := chunk.faults(need_label=False):
-        raise RibocastError(chunk.say(faults[0]))
+    chunk.check(need_label=False)
     return chunk.utrs
 
 

@@ -206,8 +206,7 @@ def labelled_rows(
         chunk = as_chunk(table, column=column, label=label)
     else:
         chunk = read_table(table, column=column, label=label)
-    if faults := chunk.faults(need_label=True):
-        raise RibocastError(chunk.say(faults[0]))
+    chunk.check(need_label=True)
     if assay is None and isinstance(table, pd.DataFrame) and "assay" in chunk.frame.columns:
         of_row = chunk.frame["assay"].astype(str).to_numpy()
         names = list(dict.fromkeys(of_row))

@@ -154,8 +154,7 @@ def _by_table(
     table = read_table(
         path, column=column if column in header else None, label=predictions or _find_column(path, header)
     )
-    if faults := table.faults(need_label=True):
-        raise RibocastError(table.say(faults[0]))
+    table.check(need_label=True)
     of_table = _assays(table, None) if "assay" in header else np.array([], dtype=object)
     # Somebody's own name for an assay that no row of the table has says nothing: match by sequence alone.
     by_assay = bool(set(of_table) & set(assays))

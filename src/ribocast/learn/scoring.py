@@ -191,8 +191,7 @@ def evaluate(
         chunk = table
     else:
         chunk = as_chunk(table) if isinstance(table, pd.DataFrame) else read_table(table)
-    if faults := chunk.faults(need_label=True):
-        raise RibocastError(chunk.say(faults[0]))
+    chunk.check(need_label=True)
     scores = score(chunk.labels(), model.mrl(chunk.utrs, assay=assay), seed=seed)
     weights = model.card.assay(assay).fraction_weights
     names = [f"r{number}" for number in range(len(weights or ()))]
