@@ -138,7 +138,7 @@ def test_a_hundred_megabytes_are_refused_whether_announced_or_not(server):
             try:
                 answer = client.post(f"{server.url}/api/v1/predict", content=pieces(), headers=headers)
                 assert answer.status_code == 413
-                assert f"{MOST_BYTES:,} bytes" in answer.json()["error"]
+                assert f"{MOST_BYTES:,} bytes" in answer.json()["detail"]
             except (httpx.WriteError, httpx.ReadError):
                 # It hung up on us, as it may after thirty times its limit.
                 pass
@@ -151,7 +151,7 @@ def test_a_packed_bomb_is_refused_unopened(server):
     bomb = gzip.compress(bytes(100_000_000))
     answer = server.client.post("/api/v1/predict", content=bomb, headers={"content-encoding": "gzip"})
     assert answer.status_code == 415
-    assert "Content-Encoding" in answer.json()["error"]
+    assert "Content-Encoding" in answer.json()["detail"]
 
 
 def test_half_a_body_harms_nobody(server):

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import binascii
 import hmac
-import json
 import logging
 import re
 import time
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ribocast.web.jobs import where_of
-from ribocast.web.limits import Rate, RefusedError
+from ribocast.web.limits import Rate, RefusedError, problem
 from ribocast.web.metrics import Metrics
 from ribocast.web.settings import Settings
 
@@ -307,14 +306,12 @@ def _too_large(most: int) -> RefusedError:
 
 
 async def _refuse(send: Send, refused: RefusedError) -> None:
-    body = json.dumps({"error": str(refused), "field": None}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if refused.retry_after is not None:
-        headers.append((b"retry-after", str(refused.retry_after).encode()))
+    headers = {}
     if refused.status == 401:
-        realm = b'Basic realm="ribocast: any name, the token as password", charset="UTF-8"'
-        headers.append((b"www-authenticate", realm))
+        headers["www-authenticate"] = 'Basic realm="ribocast: any name, the token as password", charset="UTF-8"'
     if refused.status in (408, 413, 415):
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        headers["connection"] = "close"
+    answer = problem(refused, headers)
+    pairs = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": answer.body})

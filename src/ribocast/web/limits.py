@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ribocast.errors import RibocastError
 
+PROBLEM_TYPE = "application/problem+json"
+RowError = dict[str, Any]
 _CLIENTS = 10_000
+_MOST_ERRORS = 100
+# As RFC 9110 calls them; Python does from 3.13 on.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class WrongFieldError(RibocastError):
@@ -25,19 +35,50 @@ class WrongFieldError(RibocastError):
 
 
 class RefusedError(RibocastError):
-    """A call is refused for another reason than its words; `status` is that of HTTP.
+    """A call is refused, with a status of HTTP.
 
     Attributes
     ----------
     status : int
-        4xx.
+        4xx or 5xx.
     retry_after : int or None
         Seconds after which it may be tried again.
+    field : str or None
+        Which part of the call is wrong.
+    errors : sequence of dict
+        What is wrong with which row: ``row``, ``id``, ``column``, ``value``, ``reason``.
     """
 
-    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status, self.retry_after = status, retry_after
+    def __init__(
+        self, status: int, detail: str, retry_after: int | None = None, field: str | None = None,
+        errors: Sequence[RowError] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(detail)
+        self.status, self.retry_after, self.field, self.errors = status, retry_after, field, errors
+
+
+class Answer(NamedTuple):
+    """What is sent: status, headers (names in lower case) and body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def problem(refused: RefusedError, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    """Say what is wrong as problem details (RFC 9457), the first 100 of its rows among them."""
+    told: dict[str, Any] = {
+        "type": "about:blank", "title": _TITLES.get(refused.status) or HTTPStatus(refused.status).phrase,
+        "status": refused.status, "detail": str(refused), "field": refused.field,
+    }  # fmt: skip
+    if refused.errors:
+        told |= {"errors": refused.errors[:_MOST_ERRORS], "errors_total": len(refused.errors)}
+    # A lone surrogate, which JSON can spell, cannot be sent back: there is a question mark in its place.
+    body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+    headers = {"content-type": PROBLEM_TYPE, "content-length": str(len(body)), **headers}
+    if refused.retry_after is not None:
+        headers["retry-after"] = str(refused.retry_after)
+    return Answer(refused.status, headers, body)
 
 
 class Rate:
