@@ -16,7 +16,7 @@ from served import serving
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 PROMISED = (
     "POST /predict", "POST /explain", "POST /variants", "POST /design", "GET /design/{id}", "DELETE /design/{id}",
-    "GET /design/{id}/result", "GET /models", "GET /healthz", "GET /metrics",
+    "POST /design/{id}/cancel", "GET /design/{id}/result", "GET /models", "GET /healthz", "GET /metrics",
 )  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from ribocast.errors import RibocastError
 from ribocast.spelling import Spelled
 from ribocast.web import jobs as jobs_module
 from ribocast.web import limits
+from ribocast.web.alleles import read_alleles
 from ribocast.web.batching import rounded
+from ribocast.web.bodies import read_text
 from ribocast.web.jobs import ENDED, Jobs
 from ribocast.web.limits import Rate, RefusedError
-from ribocast.web.page.boxes import read_alleles, read_box
+from ribocast.web.settings import Settings
 
 LEADERS = st.lists(st.text("ACGT", min_size=1, max_size=60), min_size=1, max_size=300)
 
@@ -58,13 +60,30 @@ def test_there_are_few_numbers_of_rows():
     assert numbers == {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
 
+def utrs_of(text):
+    return read_text(text, "utrs", Settings())
+
+
 def test_alleles_are_of_the_utr_that_they_name():
-    utrs = read_box(">HBB human\nACGTACGT\n>other\nGGGG\n")
-    shown, refs, alts = read_alleles("HBB\t1\tx\tA\tG,.,*\nother\t4\ty\tG\tGA\n", utrs)
-    assert shown == [["HBB", "1", "x", "A", "G"], ["other", "4", "y", "G", "GA"]]
-    assert (refs, alts) == (["ACGTACGT", "GGGG"], ["GCGTACGT", "GGGGA"])
-    with pytest.raises(RibocastError, match="the UTR HBB: the sequence is missing"):
-        read_alleles("HBB\t1\tx\tA\tG\n", read_box(">HBB\nNA\n"))
-    twice = read_box(">HBB one\nACGTACGT\n>HBB two\nACGTAC\n")
-    with pytest.raises(RibocastError, match="two UTRs are called HBB"):
-        read_alleles("HBB\t1\tx\tA\tG\n", twice)
+    utrs = utrs_of(">HBB human\nACGTACGT\n>other\nGGGG\n")
+    rows, errors = read_alleles(utrs, "HBB\t1\tx\tA\tG,.,*\nother\t4\ty\tG\tGA\n", 10)
+    assert rows.table.to_pylist() == [
+        {"chrom": "HBB", "pos": 1, "id": "x", "vcf_ref": "A", "vcf_alt": "G"},
+        {"chrom": "other", "pos": 4, "id": "y", "vcf_ref": "G", "vcf_alt": "GA"},
+    ]
+    assert rows.values == (["ACGTACGT", "GGGG"], ["GCGTACGT", "GGGGA"])
+    assert (rows.ids, errors) == (["x", "y"], [])
+    for wrong, said in ((">HBB\nNA\n", "HBB: the sequence is missing"), (">HBB 1\nAC\n>HBB 2\nAC\n", "two UTRs")):
+        with pytest.raises(RibocastError, match=said):
+            read_alleles(utrs_of(wrong), "HBB\t1\tx\tA\tG\n", 10)
+
+
+def test_rows_of_a_vcf_that_do_not_fit_are_listed_and_the_rest_is_read():
+    vcf = "HBB\t1\tx\tA\tG,<DEL>\nHBB\t2\t.\tA\tG\nother\t1\t.\tA\tG\nHBB\t99\t.\tA\tG\nHBB\tx\t.\tA\tG\n"
+    rows, errors = read_alleles(utrs_of(">HBB\nACGT\n"), vcf, 10)
+    assert (list(rows.numbers), rows.values[1]) == ([1], ["GCGT"])
+    assert [(error.row, error.column, error.value) for error in errors] == [
+        (1, "ALT", "<DEL>"), (2, "REF", "A"), (3, "CHROM", "other"), (4, "REF", "A"), (5, "VCF", None),
+    ]  # fmt: skip
+    with pytest.raises(RefusedError, match="more than 2 alleles"):
+        read_alleles(utrs_of(">HBB\nACGT\n"), vcf, 2)

@@ -94,6 +94,7 @@ class AssayCard(_Card):
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
     ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
     `interval` is around predicted loads, `change_interval` around predicted log2 fold changes of variants.
+    `measured_quantiles` are those of its measured labels, 0 to 100 % in steps of 5 %.
     """
 
     name: str = Field(min_length=1)
@@ -110,9 +111,12 @@ class AssayCard(_Card):
     composition: Composition | None = None
     interval: Interval | None = None
     change_interval: Interval | None = None
+    measured_quantiles: tuple[float, ...] | None = Field(default=None, min_length=21, max_length=21)
 
     @model_validator(mode="after")
     def _consistent(self) -> AssayCard:
+        if self.measured_quantiles and list(self.measured_quantiles) != sorted(self.measured_quantiles):
+            raise ValueError("measured_quantiles must not fall")
         if self.min_length > self.max_length:
             raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
         Construct(self.before, self.after)

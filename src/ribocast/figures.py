@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import IO
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,8 +19,8 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: Path, ending: str) -> None:
-    """Write a figure; the same one gives the same bytes."""
+def save_figure(figure: Figure, target: Path | IO[bytes], ending: str) -> None:
+    """Write a figure to a file, by its path or open; the same one gives the same bytes."""
     # No version and no date.
     told = {".png": ("Software",), ".svg": ("Date",), ".pdf": ("CreationDate", "Producer")}[ending]
     if ending != ".png":
@@ -29,7 +30,7 @@ def save_figure(figure: Figure, path: Path, ending: str) -> None:
         for axes in figure.axes:
             axes.set_position(Bbox(axes.get_position().get_points().round(6)))
     with mpl.rc_context({"svg.hashsalt": "ribocast"}):
-        figure.savefig(path, dpi=150, format=ending[1:], metadata=dict.fromkeys(told))
+        figure.savefig(target, dpi=150, format=ending[1:], metadata=dict.fromkeys(told))
 
 
 def png_of(figure: Figure, dpi: int = 110) -> bytes:

@@ -197,14 +197,11 @@ def rows_of(path: str | Path) -> int:
         return count_rows(path, name)
 
 
-def read_open_table(stream: IO[bytes], name: str) -> pa.Table:
-    """Read a whole table from an open file that messages call `name`; its first bytes say what it is."""
-    return pa.concat_tables(_told(read_stream(stream, None, name, CHUNK_ROWS), name)).combine_chunks()
-
-
-def open_chunk(stream: IO[bytes], name: str, *, column: str | None = None) -> Chunk:
-    """Read a whole table of sequences from an open file; see `read_chunks`."""
-    return _chunk(read_open_table(stream, name), name, 1, column, None)
+def read_open(
+    stream: IO[bytes], name: str, format_name: str | None = None, *, chunk_rows: int = CHUNK_ROWS
+) -> Iterator[pa.Table]:  # fmt: skip
+    """Read an open file that messages call `name` piece by piece; without `format_name` its first bytes say it."""
+    yield from _told(read_stream(stream, format_name, name, chunk_rows), name)
 
 
 def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
@@ -250,10 +247,7 @@ def _names(rows: pd.DataFrame | pa.Table) -> list[str]:
 
 def _chunk(rows: pd.DataFrame | pa.Table, name: str, first_row: int, column: str | None, label: str | None) -> Chunk:
     columns = _names(rows)
-    seq_column = find_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
-    if seq_column is None:
-        listed, names = ", ".join(columns), ", ".join(SEQUENCE_NAMES)
-        raise RibocastError(f"{name}: no sequence column ({names}) among: {listed}; name it with --column")
+    seq_column = need_column(columns, name, column, SEQUENCE_NAMES, "sequence", "--column")
     usual = [title for title in LABEL_NAMES if title != "mrl" or not _are_predictions(columns)]
     return Chunk(rows, name, first_row, seq_column, find_column(columns, name, label, usual, "label", "--label"))
 
@@ -279,3 +273,14 @@ def find_column(
         return wanted
     by_lower = {column.strip().lower(): column for column in reversed(columns)}
     return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)
+
+
+def need_column(
+    columns: Sequence[str], name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str
+) -> str:
+    """Find a column as `find_column` does; that there is none is an error too."""
+    found = find_column(columns, name, wanted, usual, kind, option)
+    if found is None:
+        listed = ", ".join(columns)
+        raise RibocastError(f"{name}: no {kind} column ({', '.join(usual)}) among: {listed}; name it with {option}")
+    return found

@@ -20,7 +20,7 @@ from ribocast.predictor import Predictor, around, to_mrl
 from ribocast.sequence import Fault, SequenceError
 from ribocast.sieve import OnError
 from ribocast.spelling import Spelled
-from ribocast.tables import Chunk, find_column, read_arrow, table_name
+from ribocast.tables import Chunk, need_column, read_arrow, table_name
 from ribocast.uorf import consequence
 
 if TYPE_CHECKING:
@@ -152,6 +152,17 @@ def score_table(
     )  # fmt: skip
 
 
+def pair_columns(
+    columns: Sequence[str], name: str, ref: str | None, alt: str | None,
+    options: tuple[str, str] = ("--ref-column", "--alt-column"),
+) -> tuple[str, str]:  # fmt: skip
+    """Find the columns of references and variants in a table called `name`; see `ribocast.tables.find_column`."""
+    return (
+        need_column(columns, name, ref, REF_NAMES, "reference", options[0]),
+        need_column(columns, name, alt, ALT_NAMES, "variant", options[1]),
+    )
+
+
 class _Pairs:
     """The work of `score_table`; see `ribocast.flow.Work`."""
 
@@ -169,8 +180,7 @@ class _Pairs:
     def chunks(self) -> Iterator[Chunk]:
         name, first_row = table_name(self._path), 1 + (self._rows.start if self._rows else 0)
         for table in read_arrow(self._path, chunk_rows=self.piece_rows, rows=self._rows):
-            ref = _column(table, name, self._ref, REF_NAMES, "reference", "--ref-column")
-            self._alt = _column(table, name, self._wanted_alt, ALT_NAMES, "variant", "--alt-column")
+            ref, self._alt = pair_columns(table.column_names, name, self._ref, self._wanted_alt)
             chunk = Chunk(table, name, first_row, ref, None)
             # One long deletion among alleles is no UTR.
             typical = np.median([len(str(utr)) for utr in chunk.utrs]) if first_row == 1 else _SHORTEST_UTR
@@ -240,11 +250,3 @@ def _changes(
         # A sequence and itself are no variant: there is nothing to be unsure of.
         low[same] = high[same] = 0.0
     return change, low, high
-
-
-def _column(table: pa.Table, name: str, wanted: str | None, usual: Sequence[str], kind: str, option: str) -> str:
-    found = find_column(table.column_names, name, wanted, usual, kind, option)
-    if found is None:
-        columns = ", ".join(table.column_names)
-        raise RibocastError(f"{name}: no {kind} column ({', '.join(usual)}) among: {columns}; name it with {option}")
-    return found

@@ -182,6 +182,11 @@ def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink
                 yield _TextSink(text, "," if name.endswith(".csv") else "\t")
 
 
+def write_text_table(table: pa.Table, stream: _Writer, separator: str) -> None:
+    """Write a table as CSV or TSV to an open stream of text, as `open_table` does to a file."""
+    _TextSink(stream, separator).write(table)
+
+
 class _StandardOutput:
     """Standard output, a little at a time.
 

@@ -178,6 +178,7 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
         label_scale=float(mrl.std(ddof=0)),
         fraction_weights=assay.fraction_weights,
         profile_measured=assay.profile_measured,
+        measured_quantiles=tuple(np.quantile(mrl, np.linspace(0, 1, 21)).round(4).tolist()),
     )
 
 

@@ -1,139 +1,320 @@
-"""The API, version 1: JSON in; JSON, or CSV where it is asked for, out."""
+"""The API, version 1: JSON or a table in; JSON, a table or a figure out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
 
 from ribocast import __version__
 from ribocast.sequence import to_dna
+from ribocast.sieve import OnError
 from ribocast.web import schemas
-from ribocast.web.answers import as_csv, figures_of, plain_rows
+from ribocast.web.alleles import read_alleles
+from ribocast.web.answers import (
+    FIGURE_FORMATS,
+    MEDIA,
+    TABLE_FORMATS,
+    choose_format,
+    figure_answer,
+    frame_answer,
+    json_answer,
+    next_page,
+    plain,
+    plain_rows,
+    skipped_header,
+    skipped_rows,
+    table_answer,
+)
+from ribocast.web.bodies import (
+    FORM,
+    JSON,
+    TABLES,
+    Body,
+    RowError,
+    Rows,
+    body_of,
+    inflate,
+    read_json,
+    read_rows,
+    read_text,
+)
+from ribocast.web.catalogue import catalogue
 from ribocast.web.design_jobs import Designed, start_design
 from ribocast.web.jobs import ENDED, Job
 from ribocast.web.limits import RefusedError
 from ribocast.web.metrics import TYPE, Metrics
-from ribocast.web.service import Service, known
+from ribocast.web.service import Result, Service
 
 if TYPE_CHECKING:
     import pandas as pd
 
+PREFIX = "/api/v1"
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Problem, "description": words}
+    status: {
+        "description": words,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
     for status, words in {
         400: "Not JSON", 401: "No token, or a wrong one", 403: "From another site's page", 404: "No such thing",
-        405: "No such method", 408: "The request took too long to arrive", 413: "More than a limit allows",
-        415: "A packed body", 421: "Not this server's name", 422: "Something in the request is wrong",
-        429: "Too many calls; Retry-After says when to try again",
+        405: "No such method", 406: "Accept takes no format of the answer", 408: "The request took too long to arrive",
+        413: "More than a limit allows", 415: "A media type that is not supported", 421: "Not this server's name",
+        422: "Something in the request is wrong", 429: "Too many calls; Retry-After says when to try again",
+        503: "The server is stopping",
     }.items()
 }  # fmt: skip
-_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
-Sheet = Annotated[Literal["json", "csv", "fasta", "order"] | None, Query(alias="format")]
-Form = Annotated[Literal["json", "csv"] | None, Query(alias="format", description="csv, as does Accept: text/csv.")]
+_RATE = {
+    "RateLimit-Policy": {"description": "Calls a minute of a client.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "How many are left, and in how many seconds more are.", "schema": {"type": "string"}},
+}
+_LINK = {"Link": {"description": 'rel="next": what follows on this page.', "schema": {"type": "string"}}}
+
+Assay = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="As the field of JSON.")]
+Model = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="As the field of JSON.")]
+ColumnName = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="The column of a table.")]
+Skip = Annotated[OnError, Query(description="skip leaves bad rows out and lists them; stop refuses the call.")]
+Offset = Annotated[int, Query(ge=0, le=10**9, description="The first row of the answer, from 0.")]
+Limit = Annotated[int | None, Query(ge=1, le=10**9, description="Rows of the answer at most.")]
+
+
+_FORMAT = Query(alias="format", description="Format of the answer; without it, the one that Accept likes best.")
+TableFormat = Annotated[Literal["json", "csv", "tsv", "parquet"] | None, _FORMAT]
+ExplainFormat = Annotated[Literal["json", "csv", "tsv", "parquet", "svg", "png"] | None, _FORMAT]
+DesignFormat = Annotated[Literal["json", "csv", "tsv", "parquet", "fasta", "order", "svg", "png"] | None, _FORMAT]
+
+
+def _refuse_unknown_query(request: Request) -> None:
+    """Refuse a query parameter that a route does not have: a misspelt one would be ignored without a word."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            there = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+            raise RefusedError(422, f"unknown query parameter {name[:60]!r}{there}", field="query")
+
+
+def _body(model: str, *, table: str = "", form: bool = False) -> dict[str, Any]:
+    """Describe a body: JSON of a model, and the media types of tables."""
+    content: dict[str, Any] = {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}}}
+    if table:
+        content |= {
+            kind: {"schema": {"type": "string", "format": "binary"}, "example": table}
+            if kind in ("text/csv", "text/plain")
+            else {"schema": {"type": "string", "format": "binary"}}
+            for kind in TABLES
+        }
+    if form:
+        files = {name: {"type": "string", "format": "binary"} for name in ("utrs", "vcf")}
+        content[FORM] = {"schema": {"type": "object", "properties": files, "required": list(files)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _answers(model: type, formats: Sequence[str], description: str, **headers: Any) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA[form]: {"schema": {"type": "string", "format": "binary"}} for form in formats}
+    return {200: {"model": model, "description": description, "content": content, "headers": {**_RATE, **headers}}}
 
 
 def make_router(service: Service, metrics: Metrics) -> APIRouter:
     """Make the routes of the API."""
-    router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+    router = APIRouter(prefix=PREFIX, responses=_PROBLEMS, dependencies=[Depends(_refuse_unknown_query)])
+    limits = service.settings
 
-    @router.post("/predict", response_model=schemas.PredictOut, responses=_CSV)
-    async def predict(asked: schemas.PredictIn, request: Request, form: Form = None) -> Response:
-        """Predict the mean ribosome load of sequences, with a 90 % interval."""
-        found = await service.predict(asked.sequences, assay=asked.assay, model=asked.model, profile=asked.profile)
-        if _wants_csv(request, form):
-            import pandas as pd
+    @router.post(
+        "/predict", operation_id="predict", openapi_extra=_body("PredictIn", table="id,seq\nHBB,ACATTTGCTTCTG\n"),
+        responses=_answers(schemas.PredictOut, TABLE_FORMATS, "Predictions", **_LINK),
+    )  # fmt: skip
+    async def predict(
+        request: Request, assay: Assay = None, model: Model = None,
+        profile: Annotated[bool | None, Query(description="As the field of JSON.")] = None, column: ColumnName = None,
+        on_error: Skip = "stop", offset: Offset = 0, limit: Limit = None, form: TableFormat = None,
+    ) -> Response:  # fmt: skip
+        """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval."""
+        answer = choose_format(request, form, ("json", *TABLE_FORMATS))
+        body = await body_of(request, (JSON, *TABLES))
+        given = {"assay": assay, "model": model, "profile": profile, "column": column}
 
-            return _csv(pd.DataFrame({"seq": asked.sequences, **found.columns}))
-        columns = found.columns
-        names = ("mrl", "mrl_low", "mrl_high", "note")
-        rows: list[dict[str, Any]] = [
-            dict(zip(("seq", *names, "profile"), (seq, float(mrl), known(low), known(high), note, None), strict=True))
-            for seq, mrl, low, high, note in zip(asked.sequences, *(columns[name] for name in names), strict=True)
-        ]
-        if asked.profile:
-            shares = zip(*(columns[name].tolist() for name in columns if name[0] == "r"), strict=True)
-            rows = [{**row, "profile": profile} for row, profile in zip(rows, shares, strict=True)]
-        return JSONResponse({"assay": found.assay.name, "model": found.model, "predictions": rows})
+        def read() -> tuple[Rows, dict[str, Any]]:
+            if body.kind != JSON:
+                return read_rows(body, limits, column=column), given
+            asked = read_json(body, schemas.PredictIn, limits)
+            return _rows_of("seq", asked.sequences), _either(asked, given)
 
-    @router.post("/explain", response_model=schemas.ExplainOut, responses=_CSV)
-    async def explain(asked: schemas.ExplainIn, request: Request, form: Form = None) -> Response:
-        """Explain a prediction: every substitution, upstream ORFs, Kozak contexts. CSV has the changes."""
+        rows, options = await service.read(len(body.content), read)
+        profiles = bool(options["profile"])
+        found = await service.predict(
+            rows, assay=options["assay"], model=options["model"], profile=profiles, on_error=on_error, offset=offset,
+            limit=limit,
+        )  # fmt: skip
+        return await service.read(
+            100 * len(found.rows), lambda: _predictions(request, found, answer, offset, profile=profiles)
+        )
+
+    @router.post(
+        "/explain", operation_id="explain", openapi_extra=_body("ExplainIn", table=">HBB\nACATTTGCTTCTG\n"),
+        responses=_answers(schemas.ExplainOut, (*TABLE_FORMATS, *FIGURE_FORMATS), "Why", **_LINK),
+    )  # fmt: skip
+    async def explain(
+        request: Request, assay: Assay = None, model: Model = None,
+        indels: Annotated[int | None, Query(ge=0, le=3, description="As the field of JSON.")] = None,
+        near_cognates: Annotated[bool | None, Query(description="As the field of JSON.")] = None,
+        column: ColumnName = None, offset: Offset = 0, limit: Limit = None, form: ExplainFormat = None,
+    ) -> Response:  # fmt: skip
+        """Explain a prediction: every substitution, upstream ORFs, Kozak contexts. Tables have the substitutions."""
+        answer = choose_format(request, form, ("json", *TABLE_FORMATS, *FIGURE_FORMATS))
+        body = await body_of(request, (JSON, *TABLES))
+        given = {"assay": assay, "model": model, "indels": indels, "near_cognates": near_cognates, "column": column}
+
+        def read() -> tuple[Rows, dict[str, Any]]:
+            if body.kind != JSON:
+                return read_rows(body, limits, column=column), given
+            asked = read_json(body, schemas.ExplainIn, limits)
+            return Rows([1], [asked.id], ("seq",), ([asked.seq],), None), _either(asked, given)
+
+        rows, options = await service.read(len(body.content), read)
+        name, found = await service.explain(
+            rows, assay=options["assay"], model=options["model"], indels=options["indels"] or 0,
+            near_cognates=bool(options["near_cognates"]),
+        )  # fmt: skip
+        if answer in FIGURE_FORMATS:
+            return await service.run(lambda: figure_answer(found.plot, answer))
+        effects = found.effects[offset:] if limit is None else found.effects[offset : offset + limit]
+        if answer != "json":
+            return frame_answer(effects, answer)
         from ribocast.explaining_files import as_dict
 
-        model, found = await service.explain(
-            asked.sequence, assay=asked.assay, model=asked.model, indels=asked.indels,
-            near_cognates=asked.near_cognates,
-        )  # fmt: skip
-        if _wants_csv(request, form):
-            return _csv(found.effects)
         shown = as_dict(found)
         del shown["strongest"], shown["name"]
-        return JSONResponse({**shown, "model": model, "effects": plain_rows(found.effects)})
+        total = len(found.effects)
+        return json_answer(
+            {"id": rows.ids[0], **shown, "model": name, "unit": found.assay.unit, "effects": plain_rows(effects),
+             "effects_total": total, "offset": offset},
+            headers=next_page(request, offset, len(effects), total),
+        )  # fmt: skip
 
-    @router.post("/variants", response_model=schemas.VariantsOut, responses=_CSV)
-    async def variants(asked: schemas.VariantsIn, request: Request, form: Form = None) -> Response:
-        """Score variants: the log2 fold change of the load, with a 90 % interval, and why."""
-        refs, alts = [pair.ref for pair in asked.pairs], [pair.alt for pair in asked.pairs]
-        model, assay, table = await service.variants(refs, alts, assay=asked.assay, model=asked.model)
-        table.insert(0, "ref", list(map(to_dna, refs)))
-        table.insert(1, "alt", list(map(to_dna, alts)))
-        if _wants_csv(request, form):
-            return _csv(table)
-        return JSONResponse({"assay": assay.name, "model": model, "variants": plain_rows(table)})
+    @router.post(
+        "/variants", operation_id="score_variants",
+        openapi_extra=_body("VariantsIn", table="id,ref,alt\nc.-2G>A,ACATTTGCTTCTG,ACATTTGCTTCAG\n", form=True),
+        responses=_answers(schemas.VariantsOut, TABLE_FORMATS, "Scores", **_LINK),
+    )  # fmt: skip
+    async def variants(
+        request: Request, assay: Assay = None, model: Model = None, ref_column: ColumnName = None,
+        alt_column: ColumnName = None, on_error: Skip = "stop", offset: Offset = 0, limit: Limit = None,
+        form: TableFormat = None,
+    ) -> Response:  # fmt: skip
+        """Score variants: the log2 fold change of the MRL, with a 90 % interval, and why."""
+        answer = choose_format(request, form, ("json", *TABLE_FORMATS))
+        body = await body_of(request, (JSON, FORM, *TABLES))
+        given = {"assay": assay, "model": model}
+        files = await _files(request, body, service) if body.kind == FORM else None
 
-    @router.post("/design", response_model=schemas.JobOut, status_code=202)
-    async def design(asked: schemas.DesignIn) -> Response:
+        def read() -> tuple[Rows, list[RowError], dict[str, Any]]:
+            if files is not None:
+                return *_alleles(service, *files), given
+            if body.kind != JSON:
+                return read_rows(body, limits, column=ref_column, other=alt_column, pairs=True), [], given
+            asked = read_json(body, schemas.VariantsIn, limits)
+            options = _either(asked, given)
+            if asked.pairs is not None and asked.utrs is None and asked.vcf is None:
+                return _rows_of_pairs(asked.pairs), [], options
+            if asked.pairs is not None or asked.utrs is None or asked.vcf is None:
+                raise RefusedError(422, "give either pairs, or both utrs and vcf", field="pairs")
+            return *_alleles(service, asked.utrs, asked.vcf), options
+
+        rows, unreadable, options = await service.read(len(body.content), read)
+        found = await service.variants(
+            rows, unreadable, assay=options["assay"], model=options["model"], on_error=on_error, offset=offset,
+            limit=limit,
+        )  # fmt: skip
+        return await service.read(100 * len(found.rows), lambda: _scores(request, found, answer, offset))
+
+    @router.post(
+        "/design", operation_id="start_design", status_code=202, openapi_extra=_body("DesignIn"),
+        responses={202: {"model": schemas.JobOut, "description": "Begun", "headers": {
+            **_RATE, "Location": {"description": "Where the job is.", "schema": {"type": "string"}},
+        }}},
+    )  # fmt: skip
+    async def design(request: Request) -> Response:
         """Begin to design 5′ UTRs: a job, whose place is in Location."""
+        body = await body_of(request, (JSON,))
+        asked = await service.read(len(body.content), lambda: read_json(body, schemas.DesignIn, limits))
         job = start_design(service, asked)
-        return JSONResponse(_job(job), 202, headers={"location": f"/api/v1/design/{job.id}"})
+        return json_answer(_job(service, job), 202, {"location": f"{PREFIX}/design/{job.id}"})
 
-    @router.get("/design/{id}", response_model=schemas.JobOut)
+    @router.get("/design/{id}", operation_id="get_design", response_model=schemas.JobOut)
     async def design_job(id: str) -> Response:
         """Say where a job is."""
-        return JSONResponse(_job(service.jobs.get(id)))
+        return json_answer(_job(service, service.jobs.get(id)))
 
-    @router.delete("/design/{id}", response_model=schemas.JobOut)
+    @router.post("/design/{id}/cancel", operation_id="cancel_design", response_model=schemas.JobOut)
     async def cancel_design(id: str) -> Response:
-        """Cancel a job; it ends after the round it is in, with what it has found."""
-        return JSONResponse(_job(service.jobs.cancel(id)))
+        """Cancel a job: it ends within a second, and what it has found can be fetched."""
+        return json_answer(_job(service, service.jobs.cancel(id)))
+
+    @router.delete("/design/{id}", operation_id="delete_design", status_code=204, response_class=Response)
+    async def delete_design(id: str) -> Response:
+        """Stop a job and delete its result."""
+        service.jobs.forget(id)
+        return Response(status_code=204)
 
     @router.get(
-        "/design/{id}/result", response_model=schemas.DesignsOut,
-        responses={**_CSV, 409: {"model": schemas.Problem, "description": "Not ended yet, or nothing found"}},
+        "/design/{id}/result", operation_id="get_design_result",
+        responses={
+            **_answers(schemas.DesignsOut, (*TABLE_FORMATS, "fasta", *FIGURE_FORMATS), "Designs", **_LINK),
+            409: {**_PROBLEMS[422], "description": "Not ended yet, or nothing was found"},
+        },
     )  # fmt: skip
-    async def design_result(id: str, request: Request, form: Sheet = None) -> Response:
-        """Fetch the designs: as JSON, CSV, FASTA, or as an order sheet of Integrated DNA Technologies."""
+    async def design_result(
+        request: Request, id: str, offset: Offset = 0, limit: Limit = None, form: DesignFormat = None
+    ) -> Response:
+        """Fetch the designs: JSON, a table, FASTA, a figure, or an order sheet of Integrated DNA Technologies."""
+        answer = choose_format(request, form, ("json", *TABLE_FORMATS, "fasta", *FIGURE_FORMATS))
         job = service.jobs.get(id)
         found = _result(job)
-        table = found.designs.table
-        if form == "fasta":
+        designs = found.designs
+        if answer in FIGURE_FORMATS:
+            from ribocast.designing.figure import draw_designs
+
+            return await service.run(lambda: figure_answer(lambda: draw_designs(designs), answer))
+        total = len(designs.table)
+        table = designs.table[offset:] if limit is None else designs.table[offset : offset + limit]
+        if answer == "fasta":
             from ribocast.designing.table import as_fasta
 
-            return Response(as_fasta(table), media_type="text/plain; charset=utf-8")
-        if form == "order":
+            return Response(as_fasta(table), media_type=MEDIA["fasta"])
+        if answer == "order":
             from ribocast.designing.table import order_sheet
 
-            return _csv(order_sheet(table, found.designs.construct, "idt"))
-        if _wants_csv(request, form):
-            return _csv(table)
-        return JSONResponse({
-            "state": job.state, "assay": found.assay.name, "model": found.model, "predictions": found.designs.calls,
-            "remarks": [*found.designs.remarks, *([job.remark] if job.remark else [])], "designs": plain_rows(table),
-        })  # fmt: skip
+            return frame_answer(order_sheet(table, designs.construct, "idt"), "csv")
+        if answer != "json":
+            return frame_answer(table, answer)
+        remarks = [*designs.remarks, *([job.remark] if job.remark else [])]
+        return json_answer(
+            {"state": job.state, "assay": found.assay.name, "model": found.model, "unit": found.assay.unit,
+             "predictions": designs.calls, "remarks": remarks, "rows": total, "offset": offset,
+             "designs": plain_rows(table)},
+            headers=next_page(request, offset, len(table), total),
+        )  # fmt: skip
 
-    @router.get("/models", response_model=schemas.ModelsOut)
+    @router.get("/models", operation_id="list_models", response_model=schemas.ModelsOut)
     async def models() -> schemas.ModelsOut:
-        """List the models that are served, what they know, and how accurate they are."""
-        return schemas.ModelsOut(models=[figures_of(served) for served in service.models.values()])
+        """List the models that are served, how accurate they are, and the words, limits and examples of the API."""
+        return catalogue(service)
 
-    @router.get("/healthz", response_model=schemas.HealthOut)
-    async def healthz() -> schemas.HealthOut:
-        """Say that the server is there."""
-        return schemas.HealthOut(status="stopping" if service.jobs.is_closing else "ok", version=__version__)
+    @router.get(
+        "/healthz", operation_id="healthz",
+        responses={200: {"model": schemas.HealthOut, "description": "There"}, 503: _PROBLEMS[503]},
+    )  # fmt: skip
+    @router.head("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        """Say that the server is there; 503 while it is stopping."""
+        if service.jobs.is_closing:
+            raise RefusedError(503, "the server is stopping", 60)
+        return json_answer({"status": "ok", "version": __version__})
 
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @router.get(
+        "/metrics", operation_id="metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    )
     async def read_metrics() -> Response:
         """Give the server's counters, in Prometheus's text format."""
         return Response(metrics.text(), headers={"content-type": TYPE})
@@ -141,18 +322,145 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _wants_csv(request: Request, form: str | None) -> bool:
-    return form == "csv" or (form is None and request.headers.get("accept", "").startswith("text/csv"))
+def _either(asked: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Take each option from JSON or from the query; both is an error, and so is one that JSON has no use for."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in type(asked).model_fields:
+            raise RefusedError(422, f"{name} is for tables; JSON has no columns", field=name)
+        if name in asked.model_fields_set:
+            raise RefusedError(422, f"{name} is given twice: in the query and in the body", field=name)
+    return {name: getattr(asked, name, None) if value is None else value for name, value in given.items()}
 
 
-def _csv(table: pd.DataFrame) -> Response:
-    return Response(as_csv(table), media_type="text/csv; charset=utf-8")
+def _rows_of(column: str, items: list[Any]) -> Rows:
+    """Read a list of sequences, each a text or an object with ``seq`` and ``id``."""
+    found = [_fields(item, (column,)) if isinstance(item, dict) else (None, item) for item in items]
+    return Rows(range(1, len(found) + 1), [one[0] for one in found], (column,), ([one[1] for one in found],), None)
 
 
-def _job(job: Job[Designed]) -> dict[str, Any]:
+def _rows_of_pairs(items: list[Any]) -> Rows:
+    found = [_fields(item, ("ref", "alt")) for item in items]
+    return Rows(
+        range(1, len(found) + 1), [one[0] for one in found], ("ref", "alt"),
+        ([one[1] for one in found], [one[2] for one in found]), None,
+    )  # fmt: skip
+
+
+def _fields(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Take the name and the sequences of an item; a field that is not known is refused, not ignored."""
+    if not isinstance(item, dict) or not item.keys() <= {"id", *names}:
+        wanted = ", ".join(names)
+        raise RefusedError(422, f"each item is an object with {wanted} and perhaps id, nothing else", field=names[0])
+    name = item.get("id")
+    if not (name is None or (isinstance(name, str) and len(name) <= schemas.MOST_TEXT)):
+        raise RefusedError(422, f"an id is a text of at most {schemas.MOST_TEXT} characters", field="id")
+    return name, *(item.get(column) for column in names)
+
+
+async def _files(request: Request, body: Body, service: Service) -> tuple[str, str]:
+    """Take the texts of the two files of a form."""
+    from starlette.datastructures import UploadFile
+
+    texts = []
+    async with request.form(max_files=2, max_fields=0) as form:
+        if set(form) != {"utrs", "vcf"}:
+            raise RefusedError(422, "the form needs the files utrs (FASTA) and vcf, nothing else", field="utrs")
+        for name in ("utrs", "vcf"):
+            file = form[name]
+            content = await file.read() if isinstance(file, UploadFile) else b""
+            if content[:2] == b"\x1f\x8b":
+                content = inflate(content, service.settings)
+            try:
+                texts.append(content.decode("utf-8-sig"))
+            except UnicodeDecodeError:
+                raise RefusedError(422, f"{name} is not UTF-8 text", field=name) from None
+    return texts[0], texts[1]
+
+
+def _alleles(service: Service, utrs: str, vcf: str) -> tuple[Rows, list[RowError]]:
+    return read_alleles(read_text(utrs, "utrs", service.settings), vcf, service.settings.max_sequences)
+
+
+def _predictions(
+    request: Request, found: Result[dict[str, Any]], form: str, offset: int, *, profile: bool
+) -> Response:  # fmt: skip
+    rows, columns = found.rows, found.table
+    headers = next_page(request, offset, len(rows), found.total)
+    if form != "json":
+        numbers = {name: values.round(8 if name[0] == "r" else 5) for name, values in columns.items() if name != "note"}
+        return _table(rows, {**numbers, "note": list(columns["note"])}, form, headers | skipped_header(found.skipped))
+    told = [
+        {**row, "mrl": plain(mrl), "mrl_low": plain(low), "mrl_high": plain(high), "note": note}
+        for row, mrl, low, high, note in zip(
+            _identities(rows, ("seq",)),
+            *(columns[name] for name in ("mrl", "mrl_low", "mrl_high", "note")),
+            strict=True,
+        )
+    ]
+    if profile:
+        shares = zip(*(columns[name].tolist() for name in columns if name[0] == "r"), strict=True)
+        told = [{**row, "profile": list(one)} for row, one in zip(told, shares, strict=True)]
+    return _json(found, {"predictions": _with_input(rows, told)}, offset, headers)
+
+
+def _scores(request: Request, found: Result[pd.DataFrame], form: str, offset: int) -> Response:
+    rows, headers = found.rows, next_page(request, offset, len(found.rows), found.total)
+    if form != "json":
+        columns = {str(name): values.to_numpy() for name, values in found.table.round(5).items()}
+        return _table(rows, columns, form, headers | skipped_header(found.skipped))
+    told = [row | score for row, score in zip(_identities(rows, ("ref", "alt")), plain_rows(found.table), strict=True)]
+    return _json(found, {"variants": _with_input(rows, told)}, offset, headers)
+
+
+def _json(found: Result[Any], told: dict[str, Any], offset: int, headers: dict[str, str]) -> Response:
+    about = {"assay": found.assay.name, "model": found.model, "unit": found.assay.unit, "rows": found.total}
+    return json_answer({**about, "offset": offset, **told, **skipped_rows(found.skipped)}, headers=headers)
+
+
+def _identities(rows: Rows, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    seqs = [[to_dna(value) for value in column] for column in rows.values]
+    return [
+        {"row": number, "id": name, **dict(zip(names, values, strict=True))}
+        for number, name, *values in zip(rows.numbers, rows.ids, *seqs, strict=True)
+    ]
+
+
+def _with_input(rows: Rows, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the other columns of a table to its rows; those of a VCF's alleles stand beside the scores."""
+    if rows.table is None:
+        return told
+    others = rows.table.drop_columns([name for name in rows.columns if name in rows.table.column_names])
+    if others.column_names[:1] == ["chrom"] and "vcf_ref" in others.column_names:
+        return [row | cells for row, cells in zip(told, others.drop_columns(["id"]).to_pylist(), strict=True)]
+    cells = [{name: plain(value) for name, value in row.items()} for row in others.to_pylist()]
+    return [row | {"input": one} for row, one in zip(told, cells, strict=True)] if others.num_columns else told
+
+
+def _table(rows: Rows, columns: dict[str, Any], form: str, headers: dict[str, str]) -> Response:
+    """Answer with a table: what was sent, then the columns of the result, as the command line writes them."""
+    import pyarrow as pa
+
+    from ribocast.sieve import add_columns
+
+    table = rows.table
+    seqs = {name: pa.array(values) for name, values in zip(rows.columns, rows.values, strict=True)}
+    if table is None:
+        ids = {"id": pa.array(rows.ids, pa.string())} if any(rows.ids) else {}
+        table = pa.table({**ids, **seqs})
+    elif not set(rows.columns) <= set(table.column_names):
+        for name, values in seqs.items():
+            table = table.append_column(name, values)
+    added = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+    return table_answer(add_columns(table, added, like="predictions", say=None), form, headers)
+
+
+def _job(service: Service, job: Job[Designed]) -> dict[str, Any]:
     return {
         "id": job.id, "state": job.state, "done": job.done, "total": job.total, "best": job.best,
         "seconds": round(job.seconds, 3), "error": job.error, "remark": job.remark,
+        "place": service.jobs.place(job), "expires_seconds": service.jobs.expires(job),
     }  # fmt: skip
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from ribocast import __version__
 from ribocast.errors import RibocastError
-from ribocast.sequence import SequenceError
+from ribocast.web.answers import json_answer
 from ribocast.web.api import make_router
 from ribocast.web.docs_page import docs_html
 from ribocast.web.guard import App, Guard
-from ribocast.web.limits import RefusedError, WrongFieldError
+from ribocast.web.limits import RefusedError, problem
 from ribocast.web.metrics import Metrics
+from ribocast.web.openapi import describe, in_words_of_the_api
 from ribocast.web.service import Service
 from ribocast.web.settings import Settings
 
-_ABOUT = "From a 5′ UTR to how well its mRNA is translated. Loads are in ribosomes per mRNA of the assay."
+_ABOUT = "From a 5′ UTR to how well its mRNA is translated. An MRL is in ribosomes per mRNA of the assay."
 _SHOWN = 200
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -59,16 +60,20 @@ class Application:
             self.service.close()
 
         self.api = FastAPI(
-            title="ribocast", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None,
-            openapi_url="/api/openapi.json", lifespan=lifespan,
+            title="ribocast", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None,
+            lifespan=lifespan, servers=[{"url": "/"}],
         )  # fmt: skip
         router = make_router(self.service, metrics)
         self.api.include_router(router)
         _answer_errors(self.api)
 
+        @self.api.get("/api/openapi.json", include_in_schema=False)
+        async def openapi() -> Response:
+            return json_answer(describe(self.api, settings))
+
         @self.api.get("/api/docs", include_in_schema=False)
         async def docs() -> HTMLResponse:
-            return HTMLResponse(docs_html(self.api.openapi()))
+            return HTMLResponse(docs_html(describe(self.api, settings)))
 
         @self.api.api_route("/api/{_:path}", methods=list(_METHODS), include_in_schema=False)
         async def nowhere(request: Request) -> None:
@@ -78,10 +83,6 @@ class Application:
             allowed = sorted({method for route in partly for method in route.methods or ()})
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)}) if allowed else HTTPException(404)
 
-        if settings.page:
-            from ribocast.web.page.mounting import mount_page
-
-            mount_page(self.api, self.service)
         self._guarded = Guard(cast(App, self.api), settings, metrics)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -90,42 +91,24 @@ class Application:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    """Say every error in the same form, and in the words of the command line."""
+    """Say every error in the same form (RFC 9457), and in the words of the command line."""
+
+    def answer(refused: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
+        status, told, body = problem(refused, headers or {})
+        return Response(body, status, told)
 
     @app.exception_handler(RibocastError)
     async def ours(_: Request, error: RibocastError) -> Response:
         if isinstance(error, RefusedError):
-            return _problem(error.status, str(error), retry_after=error.retry_after)
-        field = (
-            "sequences"
-            if isinstance(error, SequenceError)
-            else error.field
-            if isinstance(error, WrongFieldError)
-            else None
-        )
-        return _problem(422, str(error), field)
+            return answer(error)
+        return answer(RefusedError(422, in_words_of_the_api(str(error)), field=getattr(error, "field", None)))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            return _problem(400, f"not JSON: {first.get('ctx', {}).get('error', 'it cannot be read')}")
-        where = ".".join(str(part) for part in first["loc"] if part != "body")[:_SHOWN]
-        return _problem(422, f"{where or 'the request'}: {first['msg'][:_SHOWN]}", where or None)
+        where = ".".join(str(part) for part in first["loc"] if part != "query")[:_SHOWN]
+        return answer(RefusedError(422, f"{where or 'the request'}: {first['msg'][:_SHOWN]}", field=where or None))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:
-        return _problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
-
-
-def _problem(
-    status: int, message: str, field: str | None = None, *, retry_after: int | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:  # fmt: skip
-    headers = dict(headers or {})
-    if retry_after is not None:
-        headers["retry-after"] = str(retry_after)
-    # A lone surrogate, which JSON can spell, cannot be sent back.
-    text = message.encode("utf-8", "backslashreplace").decode()
-    field = field and field.encode("utf-8", "backslashreplace").decode()
-    return JSONResponse({"error": text, "field": field}, status, headers=headers)
+        return answer(RefusedError(error.status_code, str(error.detail)), error.headers)

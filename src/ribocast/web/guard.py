@@ -164,7 +164,7 @@ class Guard:
         length = call.headers.get("content-length", "")
         try:
             async with asyncio.timeout(self._settings.body_seconds):
-                if encoding not in ("", "identity"):
+                if encoding not in ("", "identity", "gzip", "x-gzip"):
                     await _throw_away(receive, most)
                     raise RefusedError(415, "packed bodies are not taken: send it without Content-Encoding")
                 if length.isdecimal() and int(length) > most:

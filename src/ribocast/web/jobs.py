@@ -145,6 +145,21 @@ class Jobs(Generic[T]):
                 job.remark = "cancelled"
         return job
 
+    def forget(self, id: str) -> None:
+        """End a job and forget it and its result."""
+        self.cancel(id)
+        with self._changed:
+            self._jobs.pop(id, None)
+
+    def place(self, job: Job[T]) -> int | None:
+        """Return the place of a job in the queue, from 1; None for one that does not wait."""
+        with self._changed:
+            return self._queue.index(job) + 1 if job in self._queue else None
+
+    def expires(self, job: Job[T]) -> float | None:
+        """Return in how many seconds the result of a job is deleted; None for one that has not ended."""
+        return max(0.0, job.ended + self._keep - time.monotonic()) if job.ended else None
+
     @property
     def is_closing(self) -> bool:
         """Whether no more jobs are taken."""

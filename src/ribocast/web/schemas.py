@@ -1,18 +1,31 @@
-"""What the API takes and gives, as pydantic models; loads are ribosomes per mRNA."""
+"""What the API takes and gives, as pydantic models; an MRL is in ribosomes per mRNA."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from ribocast.web import examples
 
 MOST_TEXT = 200
-_LEADER = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
-_CHANGED = "ACATTTGCTTCTGACACAACTATGTTCACTAGCAACCTCAAACAGACACC"
+_UTR = examples.HBB
+_CHANGED = examples.HBB_CHANGED
 
 Sequence = Annotated[str, Field(description="5′→3′, ending right before the start codon; A, C, G, T or U, N.")]
 Name = Annotated[str | None, Field(max_length=MOST_TEXT)]
+Text = Annotated[str | None, Field(max_length=2_000)]
+Words = Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list_of(*kinds: dict[str, Any]) -> dict[str, Any]:
+    """Describe a list whose items are looked at one by one elsewhere, so that each error names its row."""
+    return {"type": "array", "minItems": 1, "items": kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds]}}
 
 
 class _In(BaseModel):
@@ -23,50 +36,88 @@ class _Out(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
 
-class Problem(_Out):
-    """What is wrong, in one line, and with which field of the request, if with one."""
+class RowProblem(_Out):
+    """Why a row of a request cannot be used."""
 
-    error: str
-    field: str | None = None
+    row: int = Field(description="In the request, from 1, without a header.")
+    id: str | None = Field(description="What the row is called, if anything.")
+    column: str
+    value: str | None = Field(description="The value, shortened to 60 characters.")
+    reason: str
+
+
+class Problem(_Out):
+    """What is wrong, as RFC 9457 spells it (application/problem+json)."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The name of the status.")
+    status: int
+    detail: str = Field(description="One line, in the words of the command line.")
+    field: str | None = Field(None, description="The part of the request that is wrong, if it is one.")
+    errors: list[RowProblem] | None = Field(None, description="Rows that are wrong: the first 100.")
+    errors_total: int | None = Field(None, description="How many rows are wrong.")
+
+
+class Seq(_In):
+    """A sequence and what it is called."""
+
+    id: Name = None
+    seq: Sequence
 
 
 class PredictIn(_In):
     """Sequences to predict."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"sequences": [_LEADER], "assay": None}]})
-    sequences: list[Sequence] = Field(min_length=1)
-    assay: Name = Field(None, description="On whose scale; the model's default without it.")
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"sequences": [{"id": "HBB", "seq": _UTR}], "assay": "egfp_human50"}]}
+    )
+    sequences: Annotated[list[Any], WithJsonSchema(_list_of({"type": "string"}, _ref("Seq")))] = Field(
+        min_length=1, description="Sequences, or objects with seq and id."
+    )
+    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
     model: Name = Field(None, description="One of GET /models; the first without it.")
     profile: bool = Field(False, description="Add the polysome profile.")
 
 
-class Prediction(_Out):
-    """A sequence's load with a 90 % interval (null if the model has none), and what is unusual about it."""
+class _Skipped(_Out):
+    skipped: list[RowProblem] = Field(description="Rows left out with on_error=skip: the first 100.")
+    skipped_total: int
 
-    seq: str
+
+class Prediction(_Out):
+    """The MRL of a sequence with a 90 % interval (null if the model has none), and what is unusual about it."""
+
+    row: int
+    id: str | None
+    seq: str = Field(description="As it was read: upper case, T for U.")
     mrl: float
     mrl_low: float | None
     mrl_high: float | None
     note: str
     profile: list[float] | None = None
+    input: dict[str, Any] | None = Field(None, description="The other columns of a table.")
 
 
-class PredictOut(_Out):
-    """Predictions, in the order of the sequences."""
+class PredictOut(_Skipped):
+    """Predictions, in the order of the sequences; `rows` is how many there are in all, from `offset` on they follow."""
 
     assay: str
     model: str
+    unit: str
+    rows: int
+    offset: int
     predictions: list[Prediction]
 
 
 class ExplainIn(_In):
     """A sequence to explain."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"sequence": _LEADER}]})
-    sequence: Sequence
-    assay: Name = None
-    model: Name = None
-    indels: int = Field(0, ge=0, le=3, description="Also deletions and insertions of up to so many nt.")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"seq": _UTR, "id": "HBB"}]})
+    seq: Sequence
+    id: Name = None
+    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
+    model: Name = Field(None, description="One of GET /models; the first without it.")
+    indels: int = Field(0, ge=0, le=3, description="Also all deletions and insertions of up to this many nt.")
     near_cognates: bool = Field(False, description="List upstream CTG, GTG, TTG and the like too.")
 
 
@@ -105,10 +156,12 @@ class UorfOut(_Out):
 
 
 class ExplainOut(_Out):
-    """The load of a sequence and why."""
+    """The MRL of a sequence and why; of the effects of all changes, those from `offset` on."""
 
+    id: str | None
     assay: str
     model: str
+    unit: str
     seq: str
     mrl: float
     mrl_low: float | None
@@ -118,27 +171,41 @@ class ExplainOut(_Out):
     start: StartOut
     uorfs: list[UorfOut]
     effects: list[ChangeOut]
+    effects_total: int
+    offset: int
 
 
 class Pair(_In):
-    """A whole UTR without and with a variant."""
+    """A whole 5′ UTR without and with a variant."""
 
+    id: Name = None
     ref: Sequence
     alt: Sequence
 
 
 class VariantsIn(_In):
-    """Pairs to score."""
+    """Pairs to score; or a VCF, and the 5′ UTRs that its CHROM names."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"pairs": [{"ref": _LEADER, "alt": _CHANGED}]}]})
-    pairs: list[Pair] = Field(min_length=1)
-    assay: Name = Field(None, description="Without it, the one whose changes are calibrated.")
-    model: Name = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"pairs": [{"id": "c.-29G>A", "ref": _UTR, "alt": _CHANGED}]},
+                                        {"utrs": f">HBB\n{_UTR}\n", "vcf": "HBB\t22\tc.-29G>A\tG\tA\n"}]}
+    )  # fmt: skip
+    pairs: Annotated[list[Any] | None, WithJsonSchema(_list_of(_ref("Pair")))] = Field(None, min_length=1)
+    utrs: str | None = Field(None, description="FASTA; CHROM names a 5′ UTR by the first word of its title.")
+    vcf: str | None = Field(None, description="A VCF whose POS counts from 1 at the first letter of the 5′ UTR.")
+    assay: Name = Field(None, description="In which assay's units; without it, the one whose changes are calibrated.")
+    model: Name = Field(None, description="One of GET /models; the first without it.")
 
 
 class VariantOut(_Out):
-    """The log2 fold change of the load with a 90 % interval, and what it does to upstream starts."""
+    """The log2 fold change of the MRL with a 90 % interval, and what the variant does to upstream starts."""
 
+    row: int
+    id: str | None
+    chrom: str | None = None
+    pos: int | None = None
+    vcf_ref: str | None = None
+    vcf_alt: str | None = None
     ref: str
     alt: str
     ref_mrl: float
@@ -148,13 +215,17 @@ class VariantOut(_Out):
     log2_high: float | None
     consequence: str
     note: str
+    input: dict[str, Any] | None = Field(None, description="The other columns of a table.")
 
 
-class VariantsOut(_Out):
-    """Scores, in the order of the pairs."""
+class VariantsOut(_Skipped):
+    """Scores, in the order of the pairs; `rows` is how many there are in all, from `offset` on they follow."""
 
     assay: str
     model: str
+    unit: str
+    rows: int
+    offset: int
     variants: list[VariantOut]
 
 
@@ -164,49 +235,59 @@ class DesignIn(_In):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"target": 7.5, "n": 3, "length": 50, "forbid": ["ATG"], "budget": 2000}]}
     )
-    target: float | list[float] | None = Field(None, description="Wanted loads; the highest without it.")
-    n: int = Field(10, ge=1, description="Designs of each target.")
-    assay: Name = None
-    model: Name = None
-    length: int | tuple[int, int] | None = Field(None, description="Letters, or the fewest and the most.")
-    template: str | None = Field(None, max_length=2_000, description="IUPAC letters.")
-    like: str | None = Field(None, max_length=2_000, description="Stay near to this sequence.")
-    max_edits: int | None = Field(None, ge=0, le=2_000)
-    keep_start: int = Field(0, ge=0, le=2_000)
-    keep_end: int = Field(0, ge=0, le=2_000)
-    forbid: list[Annotated[str, Field(max_length=50)]] = Field([], max_length=100, description="Motifs, IUPAC letters.")
-    avoid: list[Annotated[str, Field(max_length=50)]] = Field([], max_length=100, description="As far as possible.")
-    forbid_sites: list[Annotated[str, Field(max_length=50)]] = Field([], max_length=100, description="Enzymes.")
-    no_near_cognates: bool = False
-    no_stops: bool = False
-    gc: tuple[Share, Share] | None = Field(None, description="Share of G and C.")
-    gc_window: tuple[Share, Share, Annotated[int, Field(ge=1, le=2_000)]] | None = Field(
-        None, description="The same in every window of so many nt."
+    target: float | Annotated[list[float], Field(max_length=1_000)] | None = Field(
+        None, description="The wanted MRL, or several; the highest without it."
     )
-    max_run: int | None = Field(None, ge=1, le=2_000)
-    no_repeat: int | None = Field(None, ge=1, le=2_000)
-    min_distance: int = Field(1, ge=1, le=2_000)
-    free_energy: tuple[float, float] | None = Field(None, description="kcal/mol.")
-    adapter: str | None = Field(None, max_length=2_000, description="What stands before; else the assay's.")
+    n: int = Field(10, ge=1, description="Designs of each target.")
+    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
+    model: Name = Field(None, description="One of GET /models; the first without it.")
+    length: int | tuple[int, int] | None = Field(
+        None, description="Letters, or the fewest and the most; else of the template or of like, or 50."
+    )
+    template: Text = Field(None, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC.")
+    like: Text = Field(None, description="Stay near to this sequence.")
+    max_edits: int | None = Field(
+        None, ge=0, le=2_000, description="Edits away from like at most; else a quarter of its letters."
+    )
+    keep_start: int = Field(0, ge=0, le=2_000, description="First letters of like that stay as they are.")
+    keep_end: int = Field(0, ge=0, le=2_000, description="Last letters of like that stay as they are.")
+    forbid: Words = Field([], description="Motifs (IUPAC letters) that no design holds, nor its joints.")
+    avoid: Words = Field([], description="The same, but allowed where a target is not reached without.")
+    forbid_sites: Words = Field([], description="Restriction enzymes, both strands, such as BsaI.")
+    no_near_cognates: bool = Field(False, description="No upstream ATG, CTG, GTG, TTG and the like.")
+    no_stops: bool = Field(False, description="No stop in the frame of the start codon.")
+    gc: tuple[Share, Share] | None = Field(None, description="Share of G and C, least and most.")
+    gc_window: tuple[Share, Share, Annotated[int, Field(ge=1, le=2_000)]] | None = Field(
+        None, description="The same in every window, and the size of the window in nt."
+    )
+    max_run: int | None = Field(None, ge=1, le=2_000, description="Equal letters in a row at most.")
+    no_repeat: int | None = Field(None, ge=1, le=2_000, description="No word of this length twice.")
+    min_distance: int = Field(1, ge=1, le=2_000, description="Edits between any two designs of a target at least.")
+    free_energy: tuple[float, float] | None = Field(
+        None, description="kcal/mol of the folded 5′ UTR, lowest and highest; needs ViennaRNA."
+    )
+    adapter: Text = Field(None, description="What stands before the 5′ UTR; else the assay's. May be empty.")
     cds: str | None = Field(None, max_length=20_000, description="The coding sequence that follows; else the assay's.")
-    algorithm: Literal["genetic", "beam", "evolution"] = "genetic"
-    budget: int | None = Field(None, ge=1, description="Predictions at most.")
-    pessimism: float = Field(1.0, ge=0, le=1e6)
-    naturalness: float = Field(0.1, ge=0, le=1e6)
-    seed: int = Field(0, ge=0, le=2**63 - 1)
+    algorithm: Literal["genetic", "beam", "evolution"] = Field("genetic", description="How to search.")
+    budget: int | None = Field(None, ge=1, description="Predictions at most; 600 a design, at least 6,000, without it.")
+    pessimism: float = Field(1.0, ge=0, le=1e6, description="What a standard deviation of uncertainty costs.")
+    naturalness: float = Field(0.1, ge=0, le=1e6, description="What being unlike the measured sequences costs.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Makes a search repeatable.")
 
 
 class JobOut(_Out):
-    """Where a design job is; `best` has the best load of each target so far."""
+    """Where a design job is; `best` has the best MRL of each target so far."""
 
     id: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
-    done: int
-    total: int
+    done: int = Field(description="Predictions so far.")
+    total: int = Field(description="Predictions at most; 0 before it begins.")
     best: list[float]
     seconds: float
     error: str
     remark: str
+    place: int | None = Field(description="In the queue, from 1, while it waits.")
+    expires_seconds: float | None = Field(description="Until its result is deleted, once it has ended.")
 
 
 class DesignsOut(_Out):
@@ -215,8 +296,11 @@ class DesignsOut(_Out):
     state: Literal["done", "cancelled"]
     assay: str
     model: str
+    unit: str
     predictions: int
     remarks: list[str]
+    rows: int
+    offset: int
     designs: list[dict[str, Any]]
 
 
@@ -230,6 +314,12 @@ class FigureOut(_Out):
     mae: float | None
 
 
+class MeasuredOut(_Out):
+    """How measured MRLs of an assay are distributed: 21 quantiles, from 0 to 100 % in steps of 5 %."""
+
+    quantiles: list[float]
+
+
 class AssayOut(_Out):
     """A library or condition that a model knows."""
 
@@ -240,6 +330,10 @@ class AssayOut(_Out):
     unit: str
     has_interval: bool
     has_change_interval: bool
+    interval_coverage: float | None
+    measured: MeasuredOut | None
+    accuracy: str = Field(description="How accurate the model is, in a sentence.")
+    limits: str = Field(description="What it does not know, in a sentence.")
     figures: list[FigureOut]
 
 
@@ -249,15 +343,29 @@ class ModelOut(_Out):
     name: str
     architecture: str
     default_assay: str
+    variant_assay: str
     gives_profiles: bool
     citation: str
     assays: list[AssayOut]
 
 
-class ModelsOut(_Out):
-    """The models that are served; the first is taken where a call names none."""
+class ColumnOut(_Out):
+    """What a column of an answer means."""
 
+    title: str
+    unit: str
+    description: str
+
+
+class ModelsOut(_Out):
+    """What is served, and the words for it: the first model is taken where a call names none."""
+
+    version: str
     models: list[ModelOut]
+    examples: dict[str, dict[str, Any]] = Field(description="An input for each call.")
+    columns: dict[str, ColumnOut]
+    options: dict[str, dict[str, str]] = Field(description="What each field of a request means, by call.")
+    limits: dict[str, float] = Field(description="How much is taken, by setting.")
 
 
 class HealthOut(_Out):

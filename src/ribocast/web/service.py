@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
 
 from ribocast.bundle import AssayCard, shipped_models
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, load
-from ribocast.sequence import Fault, SequenceError
+from ribocast.sieve import OnError
 from ribocast.spelling import Spelled
 from ribocast.web.batching import Ask, Batcher
+from ribocast.web.bodies import RowError, Rows
 from ribocast.web.jobs import Jobs
 from ribocast.web.limits import RefusedError, WrongFieldError
 from ribocast.web.metrics import Metrics
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ribocast.explaining import Explanation
     from ribocast.web.design_jobs import Designed
 
+_READ_AT_ONCE = 50_000
+"""Bytes of a request that are read by the event loop itself: it takes about a millisecond."""
 _EXPLAINING = 2
 """Explanations, and scores of variants, that are computed at the same time."""
 T = TypeVar("T")
@@ -40,12 +44,43 @@ class Served(NamedTuple):
     batcher: Batcher
 
 
-class Predictions(NamedTuple):
-    """What was predicted: by which model, on whose scale, and the columns of `Predictor.columns`."""
+class Result(NamedTuple, Generic[T]):
+    """What was computed for the rows of a call.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    assay : AssayCard
+        In whose units.
+    rows : Rows
+        Those that `table` is about: a page of the usable ones.
+    total : int
+        How many are usable in all.
+    skipped : list of RowError
+        Why the others are not.
+    table : dict of str to column, or pandas.DataFrame
+        The results, a value a row.
+    """
 
     model: str
     assay: AssayCard
-    columns: dict[str, Any]
+    rows: Rows
+    total: int
+    skipped: list[RowError]
+    table: T
+
+
+class RowsError(RefusedError):
+    """Rows that cannot be used; `errors` are all of them."""
+
+    def __init__(self, errors: Sequence[RowError], status: int = 422, *, none_left: bool = False) -> None:
+        first = errors[0]
+        detail = f"row {first.row}: {first.reason}"
+        super().__init__(
+            status, f"no row is usable; the first: {detail}" if none_left else detail, field=first.column,
+            errors=[error._asdict() for error in errors],
+        )  # fmt: skip
 
 
 class Service:
@@ -80,6 +115,7 @@ class Service:
         )  # fmt: skip
         metrics.watch_jobs(self.jobs.count)
         self._threads = ThreadPoolExecutor(_EXPLAINING, thread_name_prefix="explain")
+        self._readers = ThreadPoolExecutor(_EXPLAINING, thread_name_prefix="read")
 
     def model(self, name: str | None) -> Served:
         """Find a model among those that are served: a client's name is never taken for a path.
@@ -109,15 +145,22 @@ class Service:
         except RibocastError as error:
             raise WrongFieldError(str(error), "assay") from None
 
+    async def read(self, size: int, work: Callable[[], T]) -> T:
+        """Do what takes time in proportion to the bytes of a request; beside the event loop if they are many."""
+        if size <= _READ_AT_ONCE:
+            return work()
+        return await asyncio.wrap_future(self._readers.submit(work))
+
     async def predict(
-        self, utrs: Sequence[str], *, assay: str | None = None, model: str | None = None, profile: bool = False
-    ) -> Predictions:
-        """Predict loads, together with other calls.
+        self, rows: Rows, *, assay: str | None = None, model: str | None = None, profile: bool = False,
+        on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
+    ) -> Result[dict[str, Any]]:  # fmt: skip
+        """Predict MRLs, together with other calls; the columns are those of `Predictor.columns`.
 
         Raises
         ------
-        SequenceError
-            At the first sequence that cannot be used.
+        RowsError
+            For rows that cannot be used, unless they are skipped.
         RefusedError
             With 413, for more than the limits allow.
         RibocastError
@@ -126,79 +169,122 @@ class Service:
         served, card = self.find(model, assay)
         if profile:
             served.predictor.check_profile()
-        self._check(served, utrs, "sequences", list(utrs))
-        columns = await asyncio.wrap_future(served.batcher.submit(Ask(Spelled.of(utrs), card, profile)))
-        self._tell(utrs)
-        return Predictions(served.name, card, columns)
+        good, skipped = await self._sift(served, rows, on_error)
+        page = _page(good, offset, limit)
+        spelled = Spelled.of(page.values[0])
+        if len(page):
+            columns = await asyncio.wrap_future(served.batcher.submit(Ask(spelled, card, profile)))
+        else:
+            nothing = np.zeros((0, served.predictor.card.width), dtype=np.float32)
+            columns = served.predictor.columns(spelled, nothing, card, profile=profile)
+        self._tell(page)
+        return Result(served.name, card, page, len(good), skipped, columns)
 
     async def explain(
-        self, utr: str, *, assay: str | None = None, model: str | None = None, indels: int = 0,
+        self, rows: Rows, *, assay: str | None = None, model: str | None = None, indels: int = 0,
         near_cognates: bool = False,
     ) -> tuple[str, Explanation]:  # fmt: skip
-        """Explain a sequence; see `ribocast.explain`. Gives the model's name too."""
+        """Explain the one sequence of a call; see `ribocast.explain`. Gives the model's name too."""
         from ribocast.explaining import explain
 
+        if len(rows) != 1:
+            names = ", ".join(name or f"row {row}" for row, name in zip(rows.numbers[:5], rows.ids, strict=False))
+            raise RefusedError(
+                422, f"explain takes one sequence; the request has {len(rows):,} ({names})", field=rows.columns[0]
+            )
         served, _ = self.find(model, assay)
-        self._check(served, [utr], "sequences", [utr])
+        await self._sift(served, rows, "stop")
+        utr, name = rows.values[0][0], rows.ids[0] or ""
         if _letters_changed(len(utr), indels) > self.settings.max_explain_letters:
             raise RefusedError(413, f"{len(utr):,} nt with {indels} nt of indels are too much to explain in one call")
-        self._tell([utr])
-        return served.name, await self._run(
-            lambda: explain(served.predictor, utr, assay=assay, indels=indels, near_cognates=near_cognates)
+        self._tell(rows)
+        return served.name, await self.run(
+            lambda: explain(served.predictor, utr, assay=assay, indels=indels, near_cognates=near_cognates, name=name)
         )
 
     async def variants(
-        self, refs: Sequence[str], alts: Sequence[str], *, assay: str | None = None, model: str | None = None
-    ) -> tuple[str, AssayCard, pd.DataFrame]:
-        """Score pairs; see `ribocast.score_variants`. Gives the model's name and the assay too."""
-        from ribocast.variants import pair_faults, score_variants
+        self, rows: Rows, unreadable: Sequence[RowError] = (), *, assay: str | None = None, model: str | None = None,
+        on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
+    ) -> Result[pd.DataFrame]:  # fmt: skip
+        """Score pairs, the columns of `ribocast.score_variants`; `unreadable` are rows that are known to be wrong."""
+        from ribocast.variants import score_variants
 
         served, card = self.find(model, assay)
         card = card if assay else served.predictor.card.variant_assay
-        self._check(served, refs, "pairs", [*refs, *alts], lambda: pair_faults(served.predictor, refs, alts))
-        self._tell([*refs, *alts])
-        return served.name, card, await self._run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
+        good, skipped = await self._sift(served, rows, on_error, unreadable)
+        page = _page(good, offset, limit)
+        self._tell(page)
+        refs, alts = page.values
+        table = await self.run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
+        return Result(served.name, card, page, len(good), skipped, table)
 
     def close(self) -> None:
         """Let running work finish."""
         for served in self.models.values():
             served.batcher.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._threads, self._readers):
+            pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do what takes long, in turn."""
         return await asyncio.wrap_future(self._threads.submit(work))
 
-    def _check(
-        self, served: Served, rows: Sequence[str], what: str, utrs: Sequence[str],
-        find: Callable[[], list[Fault]] | None = None,
-    ) -> None:  # fmt: skip
+    async def _sift(
+        self, served: Served, rows: Rows, on_error: OnError, unreadable: Sequence[RowError] = ()
+    ) -> tuple[Rows, list[RowError]]:  # fmt: skip
+        """Keep the usable rows; see `Service.predict` for what is raised."""
         limits = self.settings
-        if len(rows) > limits.max_sequences:
-            raise RefusedError(413, f"{len(rows):,} {what}; at most {limits.max_sequences:,} are taken in one call")
-        if not rows:
-            raise RibocastError(f"there are no {what}")
-        if faults := find() if find else served.predictor.faults(utrs):
-            raise SequenceError(faults[0])
-        for row, utr in enumerate(utrs):
-            if len(utr) > limits.max_length:
-                at = row % len(rows) + 1
-                raise RefusedError(413, f"row {at}: {len(utr):,} nt; at most {limits.max_length:,} are taken")
-        letters = sum(map(len, utrs))
+        if not rows and not unreadable:
+            raise RefusedError(422, "there are no sequences", field=rows.columns[0])
+        if len(rows) + len(unreadable) > limits.max_sequences:
+            raise RefusedError(413, f"{len(rows):,} rows; at most {limits.max_sequences:,} are taken in one call")
+        letters = sum(len(value) for column in rows.values for value in column if isinstance(value, str))
         if letters > limits.max_letters:
             raise RefusedError(413, f"{letters:,} letters; at most {limits.max_letters:,} are taken in one call")
+        bad = self._too_long(rows)
+        if bad and on_error == "stop":
+            raise RowsError(list(bad.values()), 413)
+        bad |= await self.read(letters, lambda: _faults(served, rows))
+        errors = sorted([*unreadable, *bad.values()], key=lambda error: error.row)
+        if not errors:
+            return rows, []
+        if on_error == "stop":
+            raise RowsError(errors)
+        good = rows.take([row for row in range(len(rows)) if row not in bad])
+        if not good:
+            raise RowsError(errors, none_left=True)
+        return good, errors
 
-    def _tell(self, utrs: Sequence[str]) -> None:
+    def _too_long(self, rows: Rows) -> dict[int, RowError]:
+        most = self.settings.max_length
+        return {
+            row: rows.error(row, number, f"the sequence is {len(value):,} nt; at most {most:,} are taken")
+            for number, values in enumerate(rows.values)
+            for row, value in enumerate(values)
+            if isinstance(value, str) and len(value) > most
+        }
+
+    def _tell(self, rows: Rows) -> None:
         if self.settings.log_sequences:
-            _log.info("sequences: %s", " ".join(utrs))
+            _log.info("sequences: %s", " ".join(value for column in rows.values for value in column))
 
 
 def _shipped() -> list[str]:
     return sorted(shipped_models())
 
 
-def known(value: float) -> float | None:
-    """Return a number, or None where it is none."""
-    return float(value) if math.isfinite(value) else None
+def _faults(served: Served, rows: Rows) -> dict[int, RowError]:
+    """Find the rows that cannot be used, by their places, each with its first fault."""
+    return {
+        row: rows.error(row, number, reason)
+        for number in reversed(range(len(rows.values)))
+        for row, reason in served.predictor.faults(rows.values[number])
+    }
+
+
+def _page(rows: Rows, offset: int, limit: int | None) -> Rows:
+    end = len(rows) if limit is None else min(len(rows), offset + limit)
+    return rows if offset == 0 and end == len(rows) else rows.take(range(min(offset, end), end))
 
 
 def _letters_changed(length: int, indels: int) -> int:

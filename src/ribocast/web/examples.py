@@ -1,8 +1,10 @@
-"""What the page's example buttons fill in."""
+"""An input for each call, which the page's example buttons fill in and the documentation shows."""
 
 from __future__ import annotations
 
-LEADERS = """\
+from typing import Any
+
+UTRS = """\
 >HBB human beta-globin
 ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC
 >HBA2 human alpha-globin
@@ -27,3 +29,15 @@ VCF = """\
 HBB\t22\tc.-29G>A\tG\tA\t.\t.\t.
 CDKN2A\t17\tc.-34G>T\tG\tT\t.\t.\t.
 """
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "predict": {"title": "six 5′ UTRs", "text": UTRS},
+    "explain": {"title": "beta-globin with an upstream ATG", "text": f">HBB-uATG\n{HBB_CHANGED}\n"},
+    "variants": {
+        "title": "two disease variants", "refs": f"{HBB}\n{CDKN2A}\n", "alts": f"{HBB_CHANGED}\n{CDKN2A_CHANGED}\n",
+    },
+    "vcf": {"title": "a VCF of two rows", "utrs": TRANSCRIPTS, "vcf": VCF},
+    "design": {
+        "title": "highest near beta-globin",
+        "request": {"target": None, "n": 3, "like": HBB, "forbid": ["ATG", "GGTCTC"]},
+    },
+}  # fmt: skip

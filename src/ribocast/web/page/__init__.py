@@ -1,1 +1,0 @@
-"""The page: Gradio's controls, and our own tables and drawings as HTML that needs no script to be read."""
