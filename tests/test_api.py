@@ -256,3 +256,27 @@ def test_the_words_of_the_page_come_with_the_models(server):
 def test_health_is_told_to_head_too(server):
     answer = server.client.head("/api/v1/healthz")
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_the_description_says_how_to_get_in_what_is_limited_and_what_each_call_is_called(server):
+    described = server.client.get("/api/openapi.json").json()
+    assert set(described["components"]["securitySchemes"]) == {"token", "password"}
+    assert "300 sequences" in described["info"]["description"]
+    calls = [call for path in described["paths"].values() for call in path.values()]
+    names = [call["operationId"] for call in calls]
+    assert len(set(names)) == len(names) == 11
+    assert "predict" in names
+    assert "RateLimit" in described["paths"]["/api/v1/predict"]["post"]["responses"]["200"]["headers"]
+    for name in ("Seq", "Pair", "Prediction", "RowProblem", "PredictIn", "ExplainIn", "VariantsIn", "DesignIn"):
+        assert described["components"]["schemas"][name]["examples"], name
+    page = server.client.get("/api/docs").text
+    assert "text/csv" in page
+    assert "<style" not in page
+    assert "<script" not in page
+
+
+def test_large_answers_are_compressed(server):
+    for headers, encoding in (({"accept-encoding": "gzip"}, "gzip"), ({"accept-encoding": "identity"}, None)):
+        answer = server.post("explain", {"seq": LEADER}, headers=headers)
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.json()["effects_total"] == 200

@@ -19,7 +19,7 @@ _EXTRAS = {
     "scale": {"ray"},
     "plots": {"matplotlib", "jinja2"},
     "design": {"Bio", "RNA"},
-    "web": {"fastapi", "gradio", "prometheus_client", "starlette", "uvicorn"},
+    "web": {"fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
 }
 
 

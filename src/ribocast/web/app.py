@@ -10,13 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Match, Route
 
 from ribocast import __version__
 from ribocast.errors import RibocastError
 from ribocast.web.answers import json_answer
 from ribocast.web.api import make_router
-from ribocast.web.docs_page import docs_html
+from ribocast.web.docs_page import DOCS_STYLE, docs_html
 from ribocast.web.guard import App, Guard
 from ribocast.web.limits import RefusedError, problem
 from ribocast.web.metrics import Metrics
@@ -26,6 +27,8 @@ from ribocast.web.settings import Settings
 
 _ABOUT = "From a 5′ UTR to how well its mRNA is translated. An MRL is in ribosomes per mRNA of the assay."
 _SHOWN = 200
+_PACKED_BYTES = 1_000
+"""Answers of this size or more are compressed where the client takes it."""
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -66,6 +69,7 @@ class Application:
         router = make_router(self.service, metrics)
         self.api.include_router(router)
         _answer_errors(self.api)
+        self.api.add_middleware(GZipMiddleware, minimum_size=_PACKED_BYTES, compresslevel=5)
 
         @self.api.get("/api/openapi.json", include_in_schema=False)
         async def openapi() -> Response:
@@ -74,6 +78,10 @@ class Application:
         @self.api.get("/api/docs", include_in_schema=False)
         async def docs() -> HTMLResponse:
             return HTMLResponse(docs_html(describe(self.api, settings)))
+
+        @self.api.get("/api/docs.css", include_in_schema=False)
+        async def docs_style() -> Response:
+            return Response(DOCS_STYLE, media_type="text/css")
 
         @self.api.api_route("/api/{_:path}", methods=list(_METHODS), include_in_schema=False)
         async def nowhere(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The API's documentation as a page: made of its OpenAPI description, without anything from other servers."""
+"""The API's documentation as a page: made of its OpenAPI description, without scripts and other servers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any
 
-_STYLE = """
+DOCS_STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#16232b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1,h2{line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid #ccd6da;padding-top:1rem}a{color:#00596b}
 code,pre{font:14px/1.4 ui-monospace,monospace;background:#eef4f5}pre{padding:.8rem;overflow-x:auto}
@@ -21,8 +21,8 @@ def docs_html(openapi: dict[str, Any]) -> str:
     about, schemas = openapi["info"], openapi["components"]["schemas"]
     parts = [
         f"<h1>{escape(about['title'])} API {escape(about['version'])}</h1><p>{escape(about['description'])}</p>",
-        '<p>The same for programs: <a href="/api/openapi.json">openapi.json</a>. Every error is JSON: '
-        "<code>{&quot;error&quot;: …, &quot;field&quot;: …}</code>.</p>",
+        '<p>The same for programs: <a href="/api/openapi.json">openapi.json</a>. Every error is '
+        "<code>application/problem+json</code> (RFC 9457), with the rows that are wrong.</p>",
     ]
     for path, methods in openapi["paths"].items():
         for method, one in methods.items():
@@ -30,7 +30,8 @@ def docs_html(openapi: dict[str, Any]) -> str:
     body = "\n".join(parts)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ribocast API</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/api/docs.css"></head>'
         f"<body><main>{body}</main></body></html>"
     )
 
@@ -38,19 +39,31 @@ def docs_html(openapi: dict[str, Any]) -> str:
 def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
     parts = [f'<h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>',
              f"<p>{escape(one.get('description', ''))}</p>"]  # fmt: skip
-    taken = one.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    if taken:
+    bodies = one.get("requestBody", {}).get("content", {})
+    if options := [field for field in one.get("parameters", []) if field["in"] == "query"]:
+        properties = {
+            field["name"]: {**field["schema"], "description": field.get("description", "")} for field in options
+        }
+        parts.append("<h3>Query</h3>" + _fields({"properties": properties}))
+    if taken := bodies.get("application/json", {}).get("schema"):
         schema = _resolve(taken, schemas)
-        parts.append("<h3>Takes</h3>" + _fields(schema))
+        parts.append("<h3>Takes JSON</h3>" + _fields(schema))
         for example in schema.get("examples", []):
             text = json.dumps(example, ensure_ascii=False)
             address = f"http://127.0.0.1:7860{path}"
             command = f"curl -X {method.upper()} {address} -H 'Content-Type: application/json' -d '{text}'"
             parts.append(f"<pre>{escape(command)}</pre>")
+    if tables := [kind for kind in bodies if kind != "application/json"]:
+        address = f"http://127.0.0.1:7860{path}"
+        command = f"curl --data-binary @utrs.csv -H 'Content-Type: text/csv' {address}"
+        parts.append(f"<h3>Or a file</h3><p>{escape(', '.join(tables))}</p><pre>{escape(command)}</pre>")
     for status, answer in one["responses"].items():
         if status.startswith("2"):
-            given = answer.get("content", {}).get("application/json", {}).get("schema")
+            kinds = answer.get("content", {})
+            given = kinds.get("application/json", {}).get("schema")
+            also = ", ".join(kind for kind in kinds if kind != "application/json")
             parts.append(f"<h3>Gives, {status}</h3>" + (_fields(_resolve(given, schemas)) if given else ""))
+            parts.append(f"<p>Or: {escape(also)}</p>" if also else "")
     others = ", ".join(
         f"{status} ({escape(answer['description'])})"
         for status, answer in one["responses"].items() if not status.startswith("2")

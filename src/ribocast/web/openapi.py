@@ -28,12 +28,12 @@ def describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     parts.setdefault("schemas", {}).update(definitions["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(name, None)
-    if settings.token is not None and settings.auth:
-        parts["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer"},
-            "password": {"type": "http", "scheme": "basic", "description": "Any name, and the token as password."},
-        }
-        found["security"] = [{"token": []}, {"password": []}]
+    parts["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "password": {"type": "http", "scheme": "basic", "description": "Any name, and the token as password."},
+    }
+    needs_token = settings.token is not None and settings.auth
+    found["security"] = [{"token": []}, {"password": []}] if needs_token else [{}]
     found["info"]["description"] += _limits(settings)
     return found
 

@@ -39,6 +39,10 @@ class _Out(BaseModel):
 class RowProblem(_Out):
     """Why a row of a request cannot be used."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"row": 2, "id": "HBB", "column": "seq", "value": "ACGXT",
+                                         "reason": "'X' at position 4 is not a nucleotide (A, C, G, T, U or N)"}]}
+    )  # fmt: skip
     row: int = Field(description="In the request, from 1, without a header.")
     id: str | None = Field(description="What the row is called, if anything.")
     column: str
@@ -61,6 +65,7 @@ class Problem(_Out):
 class Seq(_In):
     """A sequence and what it is called."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "HBB", "seq": _UTR}]})
     id: Name = None
     seq: Sequence
 
@@ -87,6 +92,10 @@ class _Skipped(_Out):
 class Prediction(_Out):
     """The MRL of a sequence with a 90 % interval (null if the model has none), and what is unusual about it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"row": 1, "id": "HBB", "seq": _UTR, "mrl": 7.979, "mrl_low": 7.529,
+                                         "mrl_high": 8.395, "note": ""}]}
+    )  # fmt: skip
     row: int
     id: str | None
     seq: str = Field(description="As it was read: upper case, T for U.")
@@ -178,6 +187,7 @@ class ExplainOut(_Out):
 class Pair(_In):
     """A whole 5′ UTR without and with a variant."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "c.-29G>A", "ref": _UTR, "alt": _CHANGED}]})
     id: Name = None
     ref: Sequence
     alt: Sequence
