@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ribocast.predictor import Predictor
@@ -14,10 +13,9 @@ from ribocast.sieve import OnError
 
 if TYPE_CHECKING:
     from ribocast.flow import Predicted
-    from ribocast.leaders import Leaders
 
 
-class _OfTables(ABC):
+class OfTables(ABC):
     """A job whose portions are tables: by one function that takes the settings."""
 
     def settings(self) -> dict[str, Any]:
@@ -41,7 +39,7 @@ class _OfTables(ABC):
 
 
 @dataclass(frozen=True)
-class Predictions(_OfTables):
+class Predictions(OfTables):
     """Predict every row; see `ribocast.predicting.predict_file`."""
 
     assay: str | None = None
@@ -55,58 +53,3 @@ class Predictions(_OfTables):
         from ribocast.predicting import predict_file
 
         return predict_file
-
-
-@dataclass(frozen=True)
-class PairScores(_OfTables):
-    """Score every pair; see `ribocast.variants.score_table`."""
-
-    assay: str | None = None
-    ref_column: str | None = None
-    alt_column: str | None = None
-    on_error: OnError = "stop"
-
-    def _function(self) -> Callable[..., Predicted]:
-        from ribocast.variants import score_table
-
-        return score_table
-
-
-@dataclass(frozen=True)
-class Substitutions:
-    """Score every substitution in some UTRs of an annotation; see `ribocast.genomic_files.score_all`."""
-
-    gtf: str
-    fasta: str
-    canonical: bool = False
-    assay: str | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings."""
-        genome = Path(self.fasta).stat()
-        return {**asdict(self), "genome": [genome.st_size, genome.st_mtime_ns]}
-
-    def leaders(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> Leaders:
-        """Read the annotation, once in a process; see `ribocast.leaders.open_leaders`."""
-        if self not in _READ:
-            from ribocast.leaders import open_leaders
-
-            _READ.clear()
-            _READ[self] = open_leaders(self.gtf, self.fasta, output, canonical=self.canonical, say=say)
-        return _READ[self]
-
-    def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
-        say: Callable[[str], None],
-    ) -> Done:  # fmt: skip
-        """Write a portion's output."""
-        from ribocast.genomic_files import score_all
-
-        found = score_all(
-            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part, mark=mark,
-            done=lambda rows, _total, _text: done(rows), say=say,
-        )  # fmt: skip
-        return Done(found.rows, 0)
-
-
-_READ: dict[Substitutions, Leaders] = {}

@@ -118,3 +118,8 @@ def _size_of(raw: IO[bytes]) -> int:
         return os.fstat(raw.fileno()).st_size
     except OSError:
         return 0
+
+
+def number(value: float | None) -> str:
+    """Spell a figure of accuracy."""
+    return "undefined" if value is None else f"{value:.4f}"

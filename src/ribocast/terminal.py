@@ -87,8 +87,3 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
         table.add_row(*row)
     # What stands in tables is text: no [markup], no :emoji:.
     Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(table)
-
-
-def number(value: float | None) -> str:
-    """Spell a figure."""
-    return "undefined" if value is None else f"{value:.4f}"

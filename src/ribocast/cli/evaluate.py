@@ -18,7 +18,8 @@ from ribocast.cli.options import (
     usable,
 )  # fmt: skip
 from ribocast.errors import RibocastError
-from ribocast.terminal import number, print_json, print_table, say
+from ribocast.lines import number
+from ribocast.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ribocast.learn.across import AssayScores

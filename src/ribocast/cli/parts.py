@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ribocast.errors import RibocastError
 
 if TYPE_CHECKING:
-    from ribocast.jobs import Substitutions
     from ribocast.predictor import Predictor
     from ribocast.shards import Job, Portion, Share
+    from ribocast.variant_jobs import Substitutions
 
 
 class Parts(NamedTuple):

@@ -108,7 +108,7 @@ def variants(
         raise RibocastError("--resume is for tables of pairs, and for --all in parts")
     loaded = load(model, engine=engine, threads=parts.of_one)
     if in_parts:
-        from ribocast.jobs import PairScores, Substitutions
+        from ribocast.variant_jobs import PairScores, Substitutions
 
         with progress("scoring", results_to=output) as (advance, tell):
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ribocast.learn.comparing import FIGURES, Comparison, Group
-from ribocast.terminal import number
+from ribocast.lines import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ the highest sum that keeps the rules, found along the automaton of the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribocast.designing.algorithms import Search, Task
-from ribocast.designing.automaton import BASES, Codes, LetterRules
 from ribocast.errors import RibocastError
 from ribocast.learn.models import load_network
 from ribocast.learn.models.network import LetterTable
@@ -27,7 +26,30 @@ _DRAWN, _RATE, _NOISE = 4, 0.15, 0.5
 _CALLS_OF_A_GRADIENT = 2
 """A gradient is counted as so many predictions: what it costs beyond the prediction it begins with."""
 _IMPOSSIBLE = -1e9
-_LETTERS = torch.tensor([ord(base) for base in BASES], dtype=torch.uint8)
+_LETTERS = torch.tensor([ord(base) for base in "ACGT"], dtype=torch.uint8)
+
+Codes = NDArray[np.uint8]
+Search = Generator[Codes, NDArray[np.float64], None]
+
+
+class LetterRules(Protocol):
+    """What this needs of `ribocast.designing.automaton.LetterRules`."""
+
+    automaton: Any
+    length: int
+
+    def steps_at(self, at: int) -> NDArray[np.bool_]:
+        """Say which steps of the automaton are forbidden at a position."""
+
+
+class Task(Protocol):
+    """What this needs of `ribocast.designing.algorithms.Task`, which knows this algorithm by its name alone."""
+
+    space: Any
+    islands: int
+    rng: np.random.Generator
+    goal: Any
+    panel: Any
 
 
 def straight_through(task: Task) -> Search:
@@ -54,7 +76,7 @@ def _search(task: Task, networks: list[SoftLoads]) -> Search:
         load = torch.stack([network(hard + soft - soft.detach(), held) for network in networks]).mean(dim=0)
         loss = -load if goal.target is None else (load - goal.target).abs()
         adam.zero_grad()
-        loss.sum().backward()  # type: ignore[no-untyped-call]
+        loss.sum().backward()
         adam.step()
         task.panel.calls += _CALLS_OF_A_GRADIENT * len(held)
         # The sequence that the logits stand for, and some near it.

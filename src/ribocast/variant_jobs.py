@@ -1,0 +1,72 @@
+"""What is done with each portion of a large piece of variants; see `ribocast.jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ribocast.jobs import OfTables
+from ribocast.predictor import Predictor
+from ribocast.shards import Done, Portion
+from ribocast.sieve import OnError
+
+if TYPE_CHECKING:
+    from ribocast.flow import Predicted
+    from ribocast.leaders import Leaders
+
+
+@dataclass(frozen=True)
+class PairScores(OfTables):
+    """Score every pair; see `ribocast.variants.score_table`."""
+
+    assay: str | None = None
+    ref_column: str | None = None
+    alt_column: str | None = None
+    on_error: OnError = "stop"
+
+    def _function(self) -> Callable[..., Predicted]:
+        from ribocast.variants import score_table
+
+        return score_table
+
+
+@dataclass(frozen=True)
+class Substitutions:
+    """Score every substitution in some UTRs of an annotation; see `ribocast.genomic_files.score_all`."""
+
+    gtf: str
+    fasta: str
+    canonical: bool = False
+    assay: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings."""
+        genome = Path(self.fasta).stat()
+        return {**asdict(self), "genome": [genome.st_size, genome.st_mtime_ns]}
+
+    def leaders(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> Leaders:
+        """Read the annotation, once in a process; see `ribocast.leaders.open_leaders`."""
+        if self not in _READ:
+            from ribocast.leaders import open_leaders
+
+            _READ.clear()
+            _READ[self] = open_leaders(self.gtf, self.fasta, output, canonical=self.canonical, say=say)
+        return _READ[self]
+
+    def do(
+        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> Done:  # fmt: skip
+        """Write a portion's output."""
+        from ribocast.genomic_files import score_all
+
+        found = score_all(
+            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part, mark=mark,
+            done=lambda rows, _total, _text: done(rows), say=say,
+        )  # fmt: skip
+        return Done(found.rows, 0)
+
+
+_READ: dict[Substitutions, Leaders] = {}
