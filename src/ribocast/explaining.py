@@ -158,9 +158,10 @@ def explain_all(
     card = model.card.assay(assay)
     if isinstance(utrs, str):
         raise RibocastError("explain_all takes a list of sequences, not one sequence")
+    utrs = list(utrs)  # a Series would be looked up by its labels below
     if faults := model.faults(utrs):
         raise SequenceError(faults[0])
-    names = names or [""] * len(utrs)
+    names = [""] * len(utrs) if names is None else list(names)
     first = 0
     while first < len(utrs):
         last, waiting = first, 0

@@ -91,9 +91,9 @@ class Predictor:
         Returns
         -------
         pandas.DataFrame
-            One row per sequence, in order: ``seq``; ``mrl``, ribosomes per mRNA; ``mrl_low`` and ``mrl_high``, a
-            90 % prediction interval for a measurement (empty if the model has none); ``note``, what is unusual
-            about the sequence for this assay.
+            One row per sequence, in order, under the index of a frame or Series: ``seq``; ``mrl``, ribosomes per
+            mRNA; ``mrl_low`` and ``mrl_high``, a 90 % prediction interval for a measurement (empty if the model has
+            none); ``note``, what is unusual about the sequence for this assay.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Predictor:
             self.check_profile()
         spelled = self._spell(sequences)
         columns = self.columns(spelled, self.run(spelled)[:, self.number(card)], card, profile=profile)
-        return pd.DataFrame({"seq": sequences, **columns})
+        return pd.DataFrame({"seq": sequences, **columns}, index=index_of(utrs))
 
     def columns(self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
         """Return what `predict` adds, by column, from what the network gave for an assay, (n, width).
@@ -192,6 +192,7 @@ class Predictor:
 
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
+        utrs = list(utrs)  # a Series would be looked up by its labels below
         found = find_faults(utrs)
         too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > LONGEST]
         if not too_long:
@@ -342,6 +343,21 @@ def _evenly(rows: int, most: int, streams: int) -> int:
     even = -(-rows // (rounds * streams))
     # Not of very few rows; and of few sizes, since every other one has kernels of its own.
     return min(most, max(_LEAST_ROWS, -(-even // _ROUND_ROWS) * _ROUND_ROWS))
+
+
+def index_of(*rows: object) -> Any:
+    """Return the index of the first of `rows` that has one, as pandas' frames and Series do; None if none has.
+
+    Raises
+    ------
+    RibocastError
+        If two have different ones: what belongs together would not stand side by side.
+    """
+    indexes = [one.index for one in rows if hasattr(one, "iloc") and hasattr(one, "index")]
+    for other in indexes[1:]:
+        if not indexes[0].equals(other):
+            raise RibocastError("references and variants have different indexes: bring them into one order first")
+    return indexes[0] if indexes else None
 
 
 def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str]:

@@ -16,7 +16,7 @@ from ribocast.construct import Construct
 from ribocast.engine import Outputs
 from ribocast.errors import RibocastError
 from ribocast.flow import Asked, Predicted, work_through
-from ribocast.predictor import Predictor, around, to_mrl
+from ribocast.predictor import Predictor, around, index_of, to_mrl
 from ribocast.sequence import Fault, SequenceError
 from ribocast.sieve import OnError
 from ribocast.spelling import Spelled
@@ -61,7 +61,7 @@ def score_variants(
 
     Returns
     -------
-    pandas.DataFrame, n rows
+    pandas.DataFrame, n rows under the index of the references or variants, if these are Series
         ``ref_mrl``, ``alt_mrl``: ribosomes per mRNA; ``log2_fold_change`` = log2(alt_mrl / ref_mrl), 0 for equal
         sequences, empty where a load is not above 0; ``log2_low``, ``log2_high``: a 90 % prediction interval for a
         measured change (empty if the model has none for this assay); ``consequence``, see
@@ -72,7 +72,8 @@ def score_variants(
     SequenceError
         At the first pair that cannot be used; see `pair_faults`.
     RibocastError
-        If there are not as many variants as references, or the model does not know the assay.
+        If there are not as many variants as references, both are Series of different indexes, or the model does not
+        know the assay.
     """
     import pandas as pd
 
@@ -80,7 +81,7 @@ def score_variants(
         raise RibocastError("score_variants takes two lists of sequences, not two sequences")
     if len(refs) != len(alts):
         raise RibocastError(f"{len(refs)} references and {len(alts)} variants: there must be as many")
-    refs, alts = list(refs), list(alts)
+    index, refs, alts = index_of(refs, alts), list(refs), list(alts)
     if faults := pair_faults(model, refs, alts):
         raise SequenceError(faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
@@ -90,7 +91,7 @@ def score_variants(
     new = [utr for utr in utrs if utr not in known]
     known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
     loads = np.array([known[utr] for utr in utrs], dtype=np.float64)
-    return pd.DataFrame(_scores(model, card, utrs, number_of, loads, constructs))
+    return pd.DataFrame(_scores(model, card, utrs, number_of, loads, constructs), index=index)
 
 
 def pair_faults(model: Predictor, refs: Sequence[object], alts: Sequence[object]) -> list[Fault]:

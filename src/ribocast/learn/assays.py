@@ -196,6 +196,13 @@ def labelled_rows(
     column, label : str, optional
         Columns with unusual names.
 
+    Returns
+    -------
+    pandas.DataFrame
+        See `training_rows`; under the index of a frame.
+    dict of str to Assay
+        What its column ``assay`` names.
+
     Raises
     ------
     RibocastError
@@ -215,9 +222,10 @@ def labelled_rows(
         rows = training_rows(chunk, assay="").assign(assay=of_row)
         for name in names:
             _refuse_no_shares(chunk, rows, name)
-        return rows, assays
-    library = assay_of(chunk, assay)
-    return training_rows(chunk, library.name), {library.name: library}
+    else:
+        library = assay_of(chunk, assay)
+        rows, assays = training_rows(chunk, library.name), {library.name: library}
+    return (rows.set_axis(table.index) if isinstance(table, pd.DataFrame) else rows), assays
 
 
 def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:

@@ -68,8 +68,8 @@ def pair_unseen(pairs: pd.DataFrame, out_of_fold: pd.DataFrame, assay: str) -> p
     Returns
     -------
     pandas.DataFrame
-        The pairs with ``predicted`` and ``fold`` added; those of which a sequence is not there, or whose sequences are
-        in different folds (one of them was learnt from), are left out.
+        The pairs, under their index, with ``predicted`` and ``fold`` added; those of which a sequence is not there, or
+        whose sequences are in different folds (one of them was trained on), are left out.
     """
     rows = out_of_fold[out_of_fold["assay"] == assay].set_index("seq")
     if rows.empty:
@@ -80,7 +80,7 @@ def pair_unseen(pairs: pd.DataFrame, out_of_fold: pd.DataFrame, assay: str) -> p
     fold = ref["fold"].to_numpy()
     known = np.isfinite(change) & (fold == alt["fold"].to_numpy())
     found: pd.DataFrame = pairs.assign(predicted=change, fold=fold)[known]
-    return found.reset_index(drop=True)
+    return found
 
 
 def with_change_interval(card: ModelCard, assay: str, measured: Floats, predicted: Floats) -> ModelCard:

@@ -117,6 +117,7 @@ def fit(
         rows, assays = labelled_rows(table, assay)
     else:
         rows = cast("pd.DataFrame", table)
+    rows = rows.reset_index(drop=True)
     if start is not None and (model or settings):
         raise RibocastError("a model to start from brings its architecture and settings: do not name others")
     base = None if start is None else start if isinstance(start, Bundle) else open_bundle(start)

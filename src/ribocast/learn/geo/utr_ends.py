@@ -38,7 +38,9 @@ def cut_to_utr(seqs: pd.Series[str], construct: Construct, length: int) -> pd.Se
     runs_on = seqs.str.len() > length
     cut = seqs.where(~runs_on, seqs.str[:length])
     odd = runs_on & (seqs.str[length : length + len(_START)] != _START)
-    return cut.mask(odd, seqs[odd].map(lambda seq: _odd_utr(seq, construct.after, length)))
+    # By place, since labels may stand there twice.
+    cut[odd] = seqs[odd].map(lambda seq: _odd_utr(seq, construct.after, length)).to_numpy()
+    return cut
 
 
 def _odd_utr(seq: str, after: str, length: int) -> str:
