@@ -311,7 +311,7 @@ def test_any_rows_of_a_file_can_be_read(begin, count, piece, tmp_path_factory):
         if not path.exists():
             write(path, frame)
         assert rows_of(path) == 60
-        tables = list(read_pieces(path, name, piece, range(begin, begin + count)))
+        tables = list(read_pieces(path, piece, range(begin, begin + count)))
         assert all(0 < len(table) <= piece for table in tables)
         read = [utr for table in tables for utr in table["seq"].to_pylist()]
         assert read == frame["seq"].tolist()[begin : begin + count]

@@ -620,22 +620,22 @@ def test_a_row_with_too_few_or_too_many_fields_is_refused_by_its_number(tmp_path
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "where"),
     [
-        'seq,label\nA,"1\nC,2\n',
-        'seq,label\nA,1\nC,"2\n',
-        'seq,label\nA,1\n"C,2\nG,3\n',
-        'seq\n"A\nC\nG',
-        'seq,label\nA,"1""\n',
-        'seq,label\n5" end,1\nA,"2\nC,3\n',
-        '"seq,label\nA,1\n',
+        ('seq,label\nA,"1\nC,2\n', " row 1"),
+        ('seq,label\nA,1\nC,"2\n', " row 2"),
+        ('seq,label\nA,1\n"C,2\nG,3\n', " row 2"),
+        ('seq\n"A\nC\nG', " row 1"),
+        ('seq,label\nA,"1""\n', " row 1"),
+        ('seq,label\n5" end,1\nA,"2\nC,3\n', " row 2"),
+        ('"seq,label\nA,1\n', ", header"),
     ],
 )
-def test_a_quote_that_never_ends_does_not_swallow_the_rows_behind_it(tmp_path, text):
-    assert error_of(put(tmp_path, "t.csv", text)) == "t.csv: a quotation mark is never closed"
+def test_a_quote_that_never_ends_does_not_swallow_the_rows_behind_it(tmp_path, text, where):
+    assert error_of(put(tmp_path, "t.csv", text)) == f"t.csv{where}: a quotation mark is never closed"
     long = text + ("C,2\n" if "," in text else "C\n\n\n") * 5_000_000
     message = error_of(put(tmp_path, "t.csv.gz", gzip.compress(long.encode(), 1)))
-    assert message == "t.csv.gz: a row is longer than 16 MB; is a quotation mark never closed?"
+    assert message == f"t.csv.gz{where}: is longer than 16 MB; is a quotation mark never closed?"
 
 
 def test_a_long_row_is_read_whole(tmp_path):

@@ -6,15 +6,16 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 
 from ribocast.errors import RibocastError
+from ribocast.inputs import LONGEST_ROW_MB, too_long
 
-_LONGEST_ROW_MB = 16
+_MOST_COLUMNS = 1 << 16
 
 
 def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterator[pa.Table]:
@@ -23,15 +24,26 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
     # left unfinished, as upon an error. So it is handed blocks of whole rows instead.
     header: list[str] = []
     row = 0
-    for block in _whole_rows(pieces, delimiter, name):
+    # A quotation mark quotes where a field begins, and two of them inside stand for one.
+    quoted = re.compile(rb'(?:\A|(?<=[%b\r\n]))"[^"]*+(?:""[^"]*+)*+("|\Z)' % delimiter.encode())
+
+    def where() -> str:
+        return f"{name} row {row + 1}" if header else f"{name}, header"
+
+    for block in _whole_rows(pieces, quoted, where):
         is_first = not header
         if is_first:
             text = io.TextIOWrapper(io.BytesIO(block), encoding="utf-8", newline="")
             header = next(csv.reader(text, delimiter=delimiter))
-            refuse_repeated(header, name)
-        table = _parse(block, header, delimiter, f"{name} row", row, skip_header=is_first)
-        row += table.num_rows
-        yield table
+            refuse_columns(header, name)
+        nul = block.find(b"\0")
+        whole = block if nul < 0 else block[: _last_row_end(block[:nul], quoted)]
+        if whole:
+            table = _parse(whole, header, delimiter, f"{name} row", row, skip_header=is_first)
+            row += table.num_rows
+            yield table
+        if nul >= 0:
+            raise RibocastError(f"{where()}: not text (it holds a NUL byte)")
 
 
 def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int, *, skip_header: bool) -> Any:
@@ -69,10 +81,8 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
         raise RibocastError(f"{where} {row}: {fields}, but the header has {len(header)}") from None
 
 
-def _whole_rows(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterator[bytes]:
+def _whole_rows(pieces: Iterable[bytes], quoted: re.Pattern[bytes], where: Callable[[], str]) -> Iterator[bytes]:
     """Cut a CSV into blocks of whole rows, without the blank lines before the header and after the last row."""
-    # A quotation mark quotes where a field begins, and two of them inside stand for one.
-    quoted = re.compile(rb'(?:\A|(?<=[%b\r\n]))"[^"]*+(?:""[^"]*+)*+("|\Z)' % delimiter.encode())
     rest, begun = b"", False
     for piece in pieces:
         rest += piece
@@ -86,10 +96,10 @@ def _whole_rows(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterator[
             after = len(rows) + (2 if rest.startswith(b"\r\n", len(rows)) else 1)
             rest = rest[after:]
             yield rows + b"\n"
-        if len(rest) > _LONGEST_ROW_MB << 20:
-            raise RibocastError(f"{name}: a row is longer than {_LONGEST_ROW_MB} MB; is a quotation mark never closed?")
+        if len(rest) > LONGEST_ROW_MB << 20:
+            raise too_long(where(), "; is a quotation mark never closed?")
     if any(not field[1] for field in quoted.finditer(rest)):
-        raise RibocastError(f"{name}: a quotation mark is never closed")
+        raise RibocastError(f"{where()}: a quotation mark is never closed")
     if rest := rest.rstrip(b"\r\n"):
         yield rest + b"\n"
 
@@ -109,8 +119,10 @@ def _last_row_end(text: bytes, quoted: re.Pattern[bytes]) -> int:
     return 0
 
 
-def refuse_repeated(columns: Sequence[str], name: str) -> None:
-    """Raise RibocastError where two columns have one name."""
+def refuse_columns(columns: Sequence[str], name: str) -> None:
+    """Raise RibocastError where two columns have one name, or there are too many to be a table's."""
+    if len(columns) > _MOST_COLUMNS:
+        raise RibocastError(f"{name}: has {len(columns):,} columns; the maximum is {_MOST_COLUMNS:,}")
     repeated = next((column for column, times in Counter(columns).items() if times > 1), None)
     if repeated is not None:
         raise RibocastError(f"{name}: the column {repeated!r} is there more than once")

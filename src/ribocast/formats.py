@@ -7,11 +7,8 @@ CSV, TSV, FASTA and one sequence a line (each also gzipped), Parquet (read whole
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import itertools
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from ribocast.delimited import read_delimited, refuse_repeated
+from ribocast.delimited import read_delimited, refuse_columns
 from ribocast.errors import RibocastError
+from ribocast.inputs import Input, open_input
 from ribocast.plain import read_fasta, read_lines
 from ribocast.sequence import SEQUENCE_NAMES
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 20
 _COUNTED_ROWS = 1 << 16
+_MOST_HELD = 1 << 30
 _FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -43,15 +42,13 @@ _FORMATS = {
 }
 
 
-def read_pieces(path: str | Path, name: str, chunk_rows: int, rows: range | None = None) -> Iterator[pa.Table]:
+def read_pieces(path: str | Path, chunk_rows: int, rows: range | None = None) -> Iterator[pa.Table]:
     """Read a file, or some of its rows, piece by piece.
 
     Parameters
     ----------
     path : str or Path
-        A file, or ``-`` for standard input.
-    name : str
-        What messages call it.
+        A file or a FIFO, or ``-`` for standard input.
     chunk_rows : int
         At most so many rows in a piece.
     rows : range, optional
@@ -65,61 +62,37 @@ def read_pieces(path: str | Path, name: str, chunk_rows: int, rows: range | None
     Raises
     ------
     RibocastError
-        If there is no such file, or its form is broken in a way that is told here. Errors of pyarrow, of gzip, of
-        the csv module, of decoding and of the system pass through.
+        If there is no such file, it is changed meanwhile, or its form is broken in a way that is told here. Errors of
+        pyarrow, of gzip, of the csv module, of decoding and of the system pass through.
     """
-    if str(path) == "-":
-        if sys.stdin is None:
-            raise RibocastError(f"{name} is closed")
-        yield from read_stream(sys.stdin.buffer, None, name, chunk_rows, rows)
-        return
-    file = Path(path)
-    if file.is_dir():
-        raise RibocastError(f"{path}: is a directory, not a table")
-    if not file.exists():
-        raise RibocastError(f"{path}: no such file")
-    suffixes = [suffix.lower() for suffix in file.suffixes]
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
-    with file.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        yield from read_stream(stream, _FORMATS.get(suffixes[-1] if suffixes else ""), name, chunk_rows, rows)
-        refuse_shrunk(stream.fileno(), size, name)
+    with open_input(path) as source:
+        yield from _read(source, _FORMATS.get(suffixes[-1] if suffixes else ""), chunk_rows, rows)
 
 
-def refuse_shrunk(file: int, size: int, name: str) -> None:
-    """Refuse a file that has become shorter since it had so many bytes: rows would be missing without a word.
-
-    Raises
-    ------
-    RibocastError
-        If it has.
-    """
-    if os.fstat(file).st_size < size:
-        raise RibocastError(f"{name}: became shorter while it was read")
-
-
-def read_stream(
-    raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int, rows: range | None = None
-) -> Iterator[pa.Table]:  # fmt: skip
+def read_stream(raw: IO[bytes], format_name: str | None, name: str, chunk_rows: int) -> Iterator[pa.Table]:
     """Read an open file piece by piece; without `format_name` its first bytes say what it is. See `read_pieces`."""
-    head, pieces = _peek(raw)
-    zipped = head[:2] == b"\x1f\x8b"
-    if zipped:
-        head, pieces = _peek(cast("IO[bytes]", gzip.GzipFile(fileobj=_buffered(pieces))))
+    return _read(Input(raw, name), format_name, chunk_rows, None)
+
+
+def _read(source: Input, format_name: str | None, chunk_rows: int, rows: range | None) -> Iterator[pa.Table]:
+    name, stream = source.name, source.unpacked()
+    head, pieces = _peek(stream)
     if not head.strip():
         raise RibocastError(f"{name}: the file is empty")
     if format_name == "parquet" or head[:4] == b"PAR1":
-        seekable = raw.seekable() and not zipped
-        yield from _read_parquet(raw if seekable else io.BytesIO(b"".join(pieces)), name, chunk_rows, rows)
+        is_at_hand = source.seekable() and not source.is_gzip
+        yield from _read_parquet(stream if is_at_hand else _held(pieces, name), name, chunk_rows, rows)
         return
-    if b"\0" in head:
+    if _is_binary(head):
         raise RibocastError(f"{name}: not a text file (it holds binary data)")
     format_name = format_name or _guess_format(head)
     if format_name in ("csv", "tsv"):
         tables = read_delimited(pieces, "," if format_name == "csv" else "\t", name)
     else:
-        tables = read_fasta(pieces, name) if format_name == "fasta" else read_lines(pieces)
+        tables = read_fasta(pieces, name) if format_name == "fasta" else read_lines(pieces, name)
     for table in tables if rows is None else _cut(tables, 0, rows):
         for first in range(0, table.num_rows, chunk_rows):
             yield table.slice(first, chunk_rows)
@@ -138,18 +111,21 @@ def _cut(tables: Iterable[pa.Table], first: int, rows: range) -> Iterator[pa.Tab
 
 def is_parquet(path: str | Path) -> bool:
     """Tell whether a file is Parquet, of which any rows can be read without those before."""
+    if not Path(path).is_file():  # what is read of a pipe would be gone
+        return False
     with suppress(OSError), Path(path).open("rb") as stream:
         return stream.read(4) == b"PAR1"
     return False
 
 
-def count_rows(path: str | Path, name: str) -> int:
+def count_rows(path: str | Path) -> int:
     """Count the rows of a file; a Parquet file says how many it has, others are read. Raises as `read_pieces` does."""
     if is_parquet(path):
         import pyarrow.parquet
 
-        return int(pyarrow.parquet.read_metadata(path).num_rows)
-    return sum(map(len, read_pieces(path, name, _COUNTED_ROWS)))
+        with open_input(path) as source:
+            return int(pyarrow.parquet.ParquetFile(source.buffered()).metadata.num_rows)
+    return sum(map(len, read_pieces(path, _COUNTED_ROWS)))
 
 
 def _peek(raw: IO[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -161,24 +137,25 @@ def _peek(raw: IO[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head, itertools.chain([head], iter(lambda: raw.read(_BLOCK_BYTES), b""))
 
 
-class _Pieces(io.RawIOBase):
-    """A stream of bytes that come in pieces."""
+def _held(pieces: Iterable[bytes], name: str) -> io.BytesIO:
+    """Hold what cannot be read by place."""
+    held = io.BytesIO()
+    for piece in pieces:
+        if held.tell() > _MOST_HELD:
+            raise RibocastError(f"{name}: Parquet of more than 1 GB is read from a file alone, not packed or piped")
+        held.write(piece)
+    return held
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces, self._rest = iter(pieces), memoryview(b"")
 
-    def readable(self) -> bool:
+def _is_binary(head: bytes) -> bool:
+    """Tell binary data from text in which a row holds a NUL byte."""
+    if b"\0" not in head:
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError:
         return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._rest = self._rest or memoryview(next(self._pieces, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-
-def _buffered(pieces: Iterable[bytes]) -> io.BufferedReader:
-    return io.BufferedReader(_Pieces(pieces), _BLOCK_BYTES)
+    return b"\0" in head.splitlines()[0]
 
 
 def _guess_format(head: bytes) -> str:
@@ -197,7 +174,7 @@ def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | N
 
     stream.seek(0)
     file = pyarrow.parquet.ParquetFile(stream)
-    refuse_repeated(file.schema_arrow.names, name)
+    refuse_columns(file.schema_arrow.names, name)
     ends = list(itertools.accumulate(file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)))
     begins = [0, *ends[:-1]]
     groups = [at for at in range(len(ends)) if rows is None or (begins[at] < rows.stop and ends[at] > rows.start)]

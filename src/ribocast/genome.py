@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ribocast.errors import RibocastError
+from ribocast.inputs import Watch
 from ribocast.transcripts import Span, Transcript, reverse_complement
 
 _NOT_A_LETTER = re.compile("[^ACGTN]")
@@ -35,7 +36,7 @@ class Genome:
     Raises
     ------
     RibocastError
-        If it is missing or no FASTA.
+        If it is missing or no FASTA; while letters are read, if it is changed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,7 +46,7 @@ class Genome:
         if not Path(path).is_file():
             raise RibocastError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
         with Path(path).open("rb") as raw:
-            head = raw.read(2)
+            was, head = os.fstat(raw.fileno()), raw.read(2)
         if head == b"\x1f\x8b":
             raise RibocastError(f"{path}: a packed FASTA cannot be read by place; unpack it first (gunzip)")
         if head[:1] != b">":
@@ -58,6 +59,14 @@ class Genome:
             self._forget_index()
             reason = " ".join(str(error).split())
             raise RibocastError(f"{self.name}: not a readable FASTA file: {reason}") from None
+        self._watch = Watch(self._fasta.faidx.file.fileno(), self.name, path, was)
+        try:
+            self._watch.check()
+        except RibocastError:
+            # An index of half a file would pass for that of the whole one.
+            self.close()
+            index.unlink(missing_ok=True)
+            raise
         self._lengths = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118 (no dict)
         # Most places that are asked for are near the last one: what was read, from where, of which contig.
         self._window = ("", 0, "")
@@ -104,6 +113,7 @@ class Genome:
             letters = str(self._fasta[name][begin:end])
         except Exception as error:
             raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} cannot be read: {error}") from None
+        self._watch.check()
         if len(letters) != end - begin:
             raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} is cut short; is its .fai of another file?")
         return _NOT_A_LETTER.sub("N", letters.upper().replace("U", "T"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from ribocast.arrow import as_array, as_mask, as_texts, bounds_of, letters_of
 from ribocast.errors import RibocastError
+from ribocast.inputs import LONGEST_ROW_MB, too_long
 
 
-def read_lines(pieces: Iterable[bytes]) -> Iterator[pa.Table]:
+def read_lines(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     """Read one sequence a line.
 
     Blank lines at the end are no rows; one in the middle is an empty sequence, to be reported as such.
     """
     blank = 0
-    for block in _whole_lines(pieces):
+    for block in _whole_lines(pieces, name, "row"):
         lines = _lines_of(block)
         filled = np.flatnonzero(np.diff(bounds_of(lines)))
         if filled.size:
@@ -37,18 +38,24 @@ def read_fasta(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     Raises
     ------
     RibocastError
-        If anything but blank lines stands before the first title.
+        If anything but blank lines stands before the first title, or a record is longer than `LONGEST_ROW_MB`.
     """
     waiting: list[Any] = []
-    for block in _whole_lines(pieces):
+    rows = size = 0
+    for block in _whole_lines(pieces, name, "line"):
         lines = _lines_of(block)
         titles = np.flatnonzero(_are_titles(lines))
         if not titles.size:
             # A long record goes on: its lines are joined once it is known where it ends.
             waiting.append(lines)
+            size += len(block)
+            if size > LONGEST_ROW_MB << 20:
+                raise too_long(f"{name} row {rows + 1}")
             continue
-        yield from _records([*waiting, lines[: titles[-1]]], name)
-        waiting = [lines[titles[-1] :]]
+        for table in _records([*waiting, lines[: titles[-1]]], name):
+            rows += len(table)
+            yield table
+        waiting, size = [lines[titles[-1] :]], 0
     if waiting:
         yield from _records(waiting, name)
 
@@ -71,8 +78,22 @@ def _records(parts: list[Any], name: str) -> Iterator[pa.Table]:
     yield pa.table({"id": ids, "seq": sequences})
 
 
-def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut text into blocks of whole lines, all ended by line feeds."""
+def _whole_lines(pieces: Iterable[bytes], name: str, kind: str) -> Iterator[bytes]:
+    """Cut text into blocks of whole lines, all ended by line feeds; messages call a line a `kind`."""
+    lines = 0
+
+    def where(more: int = 0) -> str:
+        return f"{name} {kind} {lines + more + 1}"
+
+    for block in _blocks(pieces, where):
+        if (at := block.find(b"\0")) >= 0:
+            before = block.count(b"\n", 0, at)
+            raise RibocastError(f"{where(before)}: not text (it holds a NUL byte)")
+        yield block
+        lines += block.count(b"\n")
+
+
+def _blocks(pieces: Iterable[bytes], where: Callable[..., str]) -> Iterator[bytes]:
     rest: list[bytes] = []
     for piece in pieces:
         # A carriage return at the very end may be half of a pair.
@@ -87,6 +108,8 @@ def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield _with_line_feeds(b"".join([*rest, piece[:end]]))
             rest = []
         rest.append(piece[end:])
+        if sum(map(len, rest)) > LONGEST_ROW_MB << 20:
+            raise too_long(where())
     if last := b"".join(rest):
         yield _with_line_feeds(last)
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from ribocast import __version__
 from ribocast.errors import RibocastError
 from ribocast.formats import is_parquet
+from ribocast.inputs import check_kind, input_name
 from ribocast.journal import journal_of
 from ribocast.predictor import Predictor
 from ribocast.tables import rows_of
@@ -125,11 +126,10 @@ def divide(
         If a file is not there or cannot be divided so, or two would be written to one.
     """
     for source in sources:
-        if source != "-" and not Path(source).is_file():
-            reason = "is a directory, not a table" if Path(source).is_dir() else "no such file"
-            raise RibocastError(f"{source}: {reason}")
-    if "-" in sources:
-        raise RibocastError("standard input cannot be divided, nor go to a folder: name files")
+        if source != "-":
+            check_kind(source, "a table")
+        if not Path(source).is_file():
+            raise RibocastError(f"{input_name(source)}: pipes cannot be divided, nor go to a folder: name files")
     if not is_folder(sources, output):
         return [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
     if Path(output).is_file() or (output.lower().endswith(TABLE_ENDINGS) and not Path(output).is_dir()):

@@ -22,6 +22,7 @@ import pyarrow as pa
 from ribocast.arrow import as_mask
 from ribocast.errors import RibocastError
 from ribocast.formats import as_frame, count_rows, read_pieces, read_stream
+from ribocast.inputs import cut_short, input_name
 from ribocast.sequence import SEQUENCE_NAMES, Fault, find_faults, is_missing
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def read_chunks(
     Parameters
     ----------
     path : str or Path
-        A file, or ``-`` for standard input.
+        A file or a FIFO, or ``-`` for standard input.
     column, label : str, optional
         The columns of the sequences and the labels. Without them, the first of ``seq``, ``sequence``, ``utr``
         and of ``label``, ``mrl``, ``rl`` (any case) that the table has.
@@ -163,7 +164,8 @@ def read_chunks(
     Raises
     ------
     RibocastError
-        If there is no such file, it is a directory, it is empty or broken, or lacks the column.
+        If there is no such file, it is a directory or a device, it is empty or broken, it is changed while it is read,
+        or it lacks the column.
     """
     name, first_row = table_name(path), 1 + (rows.start if rows else 0)
     for table in read_arrow(path, chunk_rows=chunk_rows, rows=rows):
@@ -186,15 +188,19 @@ def read_arrow(
     path: str | Path, *, chunk_rows: int = CHUNK_ROWS, rows: range | None = None
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
-    name = table_name(path)
-    yield from _told(read_pieces(path, name, chunk_rows, rows), name)
+    name, count = table_name(path), 0
+    for table in _told(read_pieces(path, chunk_rows, rows), name):
+        count += len(table)
+        yield table
+    if rows and count < len(rows):
+        # They were there when they were counted.
+        raise RibocastError(f"{name}: ends before row {rows.stop:,}")
 
 
 def rows_of(path: str | Path) -> int:
     """Count the rows of a file; see `ribocast.formats.count_rows`."""
-    name = table_name(path)
-    with _in_our_words(name):
-        return count_rows(path, name)
+    with _in_our_words(table_name(path)):
+        return count_rows(path)
 
 
 def read_open(
@@ -222,7 +228,7 @@ def _in_our_words(name: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RibocastError(f"{name}: the gzip data is damaged or cut short") from None
+        raise cut_short(name) from None
     except (pa.ArrowException, csv.Error) as error:
         raise RibocastError(f"{name}: not a readable table: {error}") from None
     except OSError as error:
@@ -238,7 +244,7 @@ def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | Non
 
 def table_name(path: str | Path) -> str:
     """Return what messages call a table."""
-    return Path(path).name if str(path) != "-" else "standard input"
+    return input_name(path)
 
 
 def _names(rows: pd.DataFrame | pa.Table) -> list[str]:

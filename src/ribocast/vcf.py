@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ribocast.errors import RibocastError
+from ribocast.inputs import input_name
 from ribocast.lines import POSITION, open_lines
 from ribocast.writing import whole_file
 
@@ -18,6 +19,8 @@ INFO_ID, LOG2_ID = "RIBOCAST", "RIBOCAST_LOG2"
 ENTRY = ("allele", "gene", "transcript", "utr_position", "ref_mrl", "alt_mrl", "log2_fold_change", "log2_low",
          "log2_high", "consequence", "note")  # fmt: skip
 """What an entry of INFO/RIBOCAST holds, between ``|``."""
+_LARGEST_HEADER_MB, _OF_A_LINE = 64, 60
+"""The header is held in memory, with some bytes more for each line of it."""
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _INFO = 7
 _LETTERS = re.compile("[ACGTNacgtn]+")
@@ -103,7 +106,7 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
     RibocastError
         If it cannot be read, or has no header.
     """
-    name = Path(path).name if str(path) != "-" else "standard input"
+    name = input_name(path)
     with open_lines(path) as (lines, read_bytes):
         yield read_vcf(lines, name, read_bytes)
 
@@ -111,8 +114,12 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
 def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> Vcf:
     """Read the header of a VCF, whose rows are read later; see `open_vcf`."""
     header: list[str] = []
+    size = 0
     for line in lines:
         header.append(line.rstrip("\r\n"))
+        size += len(line) + _OF_A_LINE
+        if size > _LARGEST_HEADER_MB << 20:
+            raise RibocastError(f"{name} line {len(header)}: the header is larger than {_LARGEST_HEADER_MB} MB")
         if line.startswith("#CHROM"):
             break
         if line.startswith("BCF"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribocast.errors import RibocastError
+from ribocast.inputs import read_small
 from ribocast.learn.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 RECIPE = "recipe."
 _SEPARATE = {"learns": "changes what rows are learnt from", "patience": "needs rows held out to choose the epoch by"}
 _MOST_BUILT = 512
+_LARGEST_GRID = 1 << 20
 _RANGE_KEYS = {"low", "high", "step", "log"}
 
 
@@ -158,7 +160,7 @@ def _build(
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small(path, _LARGEST_GRID, what="a grid").decode("utf-8"))
     except UnicodeDecodeError:
         raise RibocastError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
