@@ -221,7 +221,7 @@ def test_every_answer_has_security_headers_and_none_allows_other_sites(server):
     for answer in (server.get("healthz"), server.get("nothing"), server.client.get("/api/docs"),
                    server.post("predict", {}, headers={"origin": "null"})):  # fmt: skip
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert not [name for name in answer.headers if name.startswith("access-control")]
     assert "http" not in server.client.get("/api/docs").text.replace("http://127.0.0.1", "")
 

@@ -24,6 +24,7 @@ from ribocast.web.metrics import Metrics
 from ribocast.web.openapi import describe, in_words_of_the_api
 from ribocast.web.service import Service
 from ribocast.web.settings import Settings
+from ribocast.web.static import mount_page
 
 _ABOUT = "From a 5′ UTR to how well its mRNA is translated. An MRL is in ribosomes per mRNA of the assay."
 _SHOWN = 200
@@ -91,6 +92,8 @@ class Application:
             allowed = sorted({method for route in partly for method in route.methods or ()})
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)}) if allowed else HTTPException(404)
 
+        if settings.page:
+            mount_page(self.api)
         self._guarded = Guard(cast(App, self.api), settings, metrics)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -33,11 +33,7 @@ _OPEN = "/api/v1/healthz"
 """Answers to all, so that whoever watches the server needs no token."""
 _DRAINED_BODIES, _DRAIN_SECONDS = 30, 5.0
 """So much more than the limit is read and thrown away, so that a client who sends too much hears why."""
-# What the page needs of Gradio. It has more: other pages, a proxy, files by their paths, programs on uploads.
-_NEEDED = re.compile(
-    r"/(?:api/.*|config/?|logo\.svg|favicon\.ico|manifest\.json|theme\.css|(?:assets|static|svelte)/.*|gradio_api/(?:"
-    r"queue/(?:join|data)|upload|upload_progress|heartbeat/[^/]*|cancel|reset|startup-events|app_id|info|theme\.css))?"
-)
+_NEEDED = re.compile(r"/(?:api/.*|page/.*)?")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _log = logging.getLogger("ribocast.web")
 
@@ -91,7 +87,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": _with(message.get("headers", ()), self._headers, call.path)}
+                message = {**message, "headers": _with(message.get("headers", ()), self._headers)}
             await send(message)
 
         try:
@@ -183,17 +179,14 @@ class Guard:
 
 
 def _security(settings: Settings) -> dict[str, str]:
-    """Give the headers of every answer. Gradio's page needs scripts and styles of its own inside the page."""
+    """Give the headers of every answer: scripts and styles are files of ours, and only we are asked for anything."""
     policy = {
-        "default-src": "'self'",
-        "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src": "'self' 'unsafe-inline'",
-        "img-src": "'self' data: blob:",
-        "font-src": "'self' data:",
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' blob:",
         "connect-src": "'self'",
-        "worker-src": "'self' blob:",
-        "object-src": "'none'",
-        "base-uri": "'self'",
+        "base-uri": "'none'",
         "form-action": "'self'",
         "frame-ancestors": settings.frame_ancestors,
     }
@@ -210,14 +203,13 @@ def _security(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _with(headers: Any, ours: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+def _with(headers: Any, ours: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     names = {name for name, _ in ours}
     # No CORS, whatever a part of the page would allow by itself.
     kept = [(name, value) for name, value in headers
             if name.lower() not in names and not name.lower().startswith(b"access-control-")]  # fmt: skip
     if not any(name.lower() == b"cache-control" for name, _ in kept):
-        # Gradio's own files have names that change with their contents.
-        kept.append((b"cache-control", b"max-age=604800" if path.startswith("/assets/") else b"no-store"))
+        kept.append((b"cache-control", b"no-store"))
     return kept + ours
 
 

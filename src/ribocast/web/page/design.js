@@ -1,0 +1,538 @@
+// The tab Design: what is wanted and which rules hold, progress while it is searched, the designs.
+import { ApiError, call, callJson } from "./api.js";
+import { Field, Menu, PasteBox, ProblemNote, Tick, UploadButton } from "./inputs.js";
+import { explainColumn, filled, stripColumn } from "./predict.js";
+import { readSequences } from "./sequences.js";
+import { problemOf, Tab } from "./tab.js";
+import { columnsOf, ResultTable } from "./table.js";
+import { count, html, number, some } from "./view.js";
+
+/** @typedef {import("./api.js").Job} Job */
+
+const ASK_MS = 1_000;
+const FIRST_ASK_MS = 200;
+const ENDED = ["done", "failed", "cancelled"];
+const HIGHEST = "highest";
+/** What the controls say at first; a control that was emptied is kept as a space. */
+const DEFAULTS = /** @type {Record<string, string>} */ ({ target: "7", n: "5", length: "50", forbid: "ATG" });
+const EMPTY = " ";
+const LISTS = ["forbid", "avoid", "forbid_sites"];
+const WHOLE = ["n", "max_edits", "keep_start", "keep_end", "max_run", "no_repeat", "min_distance", "budget", "seed"];
+const PARTS = ["pessimism", "naturalness"];
+const PAIRS = ["gc", "free_energy", "gc_window"];
+const TEXTS = ["template", "adapter", "cds"];
+const TICKS = ["no_near_cognates", "no_stops"];
+const LABELS = /** @type {Record<string, string>} */ ({
+  target: "Target MRL",
+  n: "Designs",
+  length: "Length, nt",
+  forbid: "Forbidden motifs",
+  forbid_sites: "Forbidden sites",
+  template: "Template",
+  max_edits: "Most edits",
+  keep_start: "Kept first letters",
+  keep_end: "Kept last letters",
+  avoid: "Avoided motifs",
+  gc: "Share of G and C",
+  gc_window: "Share of G and C in windows",
+  max_run: "Equal letters in a row",
+  no_repeat: "No repeated word of",
+  min_distance: "Edits between designs",
+  free_energy: "Folding energy",
+  adapter: "Before the 5′ UTR",
+  cds: "Coding sequence",
+  budget: "Budget",
+  pessimism: "Risk aversion",
+  naturalness: "Out-of-distribution penalty",
+  seed: "Seed",
+});
+const ALGORITHMS = /** @type {[string, string][]} */ ([
+  ["", "genetic"],
+  ["beam", "beam"],
+  ["evolution", "evolution"],
+]);
+const NUMBERS = [
+  "target",
+  "mrl",
+  "mrl_low",
+  "mrl_high",
+  "judge_mrl",
+  "second",
+  "strange",
+  "gc",
+  "free_energy",
+  "kozak_score",
+];
+const SHOWN = [
+  "name",
+  "target",
+  "mrl",
+  "mrl_low",
+  "mrl_high",
+  "judge_mrl",
+  "uatgs",
+  "kozak",
+  "gc",
+  "free_energy",
+  "strange",
+  "edits",
+  "length",
+  "note",
+  "seq",
+]; // prettier-ignore
+
+export class DesignTab extends Tab {
+  name = "design";
+  path = "design";
+  /** @type {Job | null} */
+  job = null;
+  /** Rises with each job that is followed, so that an earlier one is let go. */
+  #following = 0;
+  #lost = false;
+
+  componentDidMount() {
+    const { job } = this.props.values;
+    if (job) this.#follow(job);
+    else if (this.props.values.run === "go") this.run();
+  }
+
+  /** @param {import("./tab.js").TabProps} before */
+  componentDidUpdate(before) {
+    super.componentDidUpdate(before);
+    const { job = "" } = this.props.values;
+    if (job && job !== before.values.job && job !== this.job?.id) this.#follow(job);
+  }
+
+  componentWillUnmount() {
+    this.#following += 1;
+    super.componentWillUnmount();
+  }
+
+  /** @param {string} name */
+  value(name) {
+    return (this.props.values[name] ?? DEFAULTS[name] ?? "").trim();
+  }
+
+  /** What a result depends on: all but which job it is. */
+  key() {
+    const { job, run, asked, ...values } = this.props.values;
+    return JSON.stringify([values, this.props.model.name, this.props.assay]);
+  }
+
+  /** The request: of the controls, those that say something. */
+  request() {
+    const value = (/** @type {string} */ name) => this.value(name);
+    /** @type {Record<string, any>} */
+    const asked = { ...this.options };
+    if (value("goal") !== HIGHEST) {
+      const targets = value("target")
+        .split(/[\s;,]+/)
+        .filter(Boolean);
+      if (!targets.length) throw fault("target", "say the wanted MRL, or choose the highest");
+      const numbers = targets.map((one) => numberOf("target", one));
+      asked.target = numbers.length === 1 ? numbers[0] : numbers;
+    }
+    const like = this.like;
+    if (like) asked.like = like;
+    if (!this.lengthIsSet && value("length")) {
+      const sizes = value("length")
+        .split(/\s*(?:-|–|to)\s*/)
+        .map((one) => wholeOf("length", one));
+      if (sizes.length > 2) throw fault("length", "Length: one number, or the fewest and the most, such as 40-60");
+      asked.length = sizes.length === 2 ? sizes : sizes[0];
+    }
+    for (const name of LISTS) {
+      const words = value(name)
+        .split(/[\s;,]+/)
+        .filter(Boolean);
+      if (words.length) asked[name] = words;
+    }
+    for (const name of WHOLE) if (value(name)) asked[name] = wholeOf(name, value(name));
+    for (const name of PARTS) if (value(name)) asked[name] = numberOf(name, value(name));
+    for (const name of PAIRS) {
+      if (!value(name)) continue;
+      const parts = value(name)
+        .split(/\s*(?:to|[;,\s])\s*/)
+        .filter(Boolean)
+        .map((one) => numberOf(name, one));
+      const wanted = name === "gc_window" ? 3 : 2;
+      if (parts.length !== wanted) throw fault(name, `${LABELS[name]}: ${wanted} numbers, such as ${EXAMPLES[name]}`);
+      asked[name] = parts;
+    }
+    for (const name of TEXTS) if (value(name)) asked[name] = value(name);
+    for (const name of TICKS) if (value(name)) asked[name] = true;
+    if (value("algorithm")) asked.algorithm = value("algorithm");
+    return asked;
+  }
+
+  /** The sequence to stay near to, with or without a FASTA title. */
+  get like() {
+    const found = readSequences(this.value("like"));
+    return found ? found.map((one) => one.seq).join("") : this.value("like");
+  }
+
+  get lengthIsSet() {
+    return this.value("like") !== "" || this.value("template") !== "";
+  }
+
+  get isRunning() {
+    return this.job !== null && !ENDED.includes(this.job.state);
+  }
+
+  run = async () => {
+    if (this.isRunning || this.state.busy) return;
+    const key = this.key();
+    this.setState({ busy: true, problem: null, result: null });
+    this.props.set({ run: "" });
+    try {
+      const json = this.request();
+      this.job = await callJson("design", { json });
+      if (this.job) this.#follow(this.job.id, key);
+    } catch (error) {
+      this.fail(error);
+    }
+  };
+
+  /**
+   * Ask for a job until it has ended, then for its result.
+   * @param {string} id
+   * @param {string} [key] What was asked; of a job that the address names, it may be what the controls say.
+   */
+  async #follow(id, key = this.props.values.asked === digest(this.key()) ? this.key() : "") {
+    this.#following += 1;
+    const mine = this.#following;
+    if (key) this.props.set({ job: id, asked: digest(key) });
+    this.setState({ busy: true, problem: null });
+    for (let wait = FIRST_ASK_MS; ; wait = ASK_MS) {
+      try {
+        const job = /** @type {Job} */ (await callJson(`design/${encodeURIComponent(id)}`));
+        if (mine !== this.#following) return;
+        this.#lost = false;
+        this.job = job;
+        this.setState({});
+        if (ENDED.includes(job.state)) {
+          await this.#finish(job, key, mine);
+          return;
+        }
+      } catch (error) {
+        if (mine !== this.#following) return;
+        if (!(error instanceof ApiError) || ![0, 429, 502, 503, 504].includes(error.status)) {
+          this.#forget(error);
+          return;
+        }
+        // The search goes on without us.
+        this.#lost = true;
+        this.setState({});
+      }
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (mine !== this.#following) return;
+    }
+  }
+
+  /**
+   * @param {Job} job
+   * @param {string} key
+   * @param {number} mine
+   */
+  async #finish(job, key, mine) {
+    const place = `design/${job.id}/result`;
+    try {
+      const found = await callJson(place);
+      if (mine !== this.#following) return;
+      this.setState({ busy: false, result: { key, asked: {}, found } });
+      this.props.announce(this.words(found));
+    } catch (error) {
+      if (mine !== this.#following) return;
+      this.setState({ busy: false, problem: problemOf(error), result: null });
+    }
+  }
+
+  /** @param {unknown} error */
+  #forget(error) {
+    const gone = error instanceof ApiError && error.status === 404;
+    const said = { detail: "this search is no longer on the server; press Design to search again" };
+    this.job = null;
+    this.props.set({ job: "" });
+    this.setState({ busy: false, problem: gone ? said : problemOf(error), result: null });
+  }
+
+  #cancel = async () => {
+    if (!this.job) return;
+    try {
+      this.job = await callJson(`design/${this.job.id}/cancel`, { method: "POST" });
+      this.setState({});
+    } catch (error) {
+      this.setState({ problem: problemOf(error) });
+    }
+  };
+
+  #delete = async () => {
+    const id = this.job?.id;
+    this.#following += 1;
+    this.job = null;
+    this.props.set({ job: "" });
+    this.setState({ busy: false, result: null, problem: null });
+    try {
+      if (id) await call(`design/${id}`, { method: "DELETE" });
+      this.props.announce("the result is deleted");
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 404)) this.setState({ problem: problemOf(error) });
+    }
+  };
+
+  /** @param {string} format */
+  fetchAs(format) {
+    return call(`design/${this.job?.id}/result`, { query: { format } });
+  }
+
+  /** @param {any} found */
+  words(found) {
+    return `${some(found.rows, "design")} by ${found.model}, ${found.unit} of ${found.assay}`;
+  }
+
+  #example = () => {
+    const asked = this.props.catalogue.examples.design?.request ?? {};
+    /** @type {Record<string, string>} */
+    const changes = Object.fromEntries(Object.keys(this.props.values).map((name) => [name, ""]));
+    Object.assign(changes, { target: "", n: "", length: "", forbid: "" });
+    for (const [name, value] of Object.entries(asked)) if (value !== null) changes[name] = [value].flat().join(", ");
+    changes.goal = asked.target == null ? HIGHEST : "";
+    this.change(changes, "go");
+  };
+
+  /**
+   * Change controls: an emptied one is not the same as one that was never touched.
+   * @param {import("./link.js").Values} changes
+   * @param {"" | "go"} [run]
+   */
+  change(changes, run = "") {
+    const kept = Object.entries(changes).map(([name, value]) => {
+      if (!(name in DEFAULTS)) return [name, value];
+      return [name, value === DEFAULTS[name] ? "" : value || (run ? "" : EMPTY)];
+    });
+    super.change(Object.fromEntries(kept), run);
+  }
+
+  /**
+   * @param {string} name
+   * @param {object} [more]
+   */
+  field(name, more = {}) {
+    const hint = this.props.catalogue.options.design?.[name];
+    const invalid = this.state.problem?.field?.split(".")[0] === name;
+    return html`<${Field}
+      id=${`design-${name}`} label=${LABELS[name]} value=${(this.props.values[name] ?? DEFAULTS[name] ?? "").replace(/^ $/, "")} hint=${hint}
+      invalid=${invalid} onText=${(/** @type {string} */ text) => this.change({ [name]: text })} ...${more}
+    />`;
+  }
+
+  render() {
+    const { values, catalogue, settings } = this.props;
+    const { problem, result } = this.state;
+    const example = catalogue.examples.design ?? {};
+    const highest = values.goal === HIGHEST;
+    const minutes = Math.round((catalogue.limits.job_seconds ?? 300) / 60);
+    return html`<form class="ask" onSubmit=${this.onSubmit} onKeyDown=${this.onKey}>
+        <div>
+          <div class="fields">
+            <${Menu}
+              id="design-goal" label="Wanted" value=${highest ? HIGHEST : ""}
+              options=${[["", "an MRL, or several"], [HIGHEST, "the highest MRL"]]}
+              onChange=${(/** @type {string} */ goal) => this.change({ goal })}
+            />
+            ${!highest && this.field("target", { mode: "decimal", hint: "Ribosomes per mRNA; several with commas." })}
+            ${this.field("n", { mode: "numeric" })}
+            ${this.field("length", {
+              disabled: this.lengthIsSet,
+              hint: this.lengthIsSet
+                ? `Set by ${this.value("template") ? "the template" : "the sequence to stay near to"}.`
+                : "One number, or a range such as 40-60.",
+            })}
+            ${this.field("forbid", { mono: true })}
+            ${this.field("forbid_sites")}
+          </div>
+          <${PasteBox}
+            id="design-like" label="Stay near to this sequence" hint="May be empty; letters or FASTA." rows=${2}
+            value=${values.like ?? ""} invalid=${problem?.field === "like"}
+            onText=${(/** @type {string} */ like) => this.change({ like })}
+            onFile=${(/** @type {File} */ file) => this.take("like", file, "text")}
+          />
+          ${this.#rules()}
+        </div>
+        <div class="side">
+          <button type="submit" class="primary" disabled=${this.isRunning}>${this.isRunning ? "Designing…" : "Design"}</button>
+          <${UploadButton}
+            label="Upload the sequence" accept=".fasta,.fa,.txt,.seq,.gz"
+            onFile=${(/** @type {File} */ file) => this.take("like", file, "text")}
+          />
+          <button type="button" disabled=${this.isRunning} onClick=${this.#example}>Example: ${example.title}</button>
+          ${settings}
+          <p class="hint">
+            A search goes on when you close this page, ${minutes > 1 ? `${minutes} minutes` : "a minute"} at most; its address
+            brings you back to it.
+          </p>
+        </div>
+      </form>
+      <${ProblemNote} problem=${problem} />
+      ${this.job && this.#progress(this.job)} ${result && this.frame(this.#show(result.found), "Design")}`;
+  }
+
+  #rules() {
+    const { values } = this.props;
+    return html`<details class="rules">
+      <summary>More rules</summary>
+      <div class="fields">
+        ${this.field("template", { mono: true })} ${this.field("max_edits", { mode: "numeric" })}
+        ${this.field("keep_start", { mode: "numeric" })}
+        ${this.field("keep_end", { mode: "numeric" })} ${this.field("avoid", { mono: true })}
+        ${this.field("gc", { placeholder: EXAMPLES.gc })}
+        ${this.field("gc_window", { placeholder: EXAMPLES.gc_window })}
+        ${this.field("max_run", { mode: "numeric" })}
+        ${this.field("no_repeat", { mode: "numeric" })}
+        ${this.field("min_distance", { mode: "numeric" })}
+        ${this.field("free_energy", { placeholder: EXAMPLES.free_energy })}
+        ${this.field("adapter", { mono: true })} ${this.field("cds", { mono: true })}
+        ${this.field("budget", { mode: "numeric" })} ${this.field("pessimism", { mode: "decimal" })}
+        ${this.field("naturalness", { mode: "decimal" })}
+        ${this.field("seed", { mode: "numeric" })}
+        <${Menu}
+          id="design-algorithm" label="Algorithm" value=${values.algorithm ?? ""} options=${ALGORITHMS}
+          onChange=${(/** @type {string} */ algorithm) => this.change({ algorithm })}
+        />
+      </div>
+      <${Tick}
+        id="design-near" label="No upstream near-cognate starts (CTG, GTG, TTG and the like)"
+        value=${Boolean(values.no_near_cognates)}
+        onChange=${(/** @type {boolean} */ on) => this.change({ no_near_cognates: on ? "1" : "" })}
+      />
+      <${Tick}
+        id="design-stops" label="No stop in the frame of the start codon" value=${Boolean(values.no_stops)}
+        onChange=${(/** @type {boolean} */ on) => this.change({ no_stops: on ? "1" : "" })}
+      />
+    </details>`;
+  }
+
+  /** @param {Job} job */
+  #progress(job) {
+    const running = !ENDED.includes(job.state);
+    const best = job.best.length ? `, best MRL ${job.best.map((one) => number(one)).join(", ")}` : "";
+    const done = `${count(job.done)} of at most ${count(job.total)} predictions, ${Math.round(job.seconds)} s${best}`;
+    const words = { waiting: "waiting", running: "searching", done: "done", failed: "failed", cancelled: "cancelled" }[
+      job.state
+    ];
+    const place = job.state === "waiting" ? `waiting: place ${job.place ?? "?"} in the queue` : `${words}: ${done}`;
+    const remark = job.remark && job.remark !== job.state ? `; ${job.remark}` : "";
+    const kept = job.expires_seconds ? ` The result is kept for ${Math.ceil(job.expires_seconds / 60)} minutes.` : "";
+    return html`<div class="job" id="design-progress">
+      ${running && html`<progress max=${job.total || 1} value=${job.done} aria-label="Search"></progress>`}
+      <p>${this.#lost ? "The connection is lost; trying again. " : ""}${place}${remark}.${kept}</p>
+      <div class="buttons">
+        ${
+          running
+            ? html`<button type="button" onClick=${this.#cancel}>Cancel</button>`
+            : html`<button type="button" onClick=${this.#delete}>Delete the result</button>`
+        }
+      </div>
+    </div>`;
+  }
+
+  /** @param {any} found */
+  #show(found) {
+    const { catalogue, model, go } = this.props;
+    const remarks = found.remarks.map((/** @type {string} */ remark) => html`<p class="note">${remark}</p>`);
+    if (!found.designs.length) return html`${remarks}<p>No designs were found before it ended.</p>`;
+    const quantiles = model.assays.find((assay) => assay.name === found.assay)?.measured?.quantiles ?? null;
+    const table = tableOf(found.designs, catalogue.columns, quantiles, go);
+    /** @type {[string, string, string][]} */
+    const files = [
+      ["csv", "designs.csv", "Download CSV"],
+      ["fasta", "designs.fasta", "Download FASTA"],
+      ["order", "designs.order.csv", "Order sheet (IDT)"],
+      ["svg", "designs.svg", "SVG"],
+      ["png", "designs.png", "PNG"],
+    ];
+    const buttons = html`<button type="button" onClick=${this.copy}>Copy</button>
+      ${files.map(
+        ([format, name, words]) =>
+          html`<button type="button" key=${format} onClick=${() => this.download(format, name)}>${words}</button>`,
+      )}`;
+    return html`${remarks}
+      <${ResultTable} rows=${found.designs} columns=${table} caption=${this.words(found)} actions=${buttons} />`;
+  }
+}
+
+const EXAMPLES = /** @type {Record<string, string>} */ ({
+  gc: "0.4 to 0.6",
+  gc_window: "0.3 0.7 20",
+  free_energy: "-5 to 0",
+});
+
+/** @type {WeakMap<object, import("./table.js").TableColumn[]>} */
+const tables = new WeakMap();
+
+/**
+ * @param {any[]} designs
+ * @param {Record<string, import("./api.js").ColumnWords>} words
+ * @param {number[] | null} quantiles
+ * @param {(tab: string, changes: import("./link.js").Values) => void} go
+ */
+function tableOf(designs, words, quantiles, go) {
+  const known = tables.get(designs);
+  if (known) return known;
+  const columns = [
+    explainColumn(
+      go,
+      (row) => row.name,
+      (row) => row.seq,
+    ),
+    ...columnsOf(filled(designs, SHOWN), words, {
+      ...Object.fromEntries(NUMBERS.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
+      uatgs: { kind: "whole" },
+      edits: { kind: "whole" },
+      length: { kind: "whole" },
+      seq: { kind: "seq" },
+    }),
+  ];
+  columns.splice(columns.findIndex((column) => column.key === "mrl") + 1, 0, ...stripColumn(designs, quantiles));
+  tables.set(designs, columns);
+  return columns;
+}
+
+/**
+ * A short mark of a text, to see whether it has changed.
+ * @param {string} text
+ */
+function digest(text) {
+  let sum = 5381;
+  for (const letter of text) sum = (Math.imul(sum, 33) + (letter.codePointAt(0) ?? 0)) >>> 0;
+  return sum.toString(36);
+}
+
+/**
+ * @param {string} field
+ * @param {string} detail
+ */
+function fault(field, detail) {
+  return new ApiError({ detail, field }, 0);
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function numberOf(name, text) {
+  const value = Number(text.replace("−", "-"));
+  if (text === "" || !Number.isFinite(value))
+    throw fault(name, `${LABELS[name]}: ${text || "nothing"} is not a number`);
+  return value;
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function wholeOf(name, text) {
+  const value = numberOf(name, text);
+  if (!Number.isInteger(value)) throw fault(name, `${LABELS[name]}: ${text} is not a whole number`);
+  return value;
+}

@@ -1,0 +1,282 @@
+// What every tab does alike: run, be run again, say what is wrong, mark a result that no longer fits the input.
+import { ApiError, call, save } from "./api.js";
+import { Reader } from "./inputs.js";
+import { Component, html } from "./view.js";
+
+/**
+ * @typedef {import("./api.js").Catalogue} Catalogue
+ * @typedef {import("./api.js").Call} Call
+ * @typedef {import("./api.js").Problem} Problem
+ * @typedef {import("./files.js").Attached} Attached
+ * @typedef {import("./link.js").Values} Values
+ *
+ * @typedef {object} TabProps
+ * @property {Values} values Of this tab's controls.
+ * @property {(changes: Values) => void} set Change some of them.
+ * @property {Catalogue} catalogue
+ * @property {import("./api.js").Model} model The chosen model.
+ * @property {string} assay The chosen assay, empty where the model chooses.
+ * @property {(words: string) => void} announce Tell who cannot see the page.
+ * @property {(tab: string, changes: Values) => void} go Go to another tab.
+ * @property {any} settings The menus of model and assay.
+ *
+ * @typedef {object} TabState
+ * @property {boolean} busy
+ * @property {Problem | null} problem
+ * @property {{key: string, asked: Call, found: any} | null} result
+ * @property {Record<string, Attached | null>} attached By the value that each stands for.
+ */
+
+/** @extends {Component<TabProps, TabState>} */
+export class Tab extends Component {
+  /** The tab's own name in the address. */
+  name = "";
+  /** The path of the API. */
+  path = "";
+  /** @type {AbortController | null} */
+  #running = null;
+  #readers = new Map();
+  #attachedCount = 0;
+
+  /** @type {TabState} */
+  state = { busy: false, problem: null, result: null, attached: {} };
+
+  componentDidMount() {
+    if (this.props.values.run) this.run();
+  }
+
+  /** @param {TabProps} before */
+  componentDidUpdate(before) {
+    if (this.props.values.run === "go" && before.values.run !== "go") this.run();
+  }
+
+  componentWillUnmount() {
+    this.#running?.abort();
+  }
+
+  /**
+   * What is asked of the API, made of the controls.
+   * @returns {Call}
+   */
+  asked() {
+    return {};
+  }
+
+  /**
+   * Say a result in one line.
+   * @param {any} _found
+   * @returns {string}
+   */
+  words(_found) {
+    return "";
+  }
+
+  /** @returns {any} */
+  render() {
+    return null;
+  }
+
+  /** What a result depends on. */
+  key() {
+    const { run, ...values } = this.props.values;
+    const files = Object.entries(this.state.attached)
+      .filter(([, file]) => file)
+      .map(([name]) => name);
+    return JSON.stringify([
+      values,
+      this.props.model.name,
+      this.props.assay,
+      files,
+      files.length && this.#attachedCount,
+    ]);
+  }
+
+  /** The assay of a request, if one was chosen, and the model. */
+  get options() {
+    return { model: this.props.model.name, assay: this.props.assay || undefined };
+  }
+
+  /** Ask the API; an earlier question that is still open is dropped. */
+  run = async () => {
+    this.#running?.abort();
+    const running = new AbortController();
+    this.#running = running;
+    const key = this.key();
+    this.setState({ busy: true, problem: null });
+    this.props.set({ run: "" });
+    try {
+      const asked = this.asked();
+      const found = await (await call(this.path, { ...asked, signal: running.signal })).json();
+      if (running.signal.aborted) return;
+      this.setState({ busy: false, result: { key, asked, found } });
+      if (key === this.key()) this.props.set({ run: "1" });
+      this.props.announce(this.words(found));
+    } catch (error) {
+      if (!running.signal.aborted) this.fail(error);
+    }
+  };
+
+  /**
+   * Say what went wrong; the result that was there has gone.
+   * @param {unknown} error
+   */
+  fail(error) {
+    this.setState({ busy: false, problem: problemOf(error), result: null });
+  }
+
+  /**
+   * Change controls: what was attached in their place, and what was said of them, has gone.
+   * @param {Values} changes
+   * @param {"" | "go"} [run] Whether to ask the API then.
+   */
+  change(changes, run = "") {
+    const gone = Object.fromEntries(Object.keys(changes).map((name) => [name, null]));
+    this.setState((/** @type {TabState} */ { attached }) => ({ attached: { ...attached, ...gone }, problem: null }));
+    this.props.set({ ...changes, run });
+  }
+
+  /**
+   * Read a file into a control.
+   * @param {string} name
+   * @param {File} file
+   * @param {"box" | "text" | "file"} [how] As text in the box where it fits; only so; or never.
+   */
+  async take(name, file, how = "box") {
+    if (!this.#readers.has(name)) this.#readers.set(name, new Reader());
+    try {
+      const found = await this.#readers.get(name).read(file, this.props.catalogue);
+      if (found === null) return;
+      if (typeof found === "string" && how === "file")
+        this.attach(name, { name: file.name, content: file, type: typeOf(file) });
+      else if (typeof found === "string") this.change({ [name]: found });
+      else if (how === "text") throw new ApiError({ detail: `${file.name}: too large for the box, or not text` }, 0);
+      else this.attach(name, found);
+    } catch (error) {
+      this.setState({ problem: problemOf(error) });
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {Attached} file
+   */
+  attach(name, file) {
+    this.change({ [name]: "" });
+    this.#attachedCount += 1;
+    this.setState((/** @type {TabState} */ { attached }) => ({ attached: { ...attached, [name]: file } }));
+    this.props.announce(`${file.name} is attached`);
+  }
+
+  /**
+   * Save the result as a file of another format.
+   * @param {string} format
+   * @param {string} name
+   */
+  async download(format, name) {
+    try {
+      save(await (await this.fetchAs(format)).blob(), name);
+    } catch (error) {
+      this.setState({ problem: problemOf(error) });
+    }
+  }
+
+  /**
+   * Fetch the result in another format.
+   * @param {string} format
+   */
+  fetchAs(format) {
+    return call(this.path, withFormat(this.state.result?.asked ?? {}, format));
+  }
+
+  /** Put the result on the clipboard, as a spreadsheet takes it. */
+  copy = async () => {
+    try {
+      await copyText(this.fetchAs("tsv").then((answer) => answer.text()));
+      this.props.announce("the table is on the clipboard");
+    } catch (error) {
+      const said = "the browser does not let pages use the clipboard here; save the CSV instead";
+      this.setState({ problem: error instanceof ApiError ? error.problem : { detail: said } });
+    }
+  };
+
+  /** Whether the result is of what the controls say now. */
+  get isStale() {
+    return this.state.result !== null && this.state.result.key !== this.key();
+  }
+
+  /**
+   * Frame a result, and say so where it no longer fits.
+   * @param {any} content
+   * @param {string} again The button that makes a new one.
+   */
+  frame(content, again) {
+    const stale = this.isStale;
+    return html`<section class=${stale ? "result stale" : "result"} id=${`${this.name}-result`} aria-label="Result">
+      ${
+        stale &&
+        html`<p class="stale-note">
+        The input, the model or the assay has changed since this result: press ${again} for a new one.
+      </p>`
+      }
+      ${content}
+    </section>`;
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKey = (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    this.run();
+  };
+
+  /** @param {Event} event */
+  onSubmit = (event) => {
+    event.preventDefault();
+    this.run();
+  };
+}
+
+/** @param {File} file */
+function typeOf(file) {
+  return file.name.toLowerCase().endsWith(".gz") ? "application/gzip" : "text/plain";
+}
+
+/**
+ * @param {unknown} error
+ * @returns {Problem}
+ */
+export function problemOf(error) {
+  if (error instanceof ApiError) return error.problem;
+  console.error(error);
+  return { detail: "the page failed; reload it and try again" };
+}
+
+/**
+ * @param {Call} asked
+ * @param {string} format
+ * @returns {Call}
+ */
+function withFormat(asked, format) {
+  return { ...asked, query: { ...asked.query, format } };
+}
+
+/**
+ * Copy a text that is still on its way.
+ * @param {Promise<string>} text
+ */
+async function copyText(text) {
+  if (navigator.clipboard && "ClipboardItem" in window) {
+    // The promise itself is handed over: Safari wants to be asked while the button is pressed.
+    const plain = text.then((words) => new Blob([words], { type: "text/plain" }));
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
+    return;
+  }
+  // Over plain HTTP beyond this machine, browsers have no other clipboard.
+  const box = document.createElement("textarea");
+  box.value = await text;
+  document.body.append(box);
+  box.select();
+  const copied = document.execCommand("copy");
+  box.remove();
+  if (!copied) throw new Error("copying is not allowed");
+}

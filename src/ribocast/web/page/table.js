@@ -1,0 +1,243 @@
+// A table of results: it sorts, filters and, where it is long, has pages. TanStack Table does the work once it is there.
+import { Component, count, html, number, some } from "./view.js";
+
+/**
+ * @typedef {Record<string, any>} Row
+ * @typedef {object} TableColumn
+ * @property {string} key
+ * @property {string} title
+ * @property {string} [unit]
+ * @property {string} [description]
+ * @property {"number" | "whole" | "text" | "seq"} kind
+ * @property {(row: Row) => any} [cell] What stands in a cell, where it is not the value.
+ *
+ * @typedef {object} TableProps
+ * @property {Row[]} rows
+ * @property {TableColumn[]} columns
+ * @property {string} caption
+ * @property {any} [actions] Buttons above the table.
+ * @property {number} [size] Rows of a page; without it, a table that is not long has no pages.
+ *
+ * @typedef {object} TableState
+ * @property {typeof TableCore | null} library
+ * @property {{id: string, desc: boolean}[]} sorting
+ * @property {string} filter
+ * @property {number} page
+ */
+
+/** Longer tables have pages of fewer rows. */
+const WITHOUT_PAGES = 200;
+const PAGE = 50;
+const FILTER_FROM = 8;
+const SHOWN_LETTERS = 110;
+const COMPARISON = /^\s*(.+?)\s*(<=|>=|<|>|=)\s*(-?\d+(?:\.\d+)?)\s*$/;
+/** @type {Record<string, (a: number, b: number) => boolean>} */
+const COMPARE = {
+  "<": (a, b) => a < b,
+  ">": (a, b) => a > b,
+  "<=": (a, b) => a <= b,
+  ">=": (a, b) => a >= b,
+  "=": (a, b) => a === b,
+};
+
+/** @extends {Component<TableProps, TableState>} */
+export class ResultTable extends Component {
+  /** @type {TableState} */
+  state = { library: null, sorting: [], filter: "", page: 0 };
+  /** @type {import("@tanstack/table-core").Table<Row> | null} */
+  #table = null;
+
+  componentDidMount() {
+    if (this.props.rows.length < 2) return;
+    // Without it, the table is there as it came.
+    import("./vendor/table-core.js").then(() => this.setState({ library: globalThis.TableCore }), console.error);
+  }
+
+  /** @param {TableProps} before */
+  componentDidUpdate(before) {
+    if (before.rows !== this.props.rows) {
+      if (!this.state.library) this.componentDidMount();
+      if (this.state.page) this.setState({ page: 0 });
+    }
+  }
+
+  /** The rows that pass the filter, sorted; all of them, and those of this page. */
+  #rows() {
+    const { rows, size = rows.length > WITHOUT_PAGES ? PAGE : WITHOUT_PAGES } = this.props;
+    const { library, sorting, filter, page } = this.state;
+    if (!library) return { passing: rows.length, pages: 1, shown: rows.slice(0, size) };
+    const wanted = parseFilter(filter, this.props.columns);
+    /** @type {any} */
+    const state = { sorting, globalFilter: wanted, pagination: { pageIndex: page, pageSize: size } };
+    /** @type {any} */
+    const options = {
+      data: rows,
+      columns: this.props.columns.map((column) => ({
+        id: column.key,
+        accessorFn: (/** @type {Row} */ row) => row[column.key] ?? undefined,
+        sortUndefined: "last",
+        sortingFn: column.kind === "number" || column.kind === "whole" ? "basic" : "alphanumeric",
+      })),
+      getCoreRowModel: library.getCoreRowModel(),
+      getFilteredRowModel: library.getFilteredRowModel(),
+      getSortedRowModel: library.getSortedRowModel(),
+      getPaginationRowModel: library.getPaginationRowModel(),
+      getColumnCanGlobalFilter: () => true,
+      globalFilterFn: (/** @type {any} */ row, /** @type {string} */ key, /** @type {any} */ test) =>
+        test(key, row.original[key]),
+      onStateChange: () => {},
+      renderFallbackValue: null,
+    };
+    this.#table ??= library.createTable({ ...options, state: {} });
+    const table = this.#table;
+    table.setOptions((/** @type {any} */ before) => ({
+      ...before,
+      ...options,
+      state: { ...table.initialState, ...state },
+    }));
+    const passing = table.getFilteredRowModel().rows.length;
+    return {
+      passing,
+      pages: Math.max(1, Math.ceil(passing / size)),
+      shown: table.getRowModel().rows.map((/** @type {any} */ row) => row.original),
+    };
+  }
+
+  /** @param {string} key */
+  #sort(key) {
+    this.setState((/** @type {TableState} */ { sorting: [now] }) => {
+      const first = this.props.columns.find((column) => column.key === key)?.kind === "number";
+      if (now?.id !== key) return { sorting: [{ id: key, desc: first }], page: 0 };
+      return { sorting: now.desc === first ? [{ id: key, desc: !first }] : [], page: 0 };
+    });
+  }
+
+  render() {
+    const { rows, columns, caption, actions } = this.props;
+    const { library, sorting, filter, page } = this.state;
+    const { passing, pages, shown } = this.#rows();
+    const said = filter.trim() && passing < rows.length ? `${caption}; ${count(passing)} pass the filter` : caption;
+    return html`<div class="table">
+      <div class="buttons">
+        ${actions}
+        ${
+          rows.length >= FILTER_FROM &&
+          html`<label class="filter">Filter
+          <input
+            type="search" value=${filter} placeholder="text, or MRL > 7" disabled=${!library}
+            onInput=${(/** @type {any} */ event) => this.setState({ filter: event.target.value, page: 0 })}
+          />
+        </label>`
+        }
+      </div>
+      <p class="caption">${said}</p>
+      <div class="scroll" tabindex="0" role="region" aria-label=${said}>
+        <table aria-label=${caption}>
+          <thead><tr>${columns.map((column) => this.#head(column, sorting[0], library !== null))}</tr></thead>
+          <tbody>
+            ${shown.map((row) => html`<tr>${columns.map((column) => cellOf(column, row))}</tr>`)}
+          </tbody>
+        </table>
+      </div>
+      ${passing === 0 && html`<p>No row passes the filter.</p>`}
+      ${pages > 1 && this.#pager(page, pages)}
+      <${Legend} columns=${columns} />
+    </div>`;
+  }
+
+  /**
+   * @param {TableColumn} column
+   * @param {{id: string, desc: boolean} | undefined} sorted
+   * @param {boolean} canSort
+   */
+  #head(column, sorted, canSort) {
+    const direction = sorted?.id === column.key ? (sorted.desc ? "descending" : "ascending") : undefined;
+    const mark = direction ? (direction === "ascending" ? " ▲" : " ▼") : "";
+    const words = html`${column.title}${column.unit && html` <small>${column.unit}</small>`}`;
+    const kind = column.kind === "number" || column.kind === "whole" ? "number" : "";
+    if (!column.title) return html`<td></td>`;
+    return html`<th scope="col" class=${kind} aria-sort=${direction}>
+      ${
+        canSort && !column.cell
+          ? html`<button type="button" class="sort" onClick=${() => this.#sort(column.key)}>
+            ${words}<span aria-hidden="true">${mark}</span>
+          </button>`
+          : words
+      }
+    </th>`;
+  }
+
+  /**
+   * @param {number} page
+   * @param {number} pages
+   */
+  #pager(page, pages) {
+    /** @param {number} to */
+    const step = (to) => this.setState({ page: to });
+    return html`<nav class="buttons" aria-label="Pages of the table">
+      <button type="button" disabled=${page === 0} onClick=${() => step(page - 1)}>Previous</button>
+      <span aria-live="polite">page ${count(page + 1)} of ${count(pages)}</span>
+      <button type="button" disabled=${page >= pages - 1} onClick=${() => step(page + 1)}>Next</button>
+    </nav>`;
+  }
+}
+
+/**
+ * Make columns of the API's own words for them.
+ * @param {string[]} keys
+ * @param {Record<string, import("./api.js").ColumnWords>} words
+ * @param {Partial<Record<string, Partial<TableColumn>>>} [more]
+ * @returns {TableColumn[]}
+ */
+export function columnsOf(keys, words, more = {}) {
+  return keys.map((key) => {
+    const { title = key, unit = "", description = "" } = words[key] ?? {};
+    return { key, title, unit, description, kind: "text", ...more[key] };
+  });
+}
+
+/** @param {{columns: TableColumn[]}} props */
+function Legend({ columns }) {
+  const told = columns.filter((column) => column.description);
+  if (!told.length) return null;
+  return html`<details class="legend">
+    <summary>What the columns say</summary>
+    <dl>${told.map((column) => html`<dt>${column.title}</dt><dd>${column.description}</dd>`)}</dl>
+  </details>`;
+}
+
+/**
+ * @param {TableColumn} column
+ * @param {Row} row
+ */
+function cellOf(column, row) {
+  if (column.cell) return html`<td>${column.cell(row)}</td>`;
+  const value = row[column.key];
+  if (column.kind === "number") return html`<td class="number">${number(value)}</td>`;
+  if (column.kind === "whole") return html`<td class="number">${String(value ?? "").replace(/^-/, "−")}</td>`;
+  const text = value === null || value === undefined ? "" : String(value);
+  if (column.kind === "seq") return html`<td><code>${shortened(text)}</code></td>`;
+  return html`<td class=${text.length > 24 ? "long" : ""}>${text}</td>`;
+}
+
+/** @param {string} seq */
+function shortened(seq) {
+  return seq.length > SHOWN_LETTERS ? `${seq.slice(0, SHOWN_LETTERS)}… (${some(seq.length, "nt", "nt")})` : seq;
+}
+
+/**
+ * Make a test of cells: of a number ("MRL > 7"), or of any text.
+ * @param {string} filter
+ * @param {TableColumn[]} columns
+ * @returns {((key: string, value: any) => boolean) | undefined}
+ */
+function parseFilter(filter, columns) {
+  const text = filter.trim().toLowerCase();
+  if (!text) return undefined;
+  const [, name, sign, amount] = COMPARISON.exec(text) ?? [];
+  const column = name && columns.find((one) => [one.key, one.title].some((word) => word.toLowerCase() === name));
+  const compare = sign && COMPARE[sign];
+  if (column && compare)
+    return (key, value) => key === column.key && value != null && compare(Number(value), Number(amount));
+  return (_, value) => value !== null && value !== undefined && String(value).toLowerCase().includes(text);
+}

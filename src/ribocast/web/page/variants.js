@@ -1,0 +1,226 @@
+// The tab Variants: pairs of sequences, or a small VCF against pasted 5′ UTRs.
+import { ApiError, checkSize } from "./api.js";
+import { PasteBox, ProblemNote, SkippedNote, Tick, UploadButton } from "./inputs.js";
+import { explainColumn, filled, withInputs } from "./predict.js";
+import { readSequences } from "./sequences.js";
+import { Tab } from "./tab.js";
+import { columnsOf, ResultTable } from "./table.js";
+import { html, some } from "./view.js";
+
+/** @typedef {import("./api.js").Call} Call */
+
+class Scores extends Tab {
+  path = "variants";
+
+  /** @param {any} found */
+  words(found) {
+    const skipped = found.skipped_total ? `, ${some(found.skipped_total, "row")} skipped` : "";
+    return `${some(found.rows, "variant")} scored by ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
+  }
+
+  get query() {
+    return this.props.values.skip ? { on_error: "skip" } : {};
+  }
+
+  /** @param {string} go The words on the button. */
+  skipTick(go) {
+    const { values } = this.props;
+    return html`<${Tick}
+      id=${`${this.name}-skip`} label="Skip bad rows" value=${Boolean(values.skip)} key=${go}
+      onChange=${(/** @type {boolean} */ skip) => this.change({ skip: skip ? "1" : "" })}
+    />`;
+  }
+
+  get problemNote() {
+    const skip = this.props.values.skip ? undefined : () => this.change({ skip: "1" }, "go");
+    return html`<${ProblemNote} problem=${this.state.problem} onSkip=${skip} />`;
+  }
+
+  /** @param {any} found */
+  show(found) {
+    const table = tableOf(found.variants, this.props.catalogue.columns, this.props.go);
+    const files = html`<button type="button" onClick=${this.copy}>Copy</button>
+      <button type="button" onClick=${() => this.download("csv", "variants.csv")}>Download CSV</button>`;
+    return html`<${SkippedNote} rows=${found.skipped} total=${found.skipped_total} />
+      ${
+        found.variants.length === 0
+          ? html`<p>No row could be used.</p>`
+          : html`<${ResultTable} rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${files} />`
+      }`;
+  }
+}
+
+export class PairsTab extends Scores {
+  name = "pairs";
+
+  /** @returns {Call} */
+  asked() {
+    const { refs = "", alts = "" } = this.props.values;
+    const file = this.state.attached.refs;
+    if (file) return { body: file.content, type: file.type, query: { ...this.options, ...this.query } };
+    const [one, other] = [readSequences(refs), readSequences(alts)];
+    if (!one || !other) {
+      throw new ApiError(
+        { detail: "a table with references and alternatives is uploaded as a file", field: "refs" },
+        0,
+      );
+    }
+    if (!one.length || !other.length) {
+      const [field, said] = one.length ? ["alts", "alternative"] : ["refs", "reference"];
+      throw new ApiError({ detail: `paste the ${said} sequences`, field }, 0);
+    }
+    if (one.length !== other.length) {
+      const said = `${some(one.length, "reference")} and ${some(other.length, "alternative")}`;
+      throw new ApiError({ detail: `${said}: give as many of one as of the other`, field: "alts" }, 0);
+    }
+    const pairs = one.map(({ id, seq }, at) => {
+      const alt = other[at] ?? { id: "", seq: "" };
+      return { id: alt.id || id || undefined, ref: seq, alt: alt.seq };
+    });
+    return jsonCall({ pairs, ...this.options }, this.query, this.props.catalogue);
+  }
+
+  render() {
+    const { values, catalogue, settings } = this.props;
+    const { busy, problem, result, attached } = this.state;
+    const example = catalogue.examples.variants ?? {};
+    const take = (/** @type {File} */ file) => this.takeTable(file);
+    const boxes = /** @type {const} */ ([
+      ["refs", "Reference", "The whole 5′ UTR without the variant: letters or FASTA; several, one a line."],
+      ["alts", "Alternative", "The whole 5′ UTR with the variant, in the same order."],
+    ]);
+    return html`<form class="ask" onSubmit=${this.onSubmit} onKeyDown=${this.onKey} aria-busy=${busy}>
+        <div>
+          ${boxes.map(
+            ([name, label, hint]) =>
+              (name === "refs" || !attached.refs) &&
+              html`<${PasteBox}
+                id=${`pairs-${name}`} label=${attached.refs ? "Table of pairs" : label} hint=${hint} rows=${3}
+                value=${values[name] ?? ""} attached=${name === "refs" ? attached.refs : null} key=${name}
+                invalid=${problem?.field === name} onRemove=${() => this.change({ refs: "" })}
+                onText=${(/** @type {string} */ text) => this.change({ [name]: text })}
+              />`,
+          )}
+        </div>
+        <div class="side">
+          <button type="submit" class="primary">${busy ? "Scoring…" : "Score"}</button>
+          <${UploadButton} label="Upload a table of pairs" accept=".csv,.tsv,.gz,.parquet" onFile=${take} />
+          <button type="button" onClick=${() => this.change({ refs: example.refs, alts: example.alts }, "go")}>
+            Example: ${example.title}
+          </button>
+          ${settings} ${this.skipTick("Score")}
+        </div>
+      </form>
+      ${this.problemNote} ${result && this.frame(this.show(result.found), "Score")}`;
+  }
+
+  /**
+   * Attach a table of pairs: the server finds its columns ref and alt.
+   * @param {File} file
+   */
+  async takeTable(file) {
+    await this.take("refs", file, "file");
+  }
+}
+
+export class VcfTab extends Scores {
+  name = "vcf";
+
+  /** @returns {Call} */
+  asked() {
+    const { utrs = "", vcf = "" } = this.props.values;
+    const { attached } = this.state;
+    if (!utrs.trim() && !attached.utrs) {
+      throw new ApiError({ detail: "paste the 5′ UTRs that the VCF is about", field: "utrs" }, 0);
+    }
+    if (!vcf.trim() && !attached.vcf) throw new ApiError({ detail: "paste a VCF, or upload one", field: "vcf" }, 0);
+    const form = new FormData();
+    form.append("utrs", attached.utrs?.content ?? new Blob([utrs]), "utrs.fasta");
+    form.append("vcf", attached.vcf?.content ?? new Blob([vcf]), "variants.vcf");
+    const size = [...form.values()].reduce((sum, file) => sum + /** @type {File} */ (file).size, 0);
+    checkSize(size, this.props.catalogue);
+    return { body: form, query: { ...this.options, ...this.query } };
+  }
+
+  render() {
+    const { values, catalogue, settings } = this.props;
+    const { busy, problem, result, attached } = this.state;
+    const example = catalogue.examples.vcf ?? {};
+    const boxes = /** @type {const} */ ([
+      ["utrs", "5′ UTRs of transcripts", "FASTA; each ends right before the start codon."],
+      ["vcf", "VCF", "CHROM is the name of a pasted 5′ UTR; POS counts from 1 at its first letter."],
+    ]);
+    return html`<form class="ask" onSubmit=${this.onSubmit} onKeyDown=${this.onKey} aria-busy=${busy}>
+        <div>
+          ${boxes.map(
+            ([name, label, hint]) => html`<${PasteBox}
+              id=${`vcf-${name}`} label=${label} hint=${hint} rows=${3} value=${values[name] ?? ""} key=${name}
+              attached=${attached[name]} onRemove=${() => this.change({ [name]: "" })}
+              invalid=${problem?.field === name} onFile=${(/** @type {File} */ file) => this.take(name, file)}
+              onText=${(/** @type {string} */ text) => this.change({ [name]: text })}
+            />`,
+          )}
+        </div>
+        <div class="side">
+          <button type="submit" class="primary">${busy ? "Scoring…" : "Score the VCF"}</button>
+          <${UploadButton}
+            label="Upload 5′ UTRs" accept=".fasta,.fa,.fna,.txt,.gz"
+            onFile=${(/** @type {File} */ file) => this.take("utrs", file)}
+          />
+          <${UploadButton}
+            label="Upload a VCF" accept=".vcf,.gz"
+            onFile=${(/** @type {File} */ file) => this.take("vcf", file)}
+          />
+          <button type="button" onClick=${() => this.change({ utrs: example.utrs, vcf: example.vcf }, "go")}>
+            Example: ${example.title}
+          </button>
+          ${settings} ${this.skipTick("Score the VCF")}
+        </div>
+      </form>
+      ${this.problemNote} ${result && this.frame(this.show(result.found), "Score the VCF")}`;
+  }
+}
+
+/**
+ * @param {unknown} json
+ * @param {Call["query"]} query
+ * @param {import("./api.js").Catalogue} catalogue
+ * @returns {Call}
+ */
+function jsonCall(json, query, catalogue) {
+  checkSize(new Blob([JSON.stringify(json)]).size, catalogue);
+  return { json, query };
+}
+
+/** @type {WeakMap<object, {rows: any[], columns: import("./table.js").TableColumn[]}>} */
+const tables = new WeakMap();
+
+/**
+ * @param {any[]} variants
+ * @param {Record<string, import("./api.js").ColumnWords>} words
+ * @param {(tab: string, changes: import("./link.js").Values) => void} go
+ */
+function tableOf(variants, words, go) {
+  const known = tables.get(variants);
+  if (known) return known;
+  const { rows, inputs } = withInputs(variants);
+  const numbers = ["log2_fold_change", "log2_low", "log2_high", "ref_mrl", "alt_mrl"];
+  /** @param {any} row */
+  const name = (row) => row.id ?? (row.chrom ? `${row.chrom}:${row.pos}${row.vcf_ref}>${row.vcf_alt}` : null);
+  const columns = [
+    explainColumn(go, name, (row) => row.alt),
+    ...columnsOf(filled(rows, ["row", "id", "chrom", "pos", "vcf_ref", "vcf_alt"]), words, {
+      row: { kind: "whole" },
+      pos: { kind: "whole" },
+    }),
+    ...inputs,
+    ...columnsOf(filled(rows, [...numbers, "consequence", "note", "ref", "alt"]), words, {
+      ...Object.fromEntries(numbers.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
+      ref: { kind: "seq" },
+      alt: { kind: "seq" },
+    }),
+  ];
+  const table = { rows, columns };
+  tables.set(variants, table);
+  return table;
+}

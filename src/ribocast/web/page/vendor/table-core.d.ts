@@ -1,0 +1,4 @@
+declare global {
+  var TableCore: typeof import("@tanstack/table-core");
+}
+export {};
