@@ -16,7 +16,7 @@ from ribocast import explaining
 from ribocast.cli import main
 from ribocast.construct import EGFP
 from ribocast.errors import RibocastError
-from ribocast.explaining import Change, apply_change, explain_all, small_changes
+from ribocast.explaining import Change, apply_change, count_changes, explain_all, small_changes
 from ribocast.predicting import START_COLUMNS, describe_starts
 from ribocast.uorf import consequence, find_uorfs
 
@@ -76,6 +76,52 @@ def test_sequences_are_explained_alike_alone_and_together(model, monkeypatch):
         assert found.seq == utr
         np.testing.assert_allclose(found.profile.sum(), 1, atol=1e-5)
         assert "extrapolated" in found.note or len(utr) >= 25
+
+
+def test_only_some_letters_of_changed_sequences_are_held_at_once_and_numbers_are_the_same(model, monkeypatch):
+    utrs = [LEADER, LEADER[7:], LEADER]
+    whole = list(explain_all(model, utrs, indels=2))
+    asked, mrl = [], model.mrl
+    monkeypatch.setattr(
+        model, "mrl", lambda utrs, assay: (asked.append(sum(map(len, utrs))), mrl(utrs, assay=assay))[1]
+    )
+    monkeypatch.setattr(explaining, "_LETTERS_TOGETHER", 500)
+    for one, other in zip(explain_all(model, utrs, indels=2), whole, strict=True):
+        pd.testing.assert_frame_equal(one.effects, other.effects, check_exact=True)
+        assert (one.mrl, one.mrl_low, one.mrl_high) == (other.mrl, other.mrl_low, other.mrl_high)
+    assert len(asked) > 50
+    assert max(asked) < 500 + len(LEADER) + 2
+
+
+@given(length=st.integers(1, 30), indels=st.integers(0, 3))
+def test_changes_are_counted_without_being_made(length, indels):
+    assert count_changes(length, indels) == len(list(small_changes("A" * length, indels)))
+
+
+def test_a_sequence_whose_changes_would_take_hours_is_refused_with_its_row_or_skipped_or_explained_if_asked(
+    framed, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(explaining, "MOST_LETTERS", 4 * 50 * 50)
+    table, effects = tmp_path / "utrs.csv", tmp_path / "effects.csv"
+    pd.DataFrame({"seq": [LEADER, LEADER + "A"]}).to_csv(table, index=False)
+    arguments = ["explain", str(table), "--table", str(effects), "--model", str(framed), "--threads", "1"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "utrs.csv row 2: 51 nt" in said
+    assert "204 predictions" in said
+    assert "--long" in said
+    assert not effects.exists()
+    assert main([*arguments, "--on-error", "skip"]) == 0
+    assert set(pd.read_csv(effects)["row"]) == {1}
+    assert "51 nt" in (tmp_path / "effects.rejected.csv").read_text()
+    assert main([*arguments, "--long"]) == 0
+    assert set(pd.read_csv(effects)["row"]) == {1, 2}
+
+
+def test_what_would_take_longest_of_all_is_refused_at_once_with_the_hours(model):
+    with pytest.raises(RibocastError, match=r"100,000 nt: .* 400,000 predictions .* 44 hours"):
+        ribocast.explain(model, "ACGTC" * 20_000)
 
 
 def test_what_cannot_be_explained_is_refused_in_one_line(model):
@@ -173,7 +219,7 @@ def test_an_explanation_is_not_written_over_its_sequences(tmp_path, capsys, opti
         (["ACGT", "--seed", "7"], "--seed belongs to --global"),
         (
             ["--global", "-o", "a.html", "--indels", "2"],
-            "--indels and --near-cognates are for sequences, not for --global",
+            "--indels, --near-cognates and --long are for sequences, not for --global",
         ),
         (["no-such.csv"], "no-such.csv: no such file"),
         (["ACGX" * 100], "ACGX" * 15 + ": neither a file nor a sequence of A, C, G, T (or U) and N"),

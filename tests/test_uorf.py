@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from ribocast.construct import EGFP, Construct
 from ribocast.uorf import (
     KOZAK_WEIGHTS,
+    MOST_TOLD,
     NEAR_COGNATES,
     NO_CONSEQUENCE,
+    STOPS,
+    _first_stops,
     consequence,
     find_uorfs,
     kozak_score,
@@ -47,6 +50,48 @@ def test_every_upstream_atg_is_found_where_it_stands_and_read_to_its_stop(utr, b
         around = "N" * 6 + whole + "N" * 6
         assert uorf.context == around[at : at + 11]
         assert uorf.context[6:9] == uorf.codon == "ATG"
+
+
+# Starts and stops stand close together in these.
+CROWDED = st.lists(st.sampled_from(["ATG", "TAA", "TGA", "A", "C"]), max_size=60).map("".join)
+
+
+@given(whole=CROWDED, end=st.integers(0, 180))
+def test_reading_each_frame_once_finds_what_reading_on_from_every_start_finds(whole, end):
+    end = min(end, len(whole))
+    starts = [at for at in range(len(whole)) if whole[at : at + 3] == "ATG"]
+    slowly = {}
+    for start in starts:
+        stops = (at for at in range(start + 3, end - 2, 3) if whole[at : at + 3] in STOPS)
+        slowly[start] = next(stops, None)
+    assert _first_stops(whole, starts, end) == slowly
+
+
+class Counted(str):
+    """A string that counts how often it is read."""
+
+    __slots__ = ("reads",)
+
+    def __getitem__(self, key):
+        self.reads = getattr(self, "reads", 0) + 1
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("word", ["ATG", "ATGAAA", "ATGC", "CTGATGTAA"])
+def test_stops_are_sought_in_a_time_that_grows_with_the_length_alone(word):
+    whole = Counted(word * 2_000)
+    _first_stops(whole, [at for at in range(len(whole)) if str(whole).startswith("ATG", at)], len(whole))
+    assert whole.reads <= len(whole)
+
+
+def test_of_a_variant_that_moves_a_great_many_stops_the_first_are_told_and_how_many_more():
+    ref = "ATGAAA" * 100 + CALM
+    alt = ref[:597] + "T" + ref[598:]
+    told = consequence(ref, alt).split("; ")
+    assert len(told) == MOST_TOLD + 1
+    assert told[0].startswith(f"stop gained of the uATG at {-len(ref)}")
+    # The last one, right before the change, has another Kozak context too.
+    assert told[-1] == f"and {101 - MOST_TOLD} more"
 
 
 @given(utr=ANY)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, interval, to_mrl
-from ribocast.sequence import SequenceError, to_dna
+from ribocast.sequence import Fault, SequenceError, to_dna
 from ribocast.unusual import how_unusual, widening
 from ribocast.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
@@ -25,7 +25,13 @@ EFFECTS = ("position", "kind", "ref", "alt", "mrl", "change", "log2_fold_change"
 MOST_INDEL = 3
 _LETTERS = "ACGT"
 _TOGETHER = 20_000
-"""About how many changed sequences are held at once."""
+"""About how many changed sequences are held at once, of many short ones."""
+_LETTERS_TOGETHER = 8_000_000
+"""About how many letters of changed sequences are held at once."""
+MOST_LETTERS = 100_000_000
+"""Letters of all changed sequences of one that is explained without more ado: minutes."""
+_LETTERS_AN_HOUR = 900_000_000
+"""What one core predicts, about (docs/speed.md)."""
 
 
 class Change(NamedTuple):
@@ -105,10 +111,11 @@ def explain(
     indels: int = 0,
     near_cognates: bool = False,
     name: str = "",
+    long: bool = False,
 ) -> Explanation:
     """Explain one UTR; see `explain_all`."""
     (explanation,) = explain_all(
-        model, [utr], assay=assay, indels=indels, near_cognates=near_cognates, names=[name]
+        model, [utr], assay=assay, indels=indels, near_cognates=near_cognates, names=[name], long=long
     )  # fmt: skip
     return explanation
 
@@ -121,6 +128,7 @@ def explain_all(
     indels: int = 0,
     near_cognates: bool = False,
     names: Sequence[str] | None = None,
+    long: bool = False,
 ) -> Iterator[Explanation]:
     """Explain UTRs by saturation mutagenesis, many changed sequences in one call of the network.
 
@@ -140,6 +148,8 @@ def explain_all(
         List near-cognate upstream starts too; see `ribocast.uorf.find_uorfs`.
     names : sequence of str, optional
         What they are called.
+    long : bool
+        Explain sequences too whose changes take the network hours; see `find_unexplainable`.
 
     Yields
     ------
@@ -159,20 +169,47 @@ def explain_all(
     if isinstance(utrs, str):
         raise RibocastError("explain_all takes a list of sequences, not one sequence")
     utrs = list(utrs)  # a Series would be looked up by its labels below
-    if faults := model.faults(utrs):
+    if faults := find_unexplainable(model, utrs, indels=indels, long=long):
         raise SequenceError(faults[0])
     names = [""] * len(utrs) if names is None else list(names)
     first = 0
     while first < len(utrs):
         last, waiting = first, 0
-        changes: list[list[Change]] = []
         while last < len(utrs) and (last == first or waiting < _TOGETHER):
-            changes.append(list(small_changes(to_dna(utrs[last]), indels)))
-            waiting += len(changes[-1])
+            waiting += count_changes(len(utrs[last]), indels)
             last += 1
         group = [to_dna(utr) for utr in utrs[first:last]]
-        yield from _explain_group(model, card, group, changes, names[first:last], near_cognates)
+        yield from _explain_group(model, card, group, indels, names[first:last], near_cognates)
         first = last
+
+
+def find_unexplainable(model: Predictor, utrs: Sequence[object], *, indels: int = 0, long: bool = False) -> list[Fault]:
+    """Find every sequence that cannot be predicted, or, unless it is to be `long`, would take far too long to explain.
+
+    The work grows with the square of the length. The limit is 100 million letters of all changed sequences together:
+    all substitutions of 5,000 nt, or all changes of up to 3 nt of 1,036 nt; minutes of a core.
+    """
+    found = {fault.row: fault for fault in model.faults(utrs)}
+    for row, utr in enumerate(() if long else utrs):
+        if row in found or not isinstance(utr, str):
+            continue
+        count = count_changes(len(utr), indels)
+        if count * len(utr) > MOST_LETTERS:
+            minutes = 60 * count * len(utr) / _LETTERS_AN_HOUR
+            time = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:,.0f} hours"
+            found[row] = Fault(
+                row,
+                f"{len(utr):,} nt: explaining it takes {count:,} predictions of that length, about {time} of one core; "
+                "--long (long=True) does it",
+            )
+    return [found[row] for row in sorted(found)]
+
+
+def count_changes(length: int, indels: int) -> int:
+    """Count how many changes `small_changes` lists for a UTR of so many letters."""
+    deletions = sum(length - size + 1 for size in range(1, indels + 1) if length > size)
+    inserts: int = sum(4**size for size in range(1, indels + 1))
+    return 4 * length + deletions + (length + 1) * inserts
 
 
 def small_changes(utr: str, indels: int = 0) -> Iterator[Change]:
@@ -203,41 +240,33 @@ def apply_change(utr: str, change: Change) -> str:
 
 
 def _explain_group(
-    model: Predictor,
-    card: AssayCard,
-    utrs: list[str],
-    changes: list[list[Change]],
-    names: Sequence[str],
-    near_cognates: bool,
+    model: Predictor, card: AssayCard, utrs: list[str], indels: int, names: Sequence[str], near_cognates: bool
 ) -> Iterator[Explanation]:
     import pandas as pd
 
-    changed = [[apply_change(utr, change) for change in mine] for utr, mine in zip(utrs, changes, strict=True)]
-    # Each sequence once, so that a change which changes nothing has exactly the load of the sequence itself.
-    place = {utr: number for number, utr in enumerate(dict.fromkeys([*utrs, *(s for mine in changed for s in mine)]))}
-    number_of_assay = [known.name for known in model.card.assays].index(card.name)
-    outputs = model.outputs(list(place))[:, number_of_assay]
-    loads = to_mrl(outputs, card)
+    outputs = model.outputs(utrs)[:, model.number(card)]
+    own = to_mrl(outputs, card)
+    changed = _loads_of_changes(model, card, utrs, own, indels)
     unusual = how_unusual(utrs, card)
-    low, high = interval(card, loads[[place[utr] for utr in utrs]], widening(unusual, card))
+    low, high = interval(card, own, widening(unusual, card))
     notes = model.notes(utrs, card, unusual)
     construct = card.surroundings
-    for number, (utr, mine, sequences, name) in enumerate(zip(utrs, changes, changed, names, strict=True)):
-        own = place[utr]
-        mrl = loads[[place[sequence] for sequence in sequences]]
-        ratio = mrl / loads[own]
-        effects = pd.DataFrame(mine, columns=list(Change._fields)).assign(
+    for number, (utr, mrl, name) in enumerate(zip(utrs, changed, names, strict=True)):
+        ratio = mrl / own[number]
+        effects = pd.DataFrame(small_changes(utr, indels), columns=list(Change._fields)).assign(
             mrl=mrl,
-            change=mrl - loads[own],
+            change=mrl - own[number],
             # Networks that give one number can give loads below 0, of which there is no fold change.
-            log2_fold_change=np.log2(ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (loads[own] > 0)),
-            consequence=[consequence(utr, sequence, construct) for sequence in sequences],
+            log2_fold_change=np.log2(ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (own[number] > 0)),
+            consequence=[
+                consequence(utr, apply_change(utr, change), construct) for change in small_changes(utr, indels)
+            ],
         )
-        profile = outputs[own, : len(card.fraction_weights or ())] if model.card.output == "fractions" else None
+        profile = outputs[number, : len(card.fraction_weights or ())] if model.card.output == "fractions" else None
         yield Explanation(
             seq=utr,
             assay=card,
-            mrl=float(loads[own]),
+            mrl=float(own[number]),
             mrl_low=float(low[number]),
             mrl_high=float(high[number]),
             profile=profile,
@@ -247,3 +276,35 @@ def _explain_group(
             note=notes[number],
             name=name,
         )
+
+
+def _loads_of_changes(
+    model: Predictor, card: AssayCard, utrs: list[str], own: NDArray[np.float64], indels: int
+) -> list[NDArray[np.float64]]:
+    """Predict the loads of all changes of each UTR, whose own loads are `own`; shape (changes,) each."""
+    # Loads that are known, so that a change which changes nothing has exactly the load of the sequence itself.
+    known = dict(zip(utrs, own.tolist(), strict=True))
+    loads = np.empty(sum(count_changes(len(utr), indels) for utr in utrs))
+    everything = (apply_change(utr, change) for utr in utrs for change in small_changes(utr, indels))
+    done = 0
+    for piece in _pieces(everything):
+        # Each sequence once.
+        new = [sequence for sequence in dict.fromkeys(piece) if sequence not in known]
+        found = known | dict(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
+        loads[done : done + len(piece)] = [found[sequence] for sequence in piece]
+        done += len(piece)
+    return np.split(loads, np.cumsum([count_changes(len(utr), indels) for utr in utrs])[:-1])
+
+
+def _pieces(sequences: Iterator[str]) -> Iterator[list[str]]:
+    """Give sequences in lists of a bounded number of letters."""
+    piece: list[str] = []
+    letters = 0
+    for sequence in sequences:
+        piece.append(sequence)
+        letters += len(sequence)
+        if letters >= _LETTERS_TOGETHER:
+            yield piece
+            piece, letters = [], 0
+    if piece:
+        yield piece

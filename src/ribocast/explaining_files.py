@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribocast.errors import RibocastError
-from ribocast.explaining import EFFECTS, Explanation, explain_all
+from ribocast.explaining import EFFECTS, Explanation, explain_all, find_unexplainable
 from ribocast.flow import Predicted
 from ribocast.predictor import Predictor
 from ribocast.sequence import ALPHABET
@@ -39,6 +39,7 @@ def explain_file(
     near_cognates: bool = False,
     column: str | None = None,
     on_error: OnError = "stop",
+    long: bool = False,
     command: str = "ribocast explain",
     show: Callable[[Explanation], None] | None = None,
     done: Callable[[int], None] | None = None,
@@ -62,6 +63,8 @@ def explain_file(
         The column of the sequences.
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them.
+    long : bool
+        Explain sequences too that take hours; see `ribocast.explaining.find_unexplainable`.
     command : str
         What a page says it was made by.
     show, done, say : callable, optional
@@ -84,14 +87,14 @@ def explain_file(
         sink = stack.enter_context(open_table(table)) if table is not None else None
         sieve = stack.enter_context(Sieve(on_error, source, table if output is None else output, say))
         for chunk, numbers in _chunks(source, column):
-            faults = model.faults(chunk.utrs)
+            faults = find_unexplainable(model, chunk.utrs, indels=indels, long=long)
             bad = {fault.row for fault in faults}
             good = sieve.keep(chunk, faults)
             numbers = [number for place, number in enumerate(numbers) if place not in bad]
             several = len(chunk.frame) > 1 or rows > 0
             names = _names(good, numbers, several)
             explained = explain_all(
-                model, good.utrs, assay=assay, indels=indels, near_cognates=near_cognates, names=names
+                model, good.utrs, assay=assay, indels=indels, near_cognates=near_cognates, names=names, long=long
             )
             for number, explanation in zip(numbers, explained, strict=True):
                 rows += 1

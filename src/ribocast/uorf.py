@@ -20,6 +20,8 @@ STOPS = frozenset({"TAA", "TAG", "TGA"})
 NEAR_COGNATES = frozenset({"CTG", "GTG", "TTG", "ACG", "AAG", "AGG", "ATA", "ATC", "ATT"})
 """The nine codons that differ from ATG in one letter."""
 NO_CONSEQUENCE = "none"
+MOST_TOLD = 50
+"""Consequences of one variant that are put in words: it can move the stops of thousands of upstream ATGs."""
 # When windows of one length are read as an indel: fewer letters agree, or differ, by accident.
 _FEWEST_MISMATCHES, _FEWEST_MOVED, _LONGEST_INDEL = 4, 4, 10
 
@@ -117,7 +119,7 @@ def find_uorfs(utr: str, construct: Construct = EGFP, *, near_cognates: bool = F
         found = [at for at in range(start) if (codon := whole[at : at + 3]) == "ATG" or codon in NEAR_COGNATES]
     else:
         found = _upstream_atgs(whole, start)
-    return [_describe(whole, start, at) for at in found]
+    return [_describe(whole, start, at, stop) for at, stop in _first_stops(whole, found, len(whole)).items()]
 
 
 def kozak_strength(at_minus_3: str, at_plus_4: str) -> Strength:
@@ -161,7 +163,8 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
     -------
     str
         Such as ``uATG gained, strong Kozak, frame 1, no stop: overlapping uORF``; more than one, joined by ``; ``;
-        ``none`` if nothing of this changes. "No stop" means none before the start codon.
+        ``none`` if nothing of this changes. "No stop" means none before the start codon. Of more than 50, the first
+        50, and how many more there are.
     """
     whole_ref, whole_alt = construct.around(ref), construct.around(alt)
     if whole_ref == whole_alt:
@@ -178,22 +181,35 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
         # Keys are indices in the variant before the change, and distances from the start codon behind it.
         before = {at + moved * (at >= len(construct.before)) if at < same else at - start_ref: at for at in atgs_ref}
         after = {at if at < same else at - start_alt: at for at in atgs_alt}
+        stops_ref, stops_alt = (
+            _first_stops(whole_ref, atgs_ref, start_ref),
+            _first_stops(whole_alt, atgs_alt, start_alt),
+        )
         told += [
-            "uATG gained, " + _words_of(whole_alt, start_alt, at) for key, at in after.items() if key not in before
-        ]
-        told += ["uATG lost, " + _words_of(whole_ref, start_ref, at) for key, at in before.items() if key not in after]
+            "uATG gained, " + _words_of(whole_alt, start_alt, at, stops_alt[at])
+            for key, at in after.items() if key not in before
+        ]  # fmt: skip
+        told += [
+            "uATG lost, " + _words_of(whole_ref, start_ref, at, stops_ref[at])
+            for key, at in before.items() if key not in after
+        ]  # fmt: skip
         for key, at in before.items():
             if key in after:
-                told += _compare(whole_ref, start_ref, at, whole_alt, start_alt, after[key])
+                told += _compare(
+                    whole_ref, start_ref, at, stops_ref[at], whole_alt, start_alt, after[key], stops_alt[after[key]]
+                )
     told += _compare_kozak("the start codon", whole_ref, start_ref, whole_alt, start_alt)
+    if len(told) > MOST_TOLD:
+        told[MOST_TOLD:] = [f"and {len(told) - MOST_TOLD:,} more"]
     return "; ".join(told) or NO_CONSEQUENCE
 
 
-def _compare(ref: str, start_ref: int, at_ref: int, alt: str, start_alt: int, at_alt: int) -> list[str]:
-    """Compare an upstream ATG that is in both."""
+def _compare(
+    ref: str, start_ref: int, at_ref: int, old: int | None, alt: str, start_alt: int, at_alt: int, new: int | None
+) -> list[str]:
+    """Compare an upstream ATG that is in both, whose first stops before the start codons are at `old` and `new`."""
     told = []
     where = f"the uATG at {at_alt - start_alt}"
-    old, new = _stop_in_leader(ref, start_ref, at_ref), _stop_in_leader(alt, start_alt, at_alt)
     old_frame, new_frame = (at_ref - start_ref) % 3, (at_alt - start_alt) % 3
     # From the ATG on, as the ribosome counts: an indel before the ATG moves neither.
     old_codons, new_codons = (None if stop is None else stop - at for stop, at in ((old, at_ref), (new, at_alt)))
@@ -204,7 +220,7 @@ def _compare(ref: str, start_ref: int, at_ref: int, alt: str, start_alt: int, at
             change = "stop lost"
         else:
             change = "stop gained"
-        told.append(f"{change} of {where}, {_words_of(alt, start_alt, at_alt)}")
+        told.append(f"{change} of {where}, {_words_of(alt, start_alt, at_alt, new)}")
     return told + _compare_kozak(where, ref, at_ref, alt, at_alt)
 
 
@@ -221,8 +237,7 @@ def _compare_kozak(where: str, ref: str, at_ref: int, alt: str, at_alt: int) -> 
     ]
 
 
-def _describe(whole: str, start: int, at: int) -> Uorf:
-    stop = _first_stop(whole, at, len(whole))
+def _describe(whole: str, start: int, at: int, stop: int | None) -> Uorf:
     context = _letters(whole, at - 6, at + 5)
     return Uorf(
         codon=whole[at : at + 3],
@@ -242,8 +257,7 @@ def _kind(frame: int, ends_in_leader: bool) -> Kind:
     return "overlapping uORF" if frame else "N-terminal extension"
 
 
-def _words_of(whole: str, start: int, at: int) -> str:
-    stop = _stop_in_leader(whole, start, at)
+def _words_of(whole: str, start: int, at: int, stop: int | None) -> str:
     return _in_words(
         kozak_strength(*_kozak_letters(whole, at)), (at - start) % 3, None if stop is None else stop - start
     )
@@ -265,15 +279,20 @@ def _upstream_atgs(whole: str, start: int) -> list[int]:
     return found
 
 
-def _stop_in_leader(whole: str, start: int, at: int) -> int | None:
-    return _first_stop(whole, at, start)
+def _first_stops(whole: str, starts: list[int], end: int) -> dict[int, int | None]:
+    """Find the first stop codon that lies before `end` in the frame of each start, given from 5′ to 3′.
 
-
-def _first_stop(whole: str, at: int, end: int) -> int | None:
-    for place in range(at + 3, end - 2, 3):
-        if whole[place : place + 3] in STOPS:
-            return place
-    return None
+    Each frame is read once: what was found for a start holds for the next one too, unless it lies before that.
+    """
+    found: dict[int, int | None] = {}
+    known = [0, 0, 0]
+    for at in starts:
+        if known[at % 3] < at + 3:
+            places = range(at + 3, end - 2, 3)
+            known[at % 3] = next((place for place in places if whole[place : place + 3] in STOPS), len(whole))
+        stop = known[at % 3]
+        found[at] = None if stop == len(whole) else stop
+    return found
 
 
 def _letters(whole: str, first: int, last: int) -> str:

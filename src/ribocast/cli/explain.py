@@ -42,6 +42,9 @@ def explain(
     near_cognates: Annotated[
         bool, typer.Option("--near-cognates", help="List upstream CTG, GTG, TTG and the like too.")
     ] = False,
+    long: Annotated[
+        bool, typer.Option("--long", help="Explain sequences too that take hours: 5,000 nt and more.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="With --global: of the random sequences.")] = 0,
     column: ColumnOption = None,
     on_error: OnErrorOption = "stop",
@@ -58,8 +61,8 @@ def explain(
     if as_learnt:
         if source is not None or output is None or output.suffix.lower() != ".html" or table is not None:
             raise RibocastError("--global takes -o report.html, and neither sequences nor --table")
-        if indels or near_cognates:
-            raise RibocastError("--indels and --near-cognates are for sequences, not for --global")
+        if indels or near_cognates or long:
+            raise RibocastError("--indels, --near-cognates and --long are for sequences, not for --global")
     elif source is None:
         raise RibocastError("give a sequence, or a table of them; --global explains the model itself")
     elif measured is not None or seed:
@@ -68,7 +71,7 @@ def explain(
     given = {"model": model, "assay": assay, "measured": measured, "seed": seed if as_learnt else None,
              "indels": indels or None, "column": column}  # fmt: skip
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    options += ["--global"] * as_learnt + ["--near-cognates"] * near_cognates
+    options += ["--global"] * as_learnt + ["--near-cognates"] * near_cognates + ["--long"] * long
     command = shlex.join(["ribocast", "explain", *([source] if source else []), *options, f"--output={output}"])
     if as_learnt and output is not None:
         _explain_model(
@@ -89,7 +92,7 @@ def explain(
     with progress("explaining", results_to=None) as (advance, tell):
         explain_file(
             loaded, source or "", output=output, table=table, assay=assay, indels=indels, near_cognates=near_cognates,
-            column=column, on_error=on_error, command=command, show=show, say=tell,
+            column=column, on_error=on_error, long=long, command=command, show=show, say=tell,
             done=lambda rows: advance(rows, None, ""),
         )  # fmt: skip
     if as_json:
