@@ -14,6 +14,7 @@ from ribocast.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.errors import RibocastError
 from ribocast.sequence import SEQUENCE_NAMES, Fault, Letters, SequenceError, find_faults
 from ribocast.spelling import Spelled, as_spelled
+from ribocast.stopping import check_stopped
 from ribocast.unusual import Unusual, how_unusual, remark, widening
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Predictor:
 
         def batches() -> Iterator[Letters]:
             for start in range(0, count, rows):
+                check_stopped()
                 # The last batch is filled up: to run another number of rows would cost more than they do.
                 which = np.minimum(np.arange(start, start + rows), count - 1)
                 letters = np.repeat(own, rows, axis=0)
@@ -211,7 +213,7 @@ class Predictor:
     def run(self, spelled: Spelled, *, before_batch: Callable[[], None] | None = None) -> Outputs:
         """Run the network on sequences that were checked; what `before_batch` raises ends the run.
 
-        Several threads may do so at once.
+        So does `ribocast.stopping.stopping_when`. Several threads may run at once.
         """
         result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
         order = np.argsort(spelled.lengths, kind="stable")
@@ -220,6 +222,7 @@ class Predictor:
 
         def letters() -> Iterator[Letters]:
             for width, rows in batches:
+                check_stopped()
                 if before_batch:
                     before_batch()
                 # One row alone is added up in another order than several, unless it always is alone.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 
 def edit_distance(first: str, second: str) -> int:
     """Count the fewest substitutions, insertions and deletions between two strings (Wagner and Fischer, 1974)."""
-    row = list(range(len(second) + 1))
-    for number, letter in enumerate(first, 1):
-        before, row[0] = row[0], number
-        for at, other in enumerate(second, 1):
-            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, before + (letter != other))
-    return row[-1]
+    places = np.arange(len(second) + 1)
+    row, letters = places, np.frombuffer(second.encode(), dtype=np.uint8)
+    for number, letter in enumerate(first.encode(), 1):
+        above = np.append(number, np.minimum(row[1:] + 1, row[:-1] + (letters != letter)))
+        # From the left, each step costs one.
+        row = np.minimum.accumulate(above - places) + places
+    return int(row[-1])
 
 
 def closer_than(first: str, second: str, least: int) -> bool:

@@ -13,6 +13,7 @@ from ribocast.errors import RibocastError
 from ribocast.graph_file import read_graph
 from ribocast.predictor import Predictor, to_mrl
 from ribocast.sequence import Letters, encode
+from ribocast.stopping import StoppedError, is_stopped
 
 _ROWS = 128
 Loads = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]
@@ -47,14 +48,19 @@ class Members:
     def _run(self, batches: list[Letters]) -> list[NDArray[np.float32]]:
         results: list[NDArray[np.float32]] = []
         running = len(self._requests)
+        begun = 0
         for index in range(len(batches) + running):
             request = self._requests[index % running]
-            if 0 <= index - running < len(batches):
+            if 0 <= index - running < begun:
                 request.wait()
                 outputs = [request.get_output_tensor(number).data for number in self._outputs]
                 results.append(np.concatenate(outputs))  # (networks, rows, assays, width)
-            if index < len(batches):
+            # What runs is waited for in any case.
+            if index < len(batches) and not is_stopped():
                 request.start_async({0: np.ascontiguousarray(batches[index])})
+                begun += 1
+        if begun < len(batches):
+            raise StoppedError("stopped")
         return results
 
 

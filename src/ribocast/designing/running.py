@@ -12,6 +12,7 @@ from ribocast.designing.algorithms import Search
 from ribocast.designing.automaton import Codes, strings_of
 from ribocast.designing.choosing import choose
 from ribocast.designing.objectives import Floats, Goal, Panel
+from ribocast.stopping import StoppedError
 
 CLOSE = 0.02
 """Ribosomes per mRNA from its target at which a design needs no more searching."""
@@ -109,7 +110,7 @@ def run(
     watch : callable, optional
         Told after each round.
     stop : callable or Event, optional
-        Asked before each round whether to end.
+        Asked before each round whether to end; `ribocast.stopping.stopping_when` ends it within a round.
 
     Returns
     -------
@@ -128,11 +129,16 @@ def run(
         in_vain = 0 if new else in_vain + 1
         if rounds and (panel.calls + new > end or in_vain > _ROUNDS_IN_VAIN):
             return False
-        panel.ask(list(everything))
-        rounds += 1
-        for pursuit, mine in zip(active, asked, strict=True):
-            _score(pursuit, mine, panel, pessimism, naturalness)
-            pursuit.done = (rounds >= _FEWEST_ROUNDS and _met(pursuit)) or (give_up and _is_hopeless(pursuit))
+        try:
+            panel.ask(list(everything))
+            rounds += 1
+            for pursuit, mine in zip(active, asked, strict=True):
+                _score(pursuit, mine, panel, pessimism, naturalness)
+                pursuit.done = (rounds >= _FEWEST_ROUNDS and _met(pursuit)) or (give_up and _is_hopeless(pursuit))
+        except StoppedError:
+            if not any(pursuit.scores for pursuit in pursuits):
+                raise
+            return True
         if watch is not None:
             best = [pursuit.steps[-1] for pursuit in pursuits if pursuit.steps]
             watch(Progress(panel.calls, end, best))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ribocast.construct import Construct
-from ribocast.designing.distances import edit_distance
+from ribocast.designing.distances import quick_edit_distance
 from ribocast.designing.folding import free_energy, vienna
 from ribocast.designing.members import Loads
-from ribocast.designing.objectives import Panel, loads_of
+from ribocast.designing.objectives import Floats, Panel, loads_of
 from ribocast.errors import RibocastError
 from ribocast.predicting import describe_starts
 from ribocast.predictor import Predictor
+from ribocast.stopping import StoppedError, is_stopped
 from ribocast.unusual import how_unusual, remark
 from ribocast.writing import open_table, whole_file
 
@@ -66,18 +67,17 @@ def describe_designs(
         "mrl": opinion.mrl.round(4),
         "mrl_low": opinion.low.round(4),
         "mrl_high": opinion.high.round(4),
-        "judge_mrl": loads_of(judge, seqs, _known_assay(judge, panel)).round(4)
-        if judge is not None and seqs
-        else np.nan,
+        "judge_mrl": _judged(seqs, judge, panel),
     }
     if panel.second is not None:
         columns["second"] = opinion.second.round(4)
     columns["strange"] = opinion.strange.round(2)
     columns |= {str(name): starts[name] for name in starts}
     columns["gc"] = [round((seq.count("G") + seq.count("C")) / len(seq), 4) for seq in seqs]
-    columns["free_energy"] = [round(free_energy(seq), 1) for seq in seqs] if folded else np.nan
+    # Folding 300 nt takes 70 ms: of a search that was stopped, the designs are given at once and without it.
+    columns["free_energy"] = [np.nan if not folded or is_stopped() else round(free_energy(seq), 1) for seq in seqs]
     if like is not None:
-        columns["edits"] = [edit_distance(seq, like) for seq in seqs]
+        columns["edits"] = [quick_edit_distance(seq, like) for seq in seqs]
     columns["note"] = _notes(seqs, panel)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(seqs)))
 
@@ -134,6 +134,15 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
             raise RibocastError(f"order: some are above {_ULTRAMER} nt and some below {_SHORTEST_BLOCK}: two orders")
         return sheet
     return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
+
+
+def _judged(seqs: list[str], judge: Predictor | Loads | None, panel: Panel) -> Floats | float:
+    if judge is None or not seqs:
+        return np.nan
+    try:
+        return loads_of(judge, seqs, _known_assay(judge, panel)).round(4)
+    except StoppedError:
+        return np.nan
 
 
 def _known_assay(judge: Predictor | Loads | None, panel: Panel) -> str | None:

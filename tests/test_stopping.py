@@ -1,0 +1,70 @@
+"""Work whose result nobody waits for ends between two batches; a design search keeps what it has found."""
+
+import itertools
+import time
+
+import pytest
+
+import ribocast
+from ribocast.designing.brief import Brief
+from ribocast.designing.propose import propose
+from ribocast.stopping import StoppedError, check_stopped, is_stopped, stopping_when
+
+LONG = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC" * 8
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ribocast.load(threads=2)
+
+
+def after(count):
+    """Give false so many times, then true."""
+    left = itertools.count()
+    return lambda: next(left) >= count
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda model: model.mrl([LONG[:at] for at in range(20, 400)]),
+        lambda model: model.substitutions(LONG),
+        lambda model: ribocast.explain(model, LONG),
+        lambda model: ribocast.score_variants(model, [LONG] * 300, [LONG[:at] + "A" for at in range(50, 350)]),
+        lambda model: propose(model, Brief(n=20, length=50), judge=None),
+    ],
+    ids=["predict", "substitutions", "explain", "variants", "design"],
+)
+def test_work_ends_when_it_is_asked_to(model, work):
+    with stopping_when(after(2)), pytest.raises(StoppedError):
+        work(model)
+    assert not is_stopped()
+    check_stopped()
+
+
+def test_a_search_that_is_stopped_keeps_what_it_has_found(model):
+    rounds = []
+    with stopping_when(lambda: len(rounds) >= 3):
+        found = propose(model, Brief(n=5, length=300, budget=50_000), watch=rounds.append)
+    assert found.stopped
+    assert len(found.table) == 5
+    # What takes long is left out of what is given at once.
+    assert found.table["free_energy"].isna().all()
+    assert found.table["mrl"].notna().all()
+
+
+def test_many_long_designs_are_given_within_a_second_of_being_stopped():
+    model, stopped = ribocast.load("default-large", threads=2), []
+    started = time.monotonic()
+
+    def is_late():
+        if time.monotonic() < started + 4:
+            return False
+        stopped.append(time.monotonic())
+        return True
+
+    with stopping_when(is_late):
+        found = propose(model, Brief(n=200, length=300, budget=200_000), judge=None)
+    # A second on an idle machine; tests share theirs.
+    assert time.monotonic() - stopped[0] < 3
+    assert found.stopped
