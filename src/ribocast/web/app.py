@@ -94,7 +94,7 @@ class Application:
 
         if settings.page:
             mount_page(self.api)
-        self._guarded = Guard(cast(App, self.api), settings, metrics)
+        self._guarded = Guard(cast(App, self.api), settings, metrics, lambda: self.service.is_stopping)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""

@@ -6,14 +6,20 @@ Nobody waits for others to come: a lone call is run at once, and calls that come
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ribocast.bundle import AssayCard
 from ribocast.predictor import Predictor
 from ribocast.spelling import Spelled
+from ribocast.stopping import StoppedError, stopping_when
+from ribocast.web.limits import RefusedError
+from ribocast.web.turns import STOPPING, Turns, client_now
 
 Columns = dict[str, Any]
 _WORKERS, _WORKERS_ALONE = 2, 8
@@ -31,8 +37,26 @@ class Ask(NamedTuple):
     profile: bool
 
 
+@dataclass(eq=False)
+class _Call:
+    """A call, whose result is what its parts gave."""
+
+    ask: Ask
+    left: int
+    parts: dict[int, Columns] = field(default_factory=dict)
+    result: Future[Columns] = field(default_factory=Future)
+
+
+class _Part(NamedTuple):
+    """Some rows of a call, from its row `first` on."""
+
+    call: _Call
+    first: int
+    spelled: Spelled
+
+
 class Batcher:
-    """Runs a model for many callers; to be closed at the end.
+    """Runs a model for many callers, in turn; to be closed at the end.
 
     Parameters
     ----------
@@ -41,96 +65,166 @@ class Batcher:
     together : bool
         Whether calls are put together; else each is run by itself, several at a time.
     most_letters : int
-        Letters of a batch; a larger call is run by itself.
+        Letters of a batch; a larger call is run in parts, with those of others between them.
     ran : callable, optional
         Told the calls and the sequences of each batch.
     """
 
     def __init__(
-        self, model: Predictor, *, together: bool = True, most_letters: int = 250_000,
+        self, model: Predictor, *, together: bool = True, most_letters: int = 50_000,
         ran: Callable[[int, int], None] | None = None,
     ) -> None:  # fmt: skip
         self._model, self._together, self._most, self._ran = model, together, most_letters, ran
-        self._waiting: deque[tuple[Ask, Future[Columns]]] = deque()
+        self._waiting: Turns[_Part] = Turns()
+        self._running: list[_Part] = []
         self._changed, self._closed = threading.Condition(), False
         # OpenVINO takes its memory when batches first come that are large enough to be shared out: now, not at the
         # busiest moment.
         model.run(Spelled.of(["A" * 50] * _WARM_ROWS))
         workers = _WORKERS if together else _WORKERS_ALONE
-        self._threads = [threading.Thread(target=self._work, name="batcher", daemon=True) for _ in range(workers)]
-        for thread in self._threads:
-            thread.start()
+        for _ in range(workers):
+            threading.Thread(target=self._work, name="batcher", daemon=True).start()
 
     def submit(self, ask: Ask) -> Future[Columns]:
-        """Hand in a call; the result is what `Predictor.columns` gives, but ``note`` too is indexed by row."""
-        future: Future[Columns] = Future()
+        """Hand in a call; the result is what `Predictor.columns` gives, but ``note`` too is indexed by row.
+
+        Nothing more is computed for a result that is cancelled.
+
+        Raises
+        ------
+        RefusedError
+            With 503 after `close`.
+        """
+        parts = _parts(ask.spelled, self._most)
+        call, client = _Call(ask, len(parts)), client_now.get()
         with self._changed:
             if self._closed:
-                raise RuntimeError("the server is stopping")
-            self._waiting.append((ask, future))
-            self._changed.notify()
-        return future
+                raise RefusedError(503, STOPPING, 60)
+            for first, spelled in parts:
+                self._waiting.add(client, _Part(call, first, spelled))
+            self._changed.notify_all()
+        return call.result
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is nothing to do, and say whether it is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running and not self._waiting, seconds)
 
     def close(self) -> None:
-        """Finish what was handed in, then end."""
+        """Take and do no more; what runs is told to stop."""
         with self._changed:
             self._closed = True
+            given_up = {part.call for part in (*self._waiting.clear(), *self._running)}
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+        for call in given_up:
+            _fail(call, RefusedError(503, STOPPING, 60))
 
     def _work(self) -> None:
-        while calls := self._take():
-            try:
-                self._run(calls)
-            except BaseException as error:
-                for _, future in calls:
-                    if not future.done():
-                        future.set_exception(error)
+        while self._work_once():
+            pass
 
-    def _take(self) -> list[tuple[Ask, Future[Columns]]]:
+    def _work_once(self) -> bool:
+        """Run one batch; nothing of it is held while the next is waited for."""
+        parts = self._take()
+        try:
+            if parts:
+                with stopping_when(lambda: all(part.call.result.done() for part in parts)):
+                    self._run(parts)
+        except StoppedError:
+            pass
+        except BaseException as error:
+            for part in parts:
+                _fail(part.call, error)
+        finally:
+            with self._changed:
+                for part in parts:
+                    self._running.remove(part)
+                self._changed.notify_all()
+        return bool(parts)
+
+    def _take(self) -> list[_Part]:
         """Wait for calls and take as many as may go together; none at the end."""
-        taken: list[tuple[Ask, Future[Columns]]] = []
+        taken: list[_Part] = []
         letters = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            while self._waiting and (not taken or self._together):
-                ask, future = self._waiting[0]
-                if taken and letters + len(ask.spelled.letters) > self._most:
-                    break
-                self._waiting.popleft()
-                # Of a caller who has gone, nothing is computed.
-                if future.set_running_or_notify_cancel():
-                    taken.append((ask, future))
-                    letters += len(ask.spelled.letters)
-        return taken or (self._take() if not self._closed or self._waiting else [])
+            while not taken:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return []
+                while (found := self._waiting.first()) and (not taken or self._together):
+                    client, part = found
+                    if taken and letters + len(part.spelled.letters) > self._most:
+                        break
+                    self._waiting.take(client)
+                    # Of a caller who has gone, nothing is computed.
+                    if not part.call.result.done():
+                        taken.append(part)
+                        letters += len(part.spelled.letters)
+            self._running += taken
+        return taken
 
-    def _run(self, calls: list[tuple[Ask, Future[Columns]]]) -> None:
-        outputs = self._model.run(rounded(Spelled.joined([ask.spelled for ask, _ in calls])))
-        groups: dict[tuple[str, bool], list[tuple[Ask, Future[Columns], slice]]] = {}
+    def _run(self, parts: list[_Part]) -> None:
+        outputs = self._model.run(rounded(Spelled.joined([part.spelled for part in parts])))
+        groups: dict[tuple[str, bool], list[tuple[_Part, slice]]] = {}
         first = 0
-        for ask, future in calls:
-            rows = slice(first, first + len(ask.spelled))
-            groups.setdefault((ask.assay.name, ask.profile), []).append((ask, future, rows))
+        for part in parts:
+            rows = slice(first, first + len(part.spelled))
+            groups.setdefault((part.call.ask.assay.name, part.call.ask.profile), []).append((part, rows))
             first = rows.stop
         if self._ran:
-            self._ran(len(calls), first)
+            self._ran(len(parts), first)
         for members in groups.values():
             self._answer(members, outputs)
 
-    def _answer(self, members: list[tuple[Ask, Future[Columns], slice]], outputs: Any) -> None:
+    def _answer(self, members: list[tuple[_Part, slice]], outputs: Any) -> None:
         """Make the columns of calls on one scale together, and give each caller its rows."""
-        import numpy as np
-
-        ask = members[0][0]
-        spelled = Spelled.joined([one.spelled for one, _, _ in members])
-        mine = np.concatenate([outputs[rows, self._model.number(ask.assay)] for _, _, rows in members])
+        ask = members[0][0].call.ask
+        spelled = Spelled.joined([part.spelled for part, _ in members])
+        mine = np.concatenate([outputs[rows, self._model.number(ask.assay)] for _, rows in members])
         columns = self._model.columns(spelled, mine, ask.assay, profile=ask.profile)
         first = 0
-        for one, future, _ in members:
-            rows = slice(first, first + len(one.spelled))
-            future.set_result({name: values[rows] for name, values in columns.items()})
+        for part, _ in members:
+            rows = slice(first, first + len(part.spelled))
+            self._give(part, {name: values[rows] for name, values in columns.items()})
             first = rows.stop
+
+    def _give(self, part: _Part, columns: Columns) -> None:
+        call = part.call
+        with self._changed:
+            call.parts[part.first] = columns
+            call.left -= 1
+            is_whole = call.left == 0
+        if is_whole and call.result.set_running_or_notify_cancel():
+            call.result.set_result(_whole([call.parts[first] for first in sorted(call.parts)]))
+
+
+def _fail(call: _Call, error: BaseException) -> None:
+    with suppress(InvalidStateError):
+        call.result.set_exception(error)
+
+
+def _parts(spelled: Spelled, most: int) -> list[tuple[int, Spelled]]:
+    """Divide sequences into parts of about `most` letters, each with the number of its first row."""
+    if len(spelled.letters) <= most:
+        return [(0, spelled)]
+    parts, first, bounds = [], 0, spelled.bounds
+    while first < len(spelled):
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + most, side="right")) - 1)
+        letters = spelled.letters[bounds[first] : bounds[last]]
+        parts.append((first, Spelled(letters, bounds[first : last + 1] - bounds[first], spelled.is_clean)))
+        first = last
+    return parts
+
+
+def _whole(parts: list[Columns]) -> Columns:
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        if isinstance(values, np.ndarray)
+        else [value for part in parts for value in part[name]]
+        for name, values in parts[0].items()
+    }
 
 
 def rounded(spelled: Spelled) -> Spelled:

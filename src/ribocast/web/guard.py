@@ -13,14 +13,17 @@ import hmac
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ribocast.web.jobs import where_of
+from ribocast.web.clients import Proxies
 from ribocast.web.limits import Rate, RefusedError, problem
+from ribocast.web.log import where_of
 from ribocast.web.metrics import Metrics
 from ribocast.web.settings import Settings
+from ribocast.web.turns import STOPPING, client_now
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,12 +37,13 @@ _OPEN = "/api/v1/healthz"
 _DRAINED_BODIES, _DRAIN_SECONDS = 30, 5.0
 """So much more than the limit is read and thrown away, so that a client who sends too much hears why."""
 _NEEDED = re.compile(r"/(?:api/.*|page/.*)?")
+_LARGE_ANSWER = 64 * 1024
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _log = logging.getLogger("ribocast.web")
 
 
 class _GoneError(Exception):
-    """The client hung up before it had sent its request."""
+    """The client hung up."""
 
 
 class _Call(NamedTuple):
@@ -60,13 +64,23 @@ class Guard:
         The limits.
     metrics : Metrics
         Where answers are counted.
+    is_stopping : callable
+        Tells whether no new work is taken.
+
+    Raises
+    ------
+    RibocastError
+        If the trusted proxies cannot be found.
     """
 
-    def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
-        self._app, self._settings, self._metrics = app, settings, metrics
-        self._rate = Rate(settings.calls_per_minute)
+    def __init__(
+        self, app: App, settings: Settings, metrics: Metrics, is_stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._app, self._settings, self._metrics, self._is_stopping = app, settings, metrics, is_stopping
+        self._rate, self._guesses = Rate(settings.calls_per_minute), Rate(settings.guesses_per_minute, "wrong tokens")
+        self._proxies = Proxies(settings.trusted_proxy)
         self._headers = [(name.encode(), value.encode()) for name, value in _security(settings).items()]
-        self._now = 0
+        self._now: Counter[str] = Counter()
         self._hosts = {host.lower() for host in settings.allowed_hosts}
         if not self._hosts:
             # Other sites' pages reach a server of this machine by a name that they point at it.
@@ -81,21 +95,36 @@ class Guard:
             # There are no WebSockets here.
             await send({"type": "websocket.close", "code": 1008})
             return
-        began, status, call = time.perf_counter(), 0, _read_call(scope)
+        began, status, call = time.perf_counter(), 0, self._read_call(scope)
+        # HEAD is GET, of which the server sends no body.
+        scope = {**scope, "method": "GET"} if call.method == "HEAD" else scope
+        rate: list[tuple[bytes, bytes]] = []
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": _with(message.get("headers", ()), self._headers)}
+                message = {**message, "headers": _with(message.get("headers", ()), self._headers + rate)}
+            elif len(message.get("body", b"")) > _LARGE_ANSWER and not message.get("more_body"):
+                # The end is sent when most is taken, so that the call counts until then.
+                await send({**message, "more_body": True})
+                message = {**message, "body": b""}
             await send(message)
 
+        client_now.set(call.client)
         try:
+            self._check_host(call)
+            rate += self._count(call)
             await self._answer(call, scope, receive, watch)
         except _GoneError:
             status = 499
         except RefusedError as refused:
             await _refuse(watch, refused)
+        except asyncio.CancelledError:
+            # The time that open calls have when the server stops is over.
+            if status:
+                raise
+            await _refuse(watch, RefusedError(503, STOPPING, 60))
         except Exception as error:
             _log.error("%s %s failed: %s", call.method, _route(scope), where_of(error))
             if status:
@@ -107,45 +136,85 @@ class Guard:
             self._metrics.seconds.labels(route).observe(seconds)
             _log.info("%s %s %d %.0f ms", call.method, route, status, seconds * 1000)
 
+    def _read_call(self, scope: Message) -> _Call:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        peer = scope.get("client")
+        # A client can call any word a method.
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        return _Call(method, scope["path"], self._proxies.client(peer[0] if peer else "", forwarded), headers)
+
+    def _count(self, call: _Call) -> list[tuple[bytes, bytes]]:
+        """Count what costs something, and give the headers that say what is left (draft-ietf-httpapi-ratelimit)."""
+        if call.method not in _CHANGES and not call.path.endswith("/result"):
+            return []
+        if (left := self._rate.take(call.client)) is None:
+            return []
+        policy = f'"calls";q={self._settings.calls_per_minute};w=60'
+        return [
+            (b"ratelimit-policy", policy.encode()),
+            (b"ratelimit", f'"calls";r={left.calls};t={left.seconds}'.encode()),
+        ]
+
     async def _answer(self, call: _Call, scope: Message, receive: Receive, send: Send) -> None:
-        self._check_host(call)
-        changes = call.method in _CHANGES
-        if changes:
-            self._rate.take(call.client)
         if call.path != _OPEN:
             self._check_token(call)
         if not _NEEDED.fullmatch(call.path):
             raise RefusedError(404, "Not Found")
-        if not _has_body(call):
+        if call.method not in _CHANGES and (call.path == _OPEN or not call.path.startswith("/api/")):
             await self._app(scope, receive, send)
             return
-        if changes and self._now >= self._settings.calls_at_once:
-            raise RefusedError(429, f"more than {self._settings.calls_at_once} calls at once; try again in 1 s", 1)
-        self._now += 1
+        has_body = _has_body(call)
+        if has_body and self._is_stopping():
+            raise RefusedError(503, STOPPING, 60)
+        limits = self._settings
+        if self._now.total() >= limits.calls_at_once:
+            raise RefusedError(429, f"more than {limits.calls_at_once} calls at once; try again in 1 s", 1)
+        if self._now[call.client] >= limits.calls_per_client_at_once:
+            raise RefusedError(429, f"more than {limits.calls_per_client_at_once} calls of yours; try again in 1 s", 1)
+        self._now[call.client] += 1
         try:
-            body = await self._read(call, receive)
-            await self._app(scope, _replay(body, receive), send)
+            if has_body:
+                body = await self._read(call, receive)
+                await _while_there(self._app, scope, body, receive, send)
+            else:
+                await self._app(scope, receive, send)
         finally:
-            self._now -= 1
+            self._now[call.client] -= 1
+            if not self._now[call.client]:
+                del self._now[call.client]
 
     def _check_host(self, call: _Call) -> None:
-        host = _host(f"//{call.headers.get('host', '')}")
-        if "*" not in self._hosts and host not in self._hosts:
+        said = call.headers.get("host", "").lower()
+        if "*" not in self._hosts and _host(f"//{said}") not in self._hosts:
             raise RefusedError(421, "this server is not called by that name (setting allowed_hosts)")
-        origin = call.headers.get("origin")
-        foreign = origin is not None and _place(origin) != call.headers.get("host", "").lower()
-        if call.method in _CHANGES and (foreign or call.headers.get("sec-fetch-site") == "cross-site"):
+        if call.method in _CHANGES and self._is_foreign(call, said):
             raise RefusedError(403, "calls from other sites' pages are not answered")
 
+    def _is_foreign(self, call: _Call, host: str) -> bool:
+        """Say whether a call comes from another origin's page, by what browsers say of it."""
+        site = call.headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in ("same-origin", "none")
+        # Older browsers, and all where there is neither TLS nor this machine.
+        origin = call.headers.get("origin")
+        if origin is None:
+            return False
+        if self._settings.trusted_proxy and ":" not in host.rpartition("]")[2]:
+            # Proxies often leave the port out of Host.
+            return _host(origin) != _host(f"//{host}")
+        return _place(origin) != host
+
     def _check_token(self, call: _Call) -> None:
-        token = self._settings.token
+        token, given = self._settings.token, call.headers.get("authorization")
         if token is None or not self._settings.auth:
             return
-        given = _given_token(call.headers.get("authorization", ""))
-        if not hmac.compare_digest(given, token.get_secret_value().encode()):
-            if call.method not in _CHANGES:
-                self._rate.take(call.client)  # guessing is counted too
-            raise RefusedError(401, "a token is needed: Authorization: Bearer …, or as the password")
+        if given is not None:
+            self._guesses.check(call.client)
+            if hmac.compare_digest(_given_token(given), token.get_secret_value().encode()):
+                return
+            self._guesses.take(call.client)
+        raise RefusedError(401, "a token is needed: Authorization: Bearer …, or as the password")
 
     async def _read(self, call: _Call, receive: Receive) -> bytes:
         """Read the body.
@@ -153,7 +222,7 @@ class Guard:
         Raises
         ------
         RefusedError
-            If it is packed, too large, or takes too long.
+            If it is packed in another way than gzip, too large, or takes too long.
         """
         most = self._settings.max_body_bytes
         encoding = call.headers.get("content-encoding", "identity").strip().lower()
@@ -162,7 +231,7 @@ class Guard:
             async with asyncio.timeout(self._settings.body_seconds):
                 if encoding not in ("", "identity", "gzip", "x-gzip"):
                     await _throw_away(receive, most)
-                    raise RefusedError(415, "packed bodies are not taken: send it without Content-Encoding")
+                    raise RefusedError(415, "Content-Encoding may be gzip; send the body packed so, or as it is")
                 if length.isdecimal() and int(length) > most:
                     await _throw_away(receive, most)
                     raise _too_large(most)
@@ -176,6 +245,47 @@ class Guard:
         except TimeoutError:
             raise RefusedError(408, f"the request took more than {self._settings.body_seconds:g} s to arrive") from None
         return b"".join(pieces)
+
+
+async def _while_there(app: App, scope: Message, body: bytes, receive: Receive, send: Send) -> None:
+    """Have a call answered; if its client hangs up, it is cancelled.
+
+    Raises
+    ------
+    _GoneError
+        If the client hung up.
+    """
+    task, gone, is_read, is_answered = asyncio.current_task(), asyncio.Event(), False, False
+
+    async def wait_until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if task is not None and not is_answered:
+            gone.set()
+            task.cancel()
+
+    async def answer(message: Message) -> None:
+        nonlocal is_answered
+        is_answered = message["type"] == "http.response.body" and not message.get("more_body")
+        await send(message)
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    watching = asyncio.create_task(wait_until_gone())
+    try:
+        await app(scope, replay, answer)
+    except asyncio.CancelledError:
+        if task is not None and gone.is_set() and not task.uncancel():
+            raise _GoneError from None
+        raise
+    finally:
+        watching.cancel()
 
 
 def _security(settings: Settings) -> dict[str, str]:
@@ -211,14 +321,6 @@ def _with(headers: Any, ours: list[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     if not any(name.lower() == b"cache-control" for name, _ in kept):
         kept.append((b"cache-control", b"no-store"))
     return kept + ours
-
-
-def _read_call(scope: Message) -> _Call:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    client = scope.get("client")
-    # A client can call any word a method.
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-    return _Call(method, scope["path"], client[0] if client else "", headers)
 
 
 def _route(scope: Message) -> str:
@@ -278,19 +380,6 @@ async def _throw_away(receive: Receive, most: int) -> None:
                     return
     except TimeoutError:
         return
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def again() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 def _too_large(most: int) -> RefusedError:

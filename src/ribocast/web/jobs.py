@@ -6,17 +6,23 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from ribocast.errors import RibocastError
+from ribocast.stopping import StoppedError
 from ribocast.web.limits import RefusedError
+from ribocast.web.log import where_of
+from ribocast.web.turns import STOPPING, Pool, Turn, client_now
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
-_MOST_KEPT = 500
+_MOST_JOBS, _MOST_BYTES = 500, 100_000_000
+_LATE_SECONDS = 30.0
+"""So long after its time a job that has not looked at the clock is ended with nothing."""
+_ENDING_SECONDS = 3.0
+"""For a job that is stopped with the server to give what it has found."""
 T = TypeVar("T")
 _log = logging.getLogger("ribocast.web")
 
@@ -29,6 +35,8 @@ class Job(Generic[T]):
     ----------
     id : str
         Cannot be guessed: who knows it may see the job and cancel it.
+    client : str
+        Whose it is.
     state : {"waiting", "running", "done", "failed", "cancelled"}
         Where it is. A cancelled job has a result if it had found something.
     done, total : int
@@ -41,9 +49,11 @@ class Job(Generic[T]):
         Why it ended early, if it did.
     result : object or None
         What came of it.
+    size : int
+        Bytes of that.
     """
 
-    work: Callable[[Job[T]], T]
+    client: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     done: int = 0
@@ -52,17 +62,25 @@ class Job(Generic[T]):
     error: str = ""
     remark: str = ""
     result: T | None = None
+    size: int = 0
     began: float = 0.0
     ended: float = 0.0
     deadline: float = float("inf")
     stop: threading.Event = field(default_factory=threading.Event)
+    turn: Turn[None] | None = None
 
     def should_stop(self) -> bool:
-        """Say whether it is to end now; the work asks this often."""
-        if not self.stop.is_set() and time.monotonic() > self.deadline:
+        """Say whether it is to end now, with what it has found; the work asks this often."""
+        if self.stop.is_set():
+            return True
+        if time.monotonic() > self.deadline:
             self.remark = f"ended after {self.deadline - self.began:.0f} s, the most that a job may take"
-            self.stop.set()
-        return self.stop.is_set()
+            return True
+        return False
+
+    def is_unwanted(self) -> bool:
+        """Say whether it is to end at once: it was cancelled, or its time is long past."""
+        return self.stop.is_set() or time.monotonic() > self.deadline + _LATE_SECONDS
 
     @property
     def seconds(self) -> float:
@@ -71,32 +89,35 @@ class Job(Generic[T]):
 
 
 class Jobs(Generic[T]):
-    """Jobs of all clients.
+    """Jobs of all clients, served in turn.
 
     Parameters
     ----------
     at_once, waiting : int
         How many run, and how many may wait.
+    each : int
+        How many of one client may run and wait.
     seconds : float
         After which a job ends with what it has.
     keep_seconds : float
-        How long an ended job is kept, unless 500 ended after it.
+        How long an ended job is kept, unless there are more than 500, or results of more than 100 MB: then the oldest
+        of whoever has most are forgotten.
+    size_of : callable, optional
+        Tells the bytes of a result.
     ended : callable, optional
         Told the state of each job that ended.
     """
 
     def __init__(
-        self, *, at_once: int, waiting: int, seconds: float, keep_seconds: float,
-        ended: Callable[[str], None] | None = None,
+        self, *, at_once: int, waiting: int, seconds: float, keep_seconds: float, each: int = 1_000,
+        size_of: Callable[[T], int] = lambda _: 0, ended: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
-        self._most_waiting, self._seconds, self._keep, self._ended = waiting, seconds, keep_seconds, ended
-        self._at_once = at_once
+        self._seconds, self._keep, self._size_of, self._ended = seconds, keep_seconds, size_of, ended
         self._jobs: dict[str, Job[T]] = {}
-        self._queue: deque[Job[T]] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        for _ in range(at_once):
-            threading.Thread(target=self._serve, name="job", daemon=True).start()
+        self._pool = Pool("jobs", at_once=at_once, waiting=waiting, each=each)
+        threading.Thread(target=self._expire, name="expire", daemon=True).start()
 
     def submit(self, work: Callable[[Job[T]], T]) -> Job[T]:
         """Hand in a job.
@@ -104,19 +125,14 @@ class Jobs(Generic[T]):
         Raises
         ------
         RefusedError
-            With 429, if too many wait or the server is stopping.
+            With 429 if too many wait, with 503 if the server is stopping.
         """
+        job: Job[T] = Job(client_now.get())
         with self._changed:
             if self._closing:
-                raise RefusedError(429, "the server is stopping: no new jobs", 60)
-            self._forget()
-            unfinished = sum(job.state not in ENDED for job in self._jobs.values())
-            if unfinished >= self._at_once + self._most_waiting:
-                raise RefusedError(429, f"{unfinished} jobs are running or waiting; try again later", 30)
-            job = Job(work)
+                raise RefusedError(503, STOPPING, 60)
+            job.turn = self._pool.submit(lambda: self._run(job, work), is_unwanted=job.is_unwanted)
             self._jobs[job.id] = job
-            self._queue.append(job)
-            self._changed.notify()
         return job
 
     def get(self, id: str) -> Job[T]:
@@ -128,7 +144,6 @@ class Jobs(Generic[T]):
             With 404, if there is none of that name, or no more.
         """
         with self._changed:
-            self._forget()
             if id not in self._jobs:
                 raise RefusedError(404, "no such job (results are kept for a while only)")
             return self._jobs[id]
@@ -137,12 +152,7 @@ class Jobs(Generic[T]):
         """End a job that waits or runs; one that has ended stays as it is."""
         job = self.get(id)
         with self._changed:
-            job.stop.set()
-            if job.state == "waiting":
-                self._queue.remove(job)
-                self._end(job, "cancelled")
-            elif job.state == "running":
-                job.remark = "cancelled"
+            self._cancel(job, "cancelled")
         return job
 
     def forget(self, id: str) -> None:
@@ -153,8 +163,7 @@ class Jobs(Generic[T]):
 
     def place(self, job: Job[T]) -> int | None:
         """Return the place of a job in the queue, from 1; None for one that does not wait."""
-        with self._changed:
-            return self._queue.index(job) + 1 if job in self._queue else None
+        return self._pool.place(job.turn) if job.turn else None
 
     def expires(self, job: Job[T]) -> float | None:
         """Return in how many seconds the result of a job is deleted; None for one that has not ended."""
@@ -180,37 +189,40 @@ class Jobs(Generic[T]):
         """
         with self._changed:
             self._closing = True
-            finished = self._changed.wait_for(self._is_idle, seconds)
+        finished = self._pool.wait(seconds)
+        with self._changed:
             for job in self._jobs.values():
                 if job.state not in ENDED:
-                    job.remark = "the server was stopped"
-                    job.stop.set()
                     _log.warning("job %s was stopped with the server, after %d predictions", job.id, job.done)
-            self._changed.notify_all()
-            # A job looks at its flag after each round of its search.
-            self._changed.wait_for(self._is_idle, 5.0)
+                    self._cancel(job, "the server was stopped")
+        self._pool.close()
+        self._pool.wait(_ENDING_SECONDS)
         return finished
 
-    def _is_idle(self) -> bool:
-        return all(job.state in ENDED for job in self._jobs.values())
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is nothing to do, and say whether it is so."""
+        return self._pool.wait(seconds)
 
-    def _serve(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue)
-                job = self._queue.popleft()
-                if job.stop.is_set():
-                    self._end(job, "cancelled")
-                    continue
-                job.state, job.began = "running", time.monotonic()
-                job.deadline = job.began + self._seconds
-            self._run(job)
+    def _cancel(self, job: Job[T], why: str) -> None:
+        if job.state in ENDED or job.stop.is_set():
+            return
+        job.remark = why
+        job.stop.set()
+        if job.turn and self._pool.drop(job.turn):
+            self._end(job, "cancelled")
 
-    def _run(self, job: Job[T]) -> None:
+    def _run(self, job: Job[T], work: Callable[[Job[T]], T]) -> None:
+        with self._changed:
+            job.state, job.began = "running", time.monotonic()
+            job.deadline = job.began + self._seconds
         state: State = "failed"
         try:
-            job.result = job.work(job)
+            job.result = work(job)
+            job.size = self._size_of(job.result)
             state = "cancelled" if job.remark == "cancelled" else "done"
+        except StoppedError:
+            state = "cancelled" if job.stop.is_set() else "failed"
+            job.error = "" if job.stop.is_set() else f"nothing was found in {self._seconds:g} s, the most of a job"
         except RibocastError as error:
             job.error = str(error)
         except Exception as error:
@@ -222,23 +234,36 @@ class Jobs(Generic[T]):
                 self._end(job, state)
 
     def _end(self, job: Job[T], state: State) -> None:
-        job.state, job.ended = state, time.monotonic()
+        job.state, job.ended, job.turn = state, time.monotonic(), None
         if self._ended:
             self._ended(state)
         self._changed.notify_all()
 
+    def _expire(self) -> None:
+        """Forget results when their time has come, whether or not anybody asks."""
+        with self._changed:
+            while True:
+                self._forget()
+                first = min((job.ended for job in self._jobs.values() if job.state in ENDED), default=None)
+                self._changed.wait(None if first is None else max(0.01, first + self._keep - time.monotonic()))
+
     def _forget(self) -> None:
-        before = time.monotonic() - self._keep
-        ended = sorted((job for job in self._jobs.values() if job.state in ENDED), key=lambda job: job.ended)
-        for place, job in enumerate(ended):
-            if job.ended < before or place < len(ended) - _MOST_KEPT:
+        now = time.monotonic()
+        kept: dict[str, list[Job[T]]] = {}
+        for job in [job for job in self._jobs.values() if job.state in ENDED]:
+            if now >= job.ended + self._keep:
                 del self._jobs[job.id]
+            else:
+                kept.setdefault(job.client, []).append(job)
+        sizes = {client: sum(map(_cost, jobs)) for client, jobs in kept.items()}
+        while sum(sizes.values()) > 1:
+            client = max(sizes, key=sizes.__getitem__)
+            oldest = min(kept[client], key=lambda job: job.ended)
+            kept[client].remove(oldest)
+            sizes[client] -= _cost(oldest)
+            del self._jobs[oldest.id]
 
 
-def where_of(error: BaseException) -> str:
-    """Say what kind of error came from where, without its message, which may hold what a client sent."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
+def _cost(job: Job[Any]) -> float:
+    """Return what part of all that is kept a job takes."""
+    return max(1 / _MOST_JOBS, job.size / _MOST_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -81,22 +82,31 @@ def problem(refused: RefusedError, headers: Mapping[str, str] = MappingProxyType
     return Answer(refused.status, headers, body)
 
 
+class Left(NamedTuple):
+    """What is left to a client: calls, and the seconds until it has all of them again."""
+
+    calls: int
+    seconds: int
+
+
 class Rate:
-    """So many calls a minute of each client: a bucket that fills evenly, full at the beginning.
+    """Calls a minute of each client: a bucket that fills evenly, full at the beginning.
 
     Parameters
     ----------
     per_minute : int
         Calls; 0 is no limit.
+    what : str
+        What they are called in a refusal.
     """
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
+    def __init__(self, per_minute: int, what: str = "calls") -> None:
+        self._per_minute, self._what = per_minute, what
         # What is left in each client's bucket, and since when; who called longest ago comes first.
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, client: str) -> None:
-        """Count a call.
+    def take(self, client: str) -> Left | None:
+        """Count a call; None without a limit.
 
         Raises
         ------
@@ -104,15 +114,24 @@ class Rate:
             With 429, if the client has no more calls for now.
         """
         if not self._per_minute:
-            return
+            return None
+        self.check(client)
+        left, since = self._bucket(client)
+        self._buckets[client] = (left - 1, since)
+        self._buckets.move_to_end(client)
+        while len(self._buckets) > _CLIENTS:
+            self._buckets.popitem(last=False)
+        return Left(int(left - 1), math.ceil((self._per_minute - left + 1) * 60 / self._per_minute))
+
+    def check(self, client: str) -> None:
+        """Refuse a client that has no more calls for now, without counting one; see `take`."""
+        if self._per_minute and (left := self._bucket(client)[0]) < 1:
+            wait = math.ceil((1 - left) * 60 / self._per_minute)
+            raise RefusedError(
+                429, f"more than {self._per_minute:,} {self._what} a minute; try again in {wait} s", wait
+            )
+
+    def _bucket(self, client: str) -> tuple[float, float]:
         now = time.monotonic()
-        left, since = self._left.pop(client, (float(self._per_minute), now))
-        left = min(float(self._per_minute), left + (now - since) * self._per_minute / 60)
-        if left >= 1:
-            self._left[client] = (left - 1, now)
-        else:
-            self._left[client] = (left, now)
-            wait = max(1, round((1 - left) * 60 / self._per_minute + 0.5))
-            raise RefusedError(429, f"more than {self._per_minute:,} calls a minute; try again in {wait} s", wait)
-        while len(self._left) > _CLIENTS:
-            self._left.popitem(last=False)
+        left, since = self._buckets.get(client, (float(self._per_minute), now))
+        return min(float(self._per_minute), left + (now - since) * self._per_minute / 60), now

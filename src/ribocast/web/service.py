@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from ribocast.web.jobs import Jobs
 from ribocast.web.limits import RefusedError, WrongFieldError
 from ribocast.web.metrics import Metrics
 from ribocast.web.settings import Settings
+from ribocast.web.turns import Pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _READ_AT_ONCE = 50_000
 """Bytes of a request that are read by the event loop itself: it takes about a millisecond."""
-_EXPLAINING = 2
-"""Explanations, and scores of variants, that are computed at the same time."""
+_EXPLAINING, _READING = 2, 2
+"""Explanations and scores of variants that are computed, and requests that are read, at the same time."""
 T = TypeVar("T")
 _log = logging.getLogger("ribocast.web")
 
@@ -110,12 +111,17 @@ class Service:
             batcher = Batcher(predictor, together=settings.batching, ran=metrics.batch)
             self.models[name] = Served(name, predictor, batcher)
         self.jobs: Jobs[Designed] = Jobs(
-            at_once=settings.jobs_at_once, waiting=settings.jobs_waiting, seconds=settings.job_seconds,
-            keep_seconds=settings.keep_job_seconds, ended=lambda state: metrics.jobs.labels(state).inc(),
+            at_once=settings.jobs_at_once, waiting=settings.jobs_waiting, each=settings.jobs_per_client,
+            seconds=settings.job_seconds, keep_seconds=settings.keep_job_seconds, size_of=_size_of,
+            ended=lambda state: metrics.jobs.labels(state).inc(),
         )  # fmt: skip
         metrics.watch_jobs(self.jobs.count)
-        self._threads = ThreadPoolExecutor(_EXPLAINING, thread_name_prefix="explain")
-        self._readers = ThreadPoolExecutor(_EXPLAINING, thread_name_prefix="read")
+        self._workers = Pool(
+            "explanations", at_once=_EXPLAINING, waiting=settings.explains_waiting, each=settings.explains_per_client
+        )
+        most = settings.calls_at_once
+        self._readers = Pool("requests", at_once=_READING, waiting=most, each=most)
+        self._is_stopping = False
 
     def model(self, name: str | None) -> Served:
         """Find a model among those that are served: a client's name is never taken for a path.
@@ -149,7 +155,7 @@ class Service:
         """Do what takes time in proportion to the bytes of a request; beside the event loop if they are many."""
         if size <= _READ_AT_ONCE:
             return work()
-        return await asyncio.wrap_future(self._readers.submit(work))
+        return await self._readers.run(work)
 
     async def predict(
         self, rows: Rows, *, assay: str | None = None, model: str | None = None, profile: bool = False,
@@ -218,16 +224,43 @@ class Service:
         table = await self.run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
         return Result(served.name, card, page, len(good), skipped, table)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no new work is taken."""
+        return self._is_stopping
+
+    def drain(self, seconds: float) -> bool:
+        """Let all work finish for some time, then end it; no new work is taken.
+
+        Returns
+        -------
+        bool
+            Whether all of it finished by itself.
+        """
+        self._is_stopping = True
+        end = time.monotonic() + seconds
+        finished = self.jobs.drain(seconds)
+        finished &= self.wait(end - time.monotonic())
+        self.close()
+        return finished
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is nothing to do, and say whether it is so."""
+        end = time.monotonic() + seconds
+        workers = (*self._everybody(), self.jobs)
+        return all(worker.wait(max(0.0, end - time.monotonic())) for worker in workers)
+
     def close(self) -> None:
-        """Let running work finish."""
-        for served in self.models.values():
-            served.batcher.close()
-        for pool in (self._threads, self._readers):
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Have all work end soon."""
+        for worker in self._everybody():
+            worker.close()
+
+    def _everybody(self) -> list[Pool | Batcher]:
+        return [self._readers, *(served.batcher for served in self.models.values()), self._workers]
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do what takes long, in turn."""
-        return await asyncio.wrap_future(self._threads.submit(work))
+        """Do what takes long, in turn; see `ribocast.web.turns.Pool.run`."""
+        return await self._workers.run(work)
 
     async def _sift(
         self, served: Served, rows: Rows, on_error: OnError, unreadable: Sequence[RowError] = ()
@@ -267,6 +300,10 @@ class Service:
     def _tell(self, rows: Rows) -> None:
         if self.settings.log_sequences:
             _log.info("sequences: %s", " ".join(value for column in rows.values for value in column))
+
+
+def _size_of(found: Designed) -> int:
+    return int(found.designs.table.memory_usage(deep=True).sum()) + 400 * len(found.designs.steps)
 
 
 def _shipped() -> list[str]:

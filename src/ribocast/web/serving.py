@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import faulthandler
 import logging
-import sys
+import os
+import signal
+import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from ribocast.errors import RibocastError
 from ribocast.web.app import Application
+from ribocast.web.connections import Connections
+from ribocast.web.log import start_log, watch_loop
 from ribocast.web.settings import Settings
 
 _COLLECT_SECONDS = 2.0
 """After the last job finished, so that whoever waits for it can fetch the result."""
+_OPEN_SECONDS = 5
+"""For answers to be taken, when all work is done."""
+_ENDING_SECONDS = 2.0
+STOP_SECONDS = 15.0
+"""The process ends at the latest so long after `shutdown_seconds`, whatever it is doing."""
 _log = logging.getLogger("ribocast.web")
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until told to stop (Ctrl-C, SIGTERM).
 
-    Then new jobs are refused, running ones have `shutdown_seconds` to finish while their results can still be fetched,
-    and open calls are answered. A second signal ends it at once.
+    Then new work is refused, and what has begun has `shutdown_seconds` to finish: calls are answered, results of jobs
+    can be fetched. The process ends `STOP_SECONDS` later at the latest. A second signal ends it at once.
 
     Parameters
     ----------
@@ -37,18 +49,42 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     RibocastError
         If a model cannot be loaded, or the address cannot be listened on.
     """
-    _start_log()
+    start_log()
     application = Application(settings)
     config = uvicorn.Config(
         application, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
-        date_header=True, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=5,
-        proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or "127.0.0.1",
+        date_header=True, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=_OPEN_SECONDS,
+        proxy_headers=False, http=cast(type[asyncio.Protocol], Connections(settings).protocol),
     )  # fmt: skip
     server = _Server(config, application, ready)
+    _end_in_time(settings.shutdown_seconds + STOP_SECONDS)
     try:
         server.run()
     except SystemExit:
         raise RibocastError(f"cannot listen on {settings.host} port {settings.port}") from None
+    if not application.service.wait(_ENDING_SECONDS):
+        # A thread inside a library in C++ would crash the interpreter that ends around it.
+        _log.warning("work that does not stop is left behind")
+        os._exit(0)
+
+
+def _end_in_time(seconds: float) -> None:
+    """See to it that this process ends so long after the first signal to stop, also if it is stuck somewhere."""
+    waker, told = socket.socketpair()
+    for end in (waker, told):
+        end.setblocking(False)
+    # The system writes to this whenever a signal comes, also while Python's own handlers have to wait.
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def wait() -> None:
+        waker.setblocking(True)
+        while waker.recv(1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        # This thread of C ends the process, and says first where each of Python's threads is.
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        told.detach()
+
+    threading.Thread(target=wait, name="end", daemon=True).start()
 
 
 class _Server(uvicorn.Server):
@@ -57,6 +93,7 @@ class _Server(uvicorn.Server):
         self._application, self._ready, self._draining = application, ready, False
 
     async def startup(self, sockets: object = None) -> None:
+        watch_loop(asyncio.get_running_loop())
         await super().startup()
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -71,23 +108,10 @@ class _Server(uvicorn.Server):
         threading.Thread(target=self._stop, daemon=True).start()
 
     def _stop(self) -> None:
-        jobs = self._application.service.jobs
-        had_jobs = jobs.count("running") + jobs.count("waiting") > 0
-        if had_jobs:
-            _log.info("stopping: waiting for jobs")
-        jobs.drain(self._application.service.settings.shutdown_seconds)
+        service = self._application.service
+        had_jobs = service.jobs.count("running") + service.jobs.count("waiting") > 0
+        _log.info("stopping: waiting for work that has begun")
+        service.drain(service.settings.shutdown_seconds)
         if had_jobs and not self.should_exit:
             threading.Event().wait(_COLLECT_SECONDS)
         self.should_exit = True
-
-
-def _start_log() -> None:
-    """Log to standard error; of other libraries, what is wrong and not what was sent."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    ours = logging.getLogger("ribocast.web")
-    ours.handlers, ours.propagate = [handler], False
-    ours.setLevel(logging.INFO)
-    theirs = logging.getLogger("uvicorn.error")
-    theirs.handlers, theirs.propagate = [handler], False
-    theirs.setLevel(logging.CRITICAL)
