@@ -13,7 +13,7 @@ from ribocast.web import limits
 from ribocast.web.alleles import read_alleles
 from ribocast.web.batching import rounded
 from ribocast.web.bodies import read_text
-from ribocast.web.jobs import ENDED, Jobs
+from ribocast.web.jobs import Jobs
 from ribocast.web.limits import Rate, RefusedError
 from ribocast.web.settings import Settings
 
@@ -25,24 +25,24 @@ def test_of_ever_new_clients_only_the_last_are_remembered(monkeypatch):
     rate = Rate(1)
     for number in range(100):
         rate.take(str(number))
-    assert len(rate._left) == 10
+    assert len(rate._buckets) == 10
     with pytest.raises(RefusedError):
         rate.take("99")
     rate.take("0")
 
 
 def test_of_ended_jobs_only_the_last_are_kept(monkeypatch):
-    monkeypatch.setattr(jobs_module, "_MOST_KEPT", 3)
+    monkeypatch.setattr(jobs_module, "_MOST_JOBS", 3)
     jobs = Jobs(at_once=1, waiting=0, seconds=60, keep_seconds=3600)
     made = []
     for number in range(10):
         made.append(jobs.submit(lambda _, number=number: number))
-        end = time.monotonic() + 60
-        while made[-1].state not in ENDED:
-            assert time.monotonic() < end
-            time.sleep(0.001)
+        assert jobs.wait(60)
+    end = time.monotonic() + 60
+    while len(jobs._jobs) > 3:
+        assert time.monotonic() < end
+        time.sleep(0.001)
     assert [jobs.get(job.id).result for job in made[-3:]] == [7, 8, 9]
-    assert len(jobs._jobs) == 3
     with pytest.raises(RefusedError, match="no such job"):
         jobs.get(made[0].id)
 

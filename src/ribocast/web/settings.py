@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from ribocast.errors import RibocastError
+from ribocast.web.clients import Proxies
 
 PREFIX = "RIBOCAST_"
 _SHORTEST_TOKEN = 16
@@ -68,6 +69,15 @@ class Settings(BaseModel):
         if token is not None and len(token.get_secret_value()) < _SHORTEST_TOKEN:
             raise ValueError(f"a token of fewer than {_SHORTEST_TOKEN} letters is guessed too easily")
         return token
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _known(cls, proxies: str) -> str:
+        try:
+            Proxies(proxies)
+        except RibocastError as error:
+            raise ValueError(str(error)) from None
+        return proxies
 
     @property
     def is_local(self) -> bool:
