@@ -30,7 +30,7 @@ from playwright.sync_api import expect, sync_playwright  # noqa: E402
 CHANGED = LEADER[:21] + "A" + LEADER[22:]
 SECONDS = 60_000
 expect.set_options(timeout=SECONDS)  # a machine that does much else at the same time is slow
-UNPACKED, BODY, JOB_SECONDS = 300_000, 200_000, 12
+UNPACKED, BODY, JOB_SECONDS = 300_000, 200_000, 8
 TABS = ("Predict", "Explain", "Variants", "Design")
 EXAMPLES = {"Predict": "six 5′ UTRs", "Explain": "beta-globin with an upstream ATG", "Variants": "two disease variants"}
 AXE = Path(__file__).parent.parent / "node_modules/axe-core/axe.min.js"
@@ -116,6 +116,11 @@ def every_tab_with_a_result(page):
             press(page, f"Example: {EXAMPLES[name]}")
         shown(page, "pairs" if name == "Variants" else name.lower())
         yield name
+        if name == "Variants":
+            choose_tab(page, "VCF")
+            press(page, "Example: a VCF of two rows")
+            shown(page, "vcf")
+            yield "VCF"
 
 
 def quick_design(page, count="2"):
@@ -250,6 +255,10 @@ def test_an_old_result_is_marked_when_input_model_or_assay_change(page):
     press(page, "Predict")
     note = shown(page, "predict").get_by_text("changed since this result")
     assert note.count() == 0
+    page.locator("#predict-skip").check()
+    expect(note).to_be_visible()
+    page.locator("#predict-skip").uncheck()
+    expect(note).to_have_count(0)
     page.locator("#predict-assay").select_option("egfp_human50")
     expect(note).to_be_visible()
     page.locator("#predict-assay").select_option("")
@@ -326,7 +335,7 @@ def test_a_refused_upload_stops_nothing(page):
         expect(page.locator(f"#{area}-result")).not_to_have_text(before)
         shown(page, area)
     choose_tab(page, "Design")
-    upload(page, "Upload the sequence", "latin1.csv", bad)
+    upload(page, "Upload a sequence", "latin1.csv", bad)
     assert "latin1.csv" in problem(page)
     paste(page, "design-like", LEADER)
     assert page.get_by_role("alert").count() == 0
@@ -352,6 +361,13 @@ def test_a_large_file_is_sent_as_it_is_and_a_wrong_table_is_said(page):
     expect(page.get_by_text("many.txt.gz", exact=True)).to_be_visible()
     press(page, "Predict")
     assert "5,000 predictions" in shown(page, "predict").inner_text()
+    expect(page).to_have_url(re.compile("many.txt.gz"))
+    page.reload()
+    expect(page.get_by_text("many.txt.gz has to be given again")).to_be_visible()
+    paste(page, "predict-text", LEADER)
+    press(page, "Predict")
+    assert "1 prediction " in shown(page, "predict").inner_text()
+    expect(page.get_by_text("has to be given again")).to_have_count(0)
 
 
 def test_a_table_of_pairs_is_uploaded(page):
@@ -803,6 +819,20 @@ def test_light_and_dark_are_switched_and_remembered(page):
 # The files
 
 
+def test_the_token_is_the_password_of_browsers(chromium, tmp_path):
+    token = "a-token-of-the-test"
+    with serving(tmp_path / "guarded", "--model", "default", token=token) as server:
+        for password, there in (("wrong-one", 0), (token, 1)):
+            context = chromium.new_context(http_credentials={"username": "any", "password": password})
+            page = context.new_page()
+            page.goto(server.url)
+            if there:
+                press(page, "Example: six 5′ UTRs")
+                shown(page, "predict")
+            assert page.get_by_role("tab", name="Predict").count() == there
+            context.close()
+
+
 def test_a_first_prediction_is_quick_and_small(chromium, server):
     """From a cold cache: everything that is sent, compressed, and the time until the table is there."""
     context = chromium.new_context(viewport=WIDE)
@@ -820,7 +850,7 @@ def test_a_first_prediction_is_quick_and_small(chromium, server):
     context.close()
     print(f"{len(sizes)} requests, {sum(sizes.values()):,} bytes, {seconds:.2f} s")  # noqa: T201
     assert sum(sizes.values()) < 150_000
-    assert seconds < 2 * float(os.environ.get("RIBOCAST_SLOW", 3))
+    assert seconds < 2
 
 
 def test_scripts_and_styles_are_files_of_this_server_alone(server):

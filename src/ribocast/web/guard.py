@@ -297,7 +297,7 @@ def _security(settings: Settings) -> dict[str, str]:
         "img-src": "'self' blob:",
         "connect-src": "'self'",
         "base-uri": "'none'",
-        "form-action": "'self'",
+        "form-action": "'none'",
         "frame-ancestors": settings.frame_ancestors,
     }
     headers = {

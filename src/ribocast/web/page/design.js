@@ -1,6 +1,6 @@
 // The tab Design: what is wanted and which rules hold, progress while it is searched, the designs.
 import { ApiError, call, callJson } from "./api.js";
-import { Field, Menu, PasteBox, ProblemNote, Tick, UploadButton } from "./inputs.js";
+import { Field, Menu, PasteBox, Tick, UploadButton } from "./inputs.js";
 import { explainColumn, filled, stripColumn } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { problemOf, Tab } from "./tab.js";
@@ -111,12 +111,6 @@ export class DesignTab extends Tab {
   /** @param {string} name */
   value(name) {
     return (this.props.values[name] ?? DEFAULTS[name] ?? "").trim();
-  }
-
-  /** What a result depends on: all but which job it is. */
-  key() {
-    const { job, run, asked, ...values } = this.props.values;
-    return JSON.stringify([values, this.props.model.name, this.props.assay]);
   }
 
   /** The request: of the controls, those that say something. */
@@ -362,7 +356,7 @@ export class DesignTab extends Tab {
         <div class="side">
           <button type="submit" class="primary" disabled=${this.isRunning}>${this.isRunning ? "Designing…" : "Design"}</button>
           <${UploadButton}
-            label="Upload the sequence" accept=".fasta,.fa,.txt,.seq,.gz"
+            label="Upload a sequence" accept=".fasta,.fa,.txt,.seq,.gz"
             onFile=${(/** @type {File} */ file) => this.take("like", file, "text")}
           />
           <button type="button" disabled=${this.isRunning} onClick=${this.#example}>Example: ${example.title}</button>
@@ -373,7 +367,7 @@ export class DesignTab extends Tab {
           </p>
         </div>
       </form>
-      <${ProblemNote} problem=${problem} />
+      ${this.notes()}
       ${this.job && this.#progress(this.job)} ${result && this.frame(this.#show(result.found), "Design")}`;
   }
 

@@ -1,7 +1,7 @@
 // The tab Explain: one sequence, its MRL, and why.
 import { ApiError } from "./api.js";
 import { HeatMap, Profile, UorfMap, uorfInWords } from "./charts.js";
-import { Menu, PasteBox, ProblemNote, Tick, UploadButton } from "./inputs.js";
+import { Menu, PasteBox, Tick, UploadButton } from "./inputs.js";
 import { ACCEPT, textBody } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { Tab } from "./tab.js";
@@ -81,7 +81,7 @@ export class ExplainTab extends Tab {
           />
         </div>
       </form>
-      <${ProblemNote} problem=${problem} />
+      ${this.notes()}
       ${result && this.frame(this.#show(result.found), "Explain")}`;
   }
 

@@ -4,7 +4,8 @@ import { count } from "./view.js";
 
 /**
  * @typedef {import("./api.js").Catalogue} Catalogue
- * @typedef {{name: string, content: Blob, type: string}} Attached A file that is sent as it is.
+ * @typedef {{name: string, content: Blob, type: string, mark: number}} Attached A file that is sent as it is; no two
+ *   have the same mark.
  */
 
 /** Letters that a text box holds without becoming slow; a longer file is attached. */
@@ -28,7 +29,7 @@ export async function readUpload(file, catalogue) {
   }
   const first = new Uint8Array(await file.slice(0, 4).arrayBuffer());
   const begins = String.fromCharCode(...first);
-  if (begins === "PAR1") return { name, content: file, type: PARQUET };
+  if (begins === "PAR1") return asIs(file, PARQUET);
   if (begins === "PK\x03\x04") {
     throw refused(name, "a workbook or a zip archive; save the sheet as CSV, or pack the file with gzip");
   }
@@ -42,9 +43,22 @@ export async function readUpload(file, catalogue) {
     if (error instanceof ApiError) throw refused(name, `${error.message}${packed ? " when unpacked" : ""}`);
     throw refused(name, packed ? "the gzip data is damaged or cut short" : "the file cannot be read");
   }
-  if (String.fromCharCode(...bytes.subarray(0, 4)) === "PAR1") return { name, content: file, type: GZIP };
+  if (String.fromCharCode(...bytes.subarray(0, 4)) === "PAR1") return asIs(file);
   const text = textOf(name, bytes);
-  return text.length > BOX_LETTERS ? { name, content: file, type: packed ? GZIP : TEXT } : text;
+  return text.length > BOX_LETTERS ? asIs(file, packed ? GZIP : TEXT) : text;
+}
+
+let mark = 0;
+
+/**
+ * Attach a file: it is sent as it is.
+ * @param {File} file
+ * @param {string} [type]
+ * @returns {Attached}
+ */
+export function asIs(file, type = file.name.toLowerCase().endsWith(".gz") ? GZIP : TEXT) {
+  mark += 1;
+  return { name: file.name, content: file, type, mark };
 }
 
 /**

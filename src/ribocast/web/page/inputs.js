@@ -1,9 +1,7 @@
 // Controls that several tabs have: boxes to paste into, buttons to choose files, menus, messages.
-import { readUpload } from "./files.js";
 import { count, html, some } from "./view.js";
 
 /**
- * @typedef {import("./api.js").Catalogue} Catalogue
  * @typedef {import("./api.js").Problem} Problem
  * @typedef {import("./files.js").Attached} Attached
  */
@@ -139,27 +137,4 @@ export function SkippedNote({ rows, total }) {
     <summary>${some(total, "row was", "rows were")} skipped</summary>
     <${RowList} rows=${rows} total=${total} />
   </details>`;
-}
-
-/**
- * Reads the file that was chosen last; an earlier one that is still being read is forgotten.
- */
-export class Reader {
-  #last = 0;
-
-  /**
-   * @param {File} file
-   * @param {Catalogue} catalogue
-   * @returns {Promise<string | Attached | null>} Null if another file was chosen in the meantime.
-   */
-  async read(file, catalogue) {
-    const mine = ++this.#last;
-    try {
-      const found = await readUpload(file, catalogue);
-      return mine === this.#last ? found : null;
-    } catch (error) {
-      if (mine === this.#last) throw error;
-      return null;
-    }
-  }
 }

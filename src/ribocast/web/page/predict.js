@@ -2,7 +2,7 @@
 import { checkSize } from "./api.js";
 import { Histogram, Strip } from "./charts.js";
 import { saveDrawing } from "./drawing.js";
-import { PasteBox, ProblemNote, SkippedNote, Tick, UploadButton } from "./inputs.js";
+import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
 import { Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";
 import { html, number, some } from "./view.js";
@@ -56,7 +56,7 @@ export class PredictTab extends Tab {
           />
         </div>
       </form>
-      <${ProblemNote} problem=${problem} onSkip=${values.skip ? undefined : () => this.skip()} />
+      ${this.notes(values.skip ? undefined : () => this.change({ skip: "1" }, "go"))}
       ${result && this.frame(this.#show(result.found), "Predict")}`;
   }
 
@@ -90,11 +90,6 @@ export class PredictTab extends Tab {
         </div>
       </figure>`
       }`;
-  }
-
-  /** Ask again, without the bad rows. */
-  skip() {
-    this.change({ skip: "1" }, "go");
   }
 }
 

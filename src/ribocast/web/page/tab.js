@@ -1,7 +1,11 @@
 // What every tab does alike: run, be run again, say what is wrong, mark a result that no longer fits the input.
 import { ApiError, call, save } from "./api.js";
-import { Reader } from "./inputs.js";
+import { asIs, readUpload } from "./files.js";
+import { ProblemNote } from "./inputs.js";
 import { Component, html } from "./view.js";
+
+/** What the name of a control's file ends with in the address. */
+const FILE = ".file";
 
 /**
  * @typedef {import("./api.js").Catalogue} Catalogue
@@ -35,8 +39,8 @@ export class Tab extends Component {
   path = "";
   /** @type {AbortController | null} */
   #running = null;
-  #readers = new Map();
-  #attachedCount = 0;
+  /** The file that is being read for each control; it is let go when the control changes meanwhile. @type {Map<string, File>} */
+  #reading = new Map();
 
   /** @type {TabState} */
   state = { busy: false, problem: null, result: null, attached: {} };
@@ -78,17 +82,16 @@ export class Tab extends Component {
 
   /** What a result depends on. */
   key() {
-    const { run, ...values } = this.props.values;
-    const files = Object.entries(this.state.attached)
-      .filter(([, file]) => file)
-      .map(([name]) => name);
-    return JSON.stringify([
-      values,
-      this.props.model.name,
-      this.props.assay,
-      files,
-      files.length && this.#attachedCount,
-    ]);
+    const marks = Object.entries(this.state.attached).map(([name, file]) => file && [name, file.mark]);
+    return JSON.stringify([this.given, this.props.model.name, this.props.assay, marks.filter(Boolean)]);
+  }
+
+  /** What the controls say, where they say something. */
+  get given() {
+    const { run, job, asked, ...values } = this.props.values;
+    return Object.entries(values)
+      .filter(([, value]) => value !== "")
+      .sort();
   }
 
   /** The assay of a request, if one was chosen, and the model. */
@@ -109,7 +112,8 @@ export class Tab extends Component {
       const found = await (await call(this.path, { ...asked, signal: running.signal })).json();
       if (running.signal.aborted) return;
       this.setState({ busy: false, result: { key, asked, found } });
-      if (key === this.key()) this.props.set({ run: "1" });
+      const hasFile = Object.values(this.state.attached).some(Boolean);
+      if (key === this.key() && !hasFile) this.props.set({ run: "1" });
       this.props.announce(this.words(found));
     } catch (error) {
       if (!running.signal.aborted) this.fail(error);
@@ -130,9 +134,13 @@ export class Tab extends Component {
    * @param {"" | "go"} [run] Whether to ask the API then.
    */
   change(changes, run = "") {
-    const gone = Object.fromEntries(Object.keys(changes).map((name) => [name, null]));
-    this.setState((/** @type {TabState} */ { attached }) => ({ attached: { ...attached, ...gone }, problem: null }));
-    this.props.set({ ...changes, run });
+    const names = Object.keys(changes);
+    for (const name of names) this.#reading.delete(name);
+    this.setState((/** @type {TabState} */ { attached }) => ({
+      attached: { ...attached, ...Object.fromEntries(names.map((name) => [name, null])) },
+      problem: null,
+    }));
+    this.props.set({ ...Object.fromEntries(names.map((name) => [name + FILE, ""])), ...changes, run });
   }
 
   /**
@@ -142,17 +150,15 @@ export class Tab extends Component {
    * @param {"box" | "text" | "file"} [how] As text in the box where it fits; only so; or never.
    */
   async take(name, file, how = "box") {
-    if (!this.#readers.has(name)) this.#readers.set(name, new Reader());
+    this.#reading.set(name, file);
     try {
-      const found = await this.#readers.get(name).read(file, this.props.catalogue);
-      if (found === null) return;
-      if (typeof found === "string" && how === "file")
-        this.attach(name, { name: file.name, content: file, type: typeOf(file) });
-      else if (typeof found === "string") this.change({ [name]: found });
+      const found = await readUpload(file, this.props.catalogue);
+      if (this.#reading.get(name) !== file) return;
+      if (typeof found === "string" && how !== "file") this.change({ [name]: found });
       else if (how === "text") throw new ApiError({ detail: `${file.name}: too large for the box, or not text` }, 0);
-      else this.attach(name, found);
+      else this.#attach(name, typeof found === "string" ? asIs(file) : found);
     } catch (error) {
-      this.setState({ problem: problemOf(error) });
+      if (this.#reading.get(name) === file) this.setState({ problem: problemOf(error) });
     }
   }
 
@@ -160,9 +166,8 @@ export class Tab extends Component {
    * @param {string} name
    * @param {Attached} file
    */
-  attach(name, file) {
-    this.change({ [name]: "" });
-    this.#attachedCount += 1;
+  #attach(name, file) {
+    this.change({ [name]: "", [name + FILE]: file.name });
     this.setState((/** @type {TabState} */ { attached }) => ({ attached: { ...attached, [name]: file } }));
     this.props.announce(`${file.name} is attached`);
   }
@@ -199,9 +204,17 @@ export class Tab extends Component {
     }
   };
 
-  /** Whether the result is of what the controls say now. */
-  get isStale() {
-    return this.state.result !== null && this.state.result.key !== this.key();
+  /**
+   * What is wrong, and which files a reload has lost.
+   * @param {() => void} [onSkip] Ask again without the bad rows.
+   */
+  notes(onSkip) {
+    const { values } = this.props;
+    const lost = Object.keys(values).filter(
+      (name) => name.endsWith(FILE) && values[name] && !this.state.attached[name.slice(0, -FILE.length)],
+    );
+    return html`${lost.map((name) => html`<p class="note">${values[name]} has to be given again: files are not kept.</p>`)}
+      <${ProblemNote} problem=${this.state.problem} onSkip=${onSkip} />`;
   }
 
   /**
@@ -210,7 +223,7 @@ export class Tab extends Component {
    * @param {string} again The button that makes a new one.
    */
   frame(content, again) {
-    const stale = this.isStale;
+    const stale = this.state.result?.key !== this.key();
     return html`<section class=${stale ? "result stale" : "result"} id=${`${this.name}-result`} aria-label="Result">
       ${
         stale &&
@@ -234,11 +247,6 @@ export class Tab extends Component {
     event.preventDefault();
     this.run();
   };
-}
-
-/** @param {File} file */
-function typeOf(file) {
-  return file.name.toLowerCase().endsWith(".gz") ? "application/gzip" : "text/plain";
 }
 
 /**

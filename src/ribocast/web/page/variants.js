@@ -1,6 +1,6 @@
 // The tab Variants: pairs of sequences, or a small VCF against pasted 5′ UTRs.
 import { ApiError, checkSize } from "./api.js";
-import { PasteBox, ProblemNote, SkippedNote, Tick, UploadButton } from "./inputs.js";
+import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
 import { explainColumn, filled, withInputs } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { Tab } from "./tab.js";
@@ -29,11 +29,6 @@ class Scores extends Tab {
       id=${`${this.name}-skip`} label="Skip bad rows" value=${Boolean(values.skip)} key=${go}
       onChange=${(/** @type {boolean} */ skip) => this.change({ skip: skip ? "1" : "" })}
     />`;
-  }
-
-  get problemNote() {
-    const skip = this.props.values.skip ? undefined : () => this.change({ skip: "1" }, "go");
-    return html`<${ProblemNote} problem=${this.state.problem} onSkip=${skip} />`;
   }
 
   /** @param {any} found */
@@ -111,7 +106,7 @@ export class PairsTab extends Scores {
           ${settings} ${this.skipTick("Score")}
         </div>
       </form>
-      ${this.problemNote} ${result && this.frame(this.show(result.found), "Score")}`;
+      ${this.notes(values.skip ? undefined : () => this.change({ skip: "1" }, "go"))} ${result && this.frame(this.show(result.found), "Score")}`;
   }
 
   /**
@@ -177,7 +172,7 @@ export class VcfTab extends Scores {
           ${settings} ${this.skipTick("Score the VCF")}
         </div>
       </form>
-      ${this.problemNote} ${result && this.frame(this.show(result.found), "Score the VCF")}`;
+      ${this.notes(values.skip ? undefined : () => this.change({ skip: "1" }, "go"))} ${result && this.frame(this.show(result.found), "Score the VCF")}`;
   }
 }
 
