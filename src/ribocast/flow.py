@@ -209,6 +209,7 @@ class _Run:
         with ThreadPoolExecutor(2, "network") as network, ThreadPoolExecutor(1, "writing") as writing:
             try:
                 for chunk in chunks:
+                    sink.check(chunk.table.schema)
                     good, spelled = self._check(chunk, sieve)
                     reading = False
                     if len(good):

@@ -178,16 +178,46 @@ def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | N
     ends = list(itertools.accumulate(file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)))
     begins = [0, *ends[:-1]]
     groups = [at for at in range(len(ends)) if rows is None or (begins[at] < rows.stop and ends[at] > rows.start)]
+    schema = pa.schema([field.with_type(_kept(field.type)) for field in file.schema_arrow])
+
+    # Arrow does not read over the border of row groups where categories stand inside of lists and the like.
+    one_by_one = any(_plain(kind) != kind and not pa.types.is_dictionary(kind) for kind in file.schema_arrow.types)
+    runs = [[group] for group in groups] if one_by_one else [groups]
 
     def tables() -> Iterator[pa.Table]:
-        for batch in file.iter_batches(batch_size=chunk_rows, row_groups=groups):
+        for batch in itertools.chain.from_iterable(file.iter_batches(chunk_rows, run) for run in runs):
             if batch.num_rows:
                 # Text that is no UTF-8 would else fail wherever it is first looked at.
                 batch.validate(full=True)
                 # What pandas wrote about its own index would hide columns.
-                yield pa.Table.from_batches([batch.replace_schema_metadata(None)])
+                table = pa.Table.from_batches([batch.replace_schema_metadata(None)])
+                yield table if table.schema.equals(schema) else table.cast(schema)
 
     yield from tables() if rows is None else _cut(tables(), begins[groups[0]] if groups else 0, rows)
+
+
+def _kept(kind: Any) -> Any:
+    """Return the type of a column whose pieces, each with categories of its own, can be put together again."""
+    return pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if pa.types.is_dictionary(kind) else _plain(kind)
+
+
+def _plain(kind: Any) -> Any:
+    """Return a type with values in the place of categories and views, however deep inside."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    # Arrow does not filter views.
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+    lists: dict[Any, Any] = {pa.ListType: pa.list_, pa.LargeListType: pa.large_list, pa.ListViewType: pa.list_,
+                             pa.LargeListViewType: pa.large_list}  # fmt: skip
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)), kind.list_size)
+    make = lists.get(type(kind))
+    return make(kind.value_field.with_type(_plain(kind.value_type))) if make else kind
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from ribocast.arrow import from_texts
 from ribocast.errors import RibocastError
 from ribocast.genomic import COLUMNS, PLACES, Found, every_substitution, in_leaders, to_table
 from ribocast.haplotypes import Haplotype, Haplotypes
@@ -236,8 +238,9 @@ def _forget(known: dict[str, float]) -> None:
 
 def _leave_out(sieve: Sieve, name: str, bad: list[tuple[int, list[str], str]]) -> None:
     if bad:
-        frame = pd.DataFrame([cells for _, cells, _ in bad], columns=["chrom", "pos", "id", "ref", "alt"])
-        sieve.leave_out(name, frame, [row for row, _, _ in bad], [reason for _, _, reason in bad])
+        cells = zip(*(cells for _, cells, _ in bad), strict=True)
+        rows = pa.table(dict(zip(("chrom", "pos", "id", "ref", "alt"), map(from_texts, cells), strict=True)))
+        sieve.leave_out(name, rows, [row for row, _, _ in bad], [reason for _, _, reason in bad])
 
 
 def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFrame) -> None:

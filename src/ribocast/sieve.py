@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ribocast.arrow import from_texts
+from ribocast.csv_text import is_spelled, is_text
 from ribocast.errors import RibocastError
 from ribocast.sequence import Fault
 from ribocast.tables import Chunk
 from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 OnError = Literal["stop", "skip"]
 
@@ -86,11 +86,11 @@ class Sieve:
         good = np.ones(len(chunk), dtype=bool)
         good[[fault.row for fault in faults]] = False
         numbers = [chunk.first_row + fault.row for fault in faults]
-        self.leave_out(chunk.source, chunk.keep(~good).frame, numbers, [fault.reason for fault in faults])
+        self.leave_out(chunk.source, chunk.keep(~good).table, numbers, [fault.reason for fault in faults])
         return chunk.keep(good)
 
-    def leave_out(self, name: str, rows: pd.DataFrame, numbers: list[int], reasons: list[str]) -> None:
-        """Leave out bad rows of a table called `name`: count and list them.
+    def leave_out(self, name: str, rows: pa.Table, numbers: list[int], reasons: list[str]) -> None:
+        """Leave out bad rows of a table called `name`: count and list them, but for columns that CSV cannot hold.
 
         Raises
         ------
@@ -106,10 +106,13 @@ class Sieve:
             for line in said:
                 self._say(f"left out: {line}")
         else:
-            bad = rows.rename(columns=make_room(rows.columns, ("row", "reason")))
-            bad.insert(0, "row", numbers)
-            bad.insert(1, "reason", reasons)
-            self._open(self.path).write(bad)
+            renamed = make_room(rows.column_names, ("row", "reason"))
+            columns = {
+                renamed.get(field.name, field.name): _visible(rows[field.name])
+                for field in rows.schema if is_spelled(field.type)
+            }  # fmt: skip
+            added = {"row": pa.array(numbers, pa.int64()), "reason": from_texts(reasons)}
+            self._open(self.path).write(pa.table(added | columns))
 
     def refuse_nothing(self, rows: int) -> None:
         """Raise RibocastError if no row was usable."""
@@ -122,6 +125,12 @@ class Sieve:
                 raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
             self._sink = self._stack.enter_context(open_table(path, mark=self._mark))
         return self._sink
+
+
+def _visible(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Make NUL bytes of text visible, which may be what is wrong with a row, and which CSV cannot hold."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return pc.replace_substring(column.cast(pa.large_string()), "\0", "\\0") if is_text(kind) else column
 
 
 def make_room(taken: Iterable[str], names: Iterable[str]) -> dict[str, str]:

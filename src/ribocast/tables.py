@@ -79,7 +79,10 @@ class Chunk:
     def sequences(self, column: str) -> list[str]:
         """Return the sequences of a column, unchecked; None for those that are missing."""
         missing: Any = None  # which `find_faults` looks for, as for all that is no sequence
-        return [missing if isinstance(utr, str) and is_missing(utr) else utr for utr in self.frame[column].tolist()]
+        # Of a table, this column alone: others may be of types that no frame holds.
+        values = self.rows[column]
+        utrs = values.to_pylist() if isinstance(self.rows, pa.Table) else values.tolist()
+        return [missing if isinstance(utr, str) and is_missing(utr) else utr for utr in utrs]
 
     def faults(self, *, need_label: bool) -> list[Fault]:
         """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is no finite number."""

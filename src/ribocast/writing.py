@@ -29,6 +29,9 @@ class TableSink(Protocol):
     def write(self, rows: pd.DataFrame | pa.Table) -> None:
         """Add rows; the columns are those of the first call."""
 
+    def check(self, schema: pa.Schema) -> None:
+        """Raise RibocastError, before any work is done, if the format cannot hold such columns."""
+
 
 def is_folder_name(output: str) -> bool:
     """Tell whether an output is a folder, or is to be one: its name ends with /."""
@@ -209,19 +212,19 @@ class _TextSink:
     def __init__(self, stream: _Writer, separator: str) -> None:
         self._stream, self._separator, self._header = stream, separator, True
 
+    def check(self, schema: pa.Schema) -> None:
+        from ribocast.csv_text import check_spelled
+
+        check_spelled(schema)
+
     def write(self, rows: pd.DataFrame | pa.Table) -> None:
         import pyarrow as pa
 
         if not isinstance(rows, pa.Table):
             self._write_frame(rows)
             return
-        from ribocast.csv_text import csv_header, csv_rows, has_plain_types
+        from ribocast.csv_text import csv_header, csv_rows
 
-        if not has_plain_types(rows):
-            from ribocast.formats import as_frame
-
-            self._write_frame(as_frame(rows))
-            return
         if self._header:
             self._stream.write(csv_header(rows.column_names, self._separator))
             self._header = False
@@ -244,6 +247,9 @@ class _ParquetSink:
         self._path, self._name = path, name
         self._writer: Any = None
         self._waiting: list[Any] = []
+
+    def check(self, schema: pa.Schema) -> None:
+        """Take whatever can be read."""
 
     def write(self, rows: pd.DataFrame | pa.Table) -> None:
         import pyarrow as pa
