@@ -13,6 +13,7 @@ import httpx
 
 LEADER = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
 _START_SECONDS = 180
+_RUN = "import sys; from ribocast.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 class Server:
@@ -59,13 +60,16 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments, **settings):
-    """Start a server whose log and temporary files are in a folder; stop it with SIGTERM."""
+def serving(folder: Path, *arguments, before="", **settings):
+    """Start a server whose log and temporary files are in a folder; stop it with SIGTERM.
+
+    `before` is Python that its process runs first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log, temporary = folder / "log", folder / "temporary"
     temporary.mkdir()
     settings = {f"RIBOCAST_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "ribocast", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-c", f"{before}\n{_RUN}", "serve", "--port", "0", *arguments]
     environment = {**os.environ, "TMPDIR": str(temporary), **settings}
     with log.open("w") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=folder, env=environment)

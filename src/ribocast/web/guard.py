@@ -206,10 +206,10 @@ class Guard:
         return _place(origin) != host
 
     def _check_token(self, call: _Call) -> None:
-        token, given = self._settings.token, call.headers.get("authorization")
+        token, given = self._settings.token, call.headers.get("authorization", "")
         if token is None or not self._settings.auth:
             return
-        if given is not None:
+        if given:
             self._guesses.check(call.client)
             if hmac.compare_digest(_given_token(given), token.get_secret_value().encode()):
                 return
