@@ -227,6 +227,20 @@ def test_bad_rows_are_listed_and_can_be_skipped(page):
     assert len(saved_rows(page, "predict")) == 2
 
 
+def test_a_column_that_is_not_known_is_named(page):
+    press(page, "Predict")
+    assert "paste sequences, or upload a file" in problem(page)
+    paste(page, "predict-text", f"gene,region\nHBB,{LEADER}\n")
+    press(page, "Predict")
+    told = problem(page)
+    assert "no sequence column" in told
+    assert "?column=" not in told
+    page.get_by_label("Column of the sequences").fill("region")
+    press(page, "Predict")
+    shown(page, "predict")
+    assert column(page, "predict", "gene") == ["HBB"]
+
+
 def test_long_tables_are_sorted_filtered_and_have_pages(page):
     seqs = [LEADER[: 20 + at % 31] for at in range(250)]
     paste(page, "predict-text", "id,seq\n" + "\n".join(f"utr{at},{seq}" for at, seq in enumerate(seqs)))
@@ -588,6 +602,10 @@ def test_length_is_set_by_a_template_or_a_sequence_and_says_so(page):
     press(page, "Design")
     assert "Designs: many is not a number" in problem(page)
     assert page.locator("#design-n").get_attribute("aria-invalid") == "true"
+    page.locator("#design-n").fill("0")
+    press(page, "Design")
+    assert "Designs: " in problem(page)
+    assert page.locator("#design-n").get_attribute("aria-invalid") == "true"
 
 
 def begin_long_search(page):
@@ -783,6 +801,14 @@ def test_it_can_be_read_by_all_on_screens_of_every_size(browser, server, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (name, size)
             if AXE.exists():
                 assert page.evaluate(AXE_RUN) == [], (name, size)
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        page.goto(f"{server.url}/api/docs")
+        assert page.evaluate(CONTRASTS) == [], size
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], size
+        if AXE.exists():
+            page.evaluate(AXE.read_text())
+            assert page.evaluate(AXE_RUN) == [], size
     page.close()
     if not AXE.exists():
         pytest.skip("axe-core is not installed (npm ci): contrasts and widths alone were looked at")

@@ -7,12 +7,17 @@ from html import escape
 from typing import Any
 
 DOCS_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#16232b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1,h2{line-height:1.2}h2{margin-top:2.5rem;border-top:1px solid #ccd6da;padding-top:1rem}a{color:#00596b}
-code,pre{font:14px/1.4 ui-monospace,monospace;background:#eef4f5}pre{padding:.8rem;overflow-x:auto}
-table{border-collapse:collapse;display:block;overflow-x:auto}th,td{text-align:left;vertical-align:top;
-padding:.25rem .9rem .25rem 0;border-bottom:1px solid #dde5e8}
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;color:light-dark(#16232b,#e6eef1);background:light-dark(#fff,#12191d);
+max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1,h2{line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-top:1px solid #8a98a0;padding-top:1rem}
+a{color:light-dark(#00596b,#5cc8da)}
+code,pre{font:14px/1.4 ui-monospace,monospace;background:light-dark(#eef4f5,#1c262b)}
+pre{padding:.8rem}pre,.wide{overflow-x:auto}
+table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;padding:.25rem .9rem .25rem 0;
+border-bottom:1px solid light-dark(#dde5e8,#3a474e)}
 .method{background:#00697d;color:#fff;padding:.1rem .45rem;border-radius:.25rem}
+:focus-visible{outline:3px solid light-dark(#b35900,#ffb454)}
 """
 
 
@@ -31,7 +36,7 @@ def docs_html(openapi: dict[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ribocast API</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/api/docs.css"></head>'
+        '<link rel="icon" href="/page/logo.svg"><link rel="stylesheet" href="/api/docs.css"></head>'
         f"<body><main>{body}</main></body></html>"
     )
 
@@ -39,30 +44,33 @@ def docs_html(openapi: dict[str, Any]) -> str:
 def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, Any]) -> str:
     parts = [f'<h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>',
              f"<p>{escape(one.get('description', ''))}</p>"]  # fmt: skip
+    where = f"{method.upper()} {path}"
     bodies = one.get("requestBody", {}).get("content", {})
     if options := [field for field in one.get("parameters", []) if field["in"] == "query"]:
         properties = {
             field["name"]: {**field["schema"], "description": field.get("description", "")} for field in options
         }
-        parts.append("<h3>Query</h3>" + _fields({"properties": properties}))
+        parts.append("<h3>Query</h3>" + _fields({"properties": properties}, f"Query of {where}"))
     if taken := bodies.get("application/json", {}).get("schema"):
         schema = _resolve(taken, schemas)
-        parts.append("<h3>Takes JSON</h3>" + _fields(schema))
+        parts.append("<h3>Takes JSON</h3>" + _fields(schema, f"Body of {where}"))
         for example in schema.get("examples", []):
             text = json.dumps(example, ensure_ascii=False)
             address = f"http://127.0.0.1:7860{path}"
             command = f"curl -X {method.upper()} {address} -H 'Content-Type: application/json' -d '{text}'"
-            parts.append(f"<pre>{escape(command)}</pre>")
+            parts.append(f'<pre tabindex="0">{escape(command)}</pre>')
     if tables := [kind for kind in bodies if kind != "application/json"]:
         address = f"http://127.0.0.1:7860{path}"
         command = f"curl --data-binary @utrs.csv -H 'Content-Type: text/csv' {address}"
-        parts.append(f"<h3>Or a file</h3><p>{escape(', '.join(tables))}</p><pre>{escape(command)}</pre>")
+        parts.append(f"<h3>Or a file</h3><p>{escape(', '.join(tables))}</p>")
+        parts.append(f'<pre tabindex="0">{escape(command)}</pre>')
     for status, answer in one["responses"].items():
         if status.startswith("2"):
             kinds = answer.get("content", {})
             given = kinds.get("application/json", {}).get("schema")
             also = ", ".join(kind for kind in kinds if kind != "application/json")
-            parts.append(f"<h3>Gives, {status}</h3>" + (_fields(_resolve(given, schemas)) if given else ""))
+            fields = _fields(_resolve(given, schemas), f"Answer {status} of {where}") if given else ""
+            parts.append(f"<h3>Gives, {status}</h3>{fields}")
             parts.append(f"<p>Or: {escape(also)}</p>" if also else "")
     others = ", ".join(
         f"{status} ({escape(answer['description'])})"
@@ -71,15 +79,16 @@ def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, A
     return "\n".join([*parts, f"<p>Or: {others}.</p>"])
 
 
-def _fields(schema: dict[str, Any]) -> str:
+def _fields(schema: dict[str, Any], label: str) -> str:
     needed = schema.get("required", [])
     rows = []
     for name, field in schema.get("properties", {}).items():
         default = "needed" if name in needed else json.dumps(field.get("default"), ensure_ascii=False)
         rows.append(f"<tr><td><code>{escape(name)}</code></td><td>{escape(_kind(field))}</td>"
                     f"<td>{escape(default)}</td><td>{escape(field.get('description', ''))}</td></tr>")  # fmt: skip
-    return ("<table><thead><tr><th>field</th><th>kind</th><th>default</th><th></th></tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>")  # fmt: skip
+    return ('<div class="wide" tabindex="0" role="region" aria-label="' + escape(label) + '"><table>'
+            "<thead><tr><th>field</th><th>kind</th><th>default</th><th>meaning</th></tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table></div>")  # fmt: skip
 
 
 def _kind(field: dict[str, Any]) -> str:

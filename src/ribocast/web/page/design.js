@@ -110,7 +110,7 @@ export class DesignTab extends Tab {
 
   /** @param {string} name */
   value(name) {
-    return (this.props.values[name] ?? DEFAULTS[name] ?? "").trim();
+    return (this.props.values[name] || DEFAULTS[name] || "").trim();
   }
 
   /** The request: of the controls, those that say something. */
@@ -242,6 +242,16 @@ export class DesignTab extends Tab {
   }
 
   /** @param {unknown} error */
+  fail(error) {
+    super.fail(error);
+    const problem = problemOf(error);
+    // What the API calls a field has a label here.
+    const label = problem.field && LABELS[problem.field.split(".")[0] ?? ""];
+    if (label)
+      this.setState({ problem: { ...problem, detail: problem.detail.replace(`${problem.field}:`, `${label}:`) } });
+  }
+
+  /** @param {unknown} error */
   #forget(error) {
     const gone = error instanceof ApiError && error.status === 404;
     const said = { detail: "this search is no longer on the server; press Design to search again" };
@@ -288,7 +298,7 @@ export class DesignTab extends Tab {
     const asked = this.props.catalogue.examples.design?.request ?? {};
     /** @type {Record<string, string>} */
     const changes = Object.fromEntries(Object.keys(this.props.values).map((name) => [name, ""]));
-    Object.assign(changes, { target: "", n: "", length: "", forbid: "" });
+    Object.assign(changes, DEFAULTS);
     for (const [name, value] of Object.entries(asked)) if (value !== null) changes[name] = [value].flat().join(", ");
     changes.goal = asked.target == null ? HIGHEST : "";
     this.change(changes, "go");
@@ -302,7 +312,7 @@ export class DesignTab extends Tab {
   change(changes, run = "") {
     const kept = Object.entries(changes).map(([name, value]) => {
       if (!(name in DEFAULTS)) return [name, value];
-      return [name, value === DEFAULTS[name] ? "" : value || (run ? "" : EMPTY)];
+      return [name, value === DEFAULTS[name] ? "" : value || EMPTY];
     });
     super.change(Object.fromEntries(kept), run);
   }
@@ -315,7 +325,7 @@ export class DesignTab extends Tab {
     const hint = this.props.catalogue.options.design?.[name];
     const invalid = this.state.problem?.field?.split(".")[0] === name;
     return html`<${Field}
-      id=${`design-${name}`} label=${LABELS[name]} value=${(this.props.values[name] ?? DEFAULTS[name] ?? "").replace(/^ $/, "")} hint=${hint}
+      id=${`design-${name}`} label=${LABELS[name]} value=${(this.props.values[name] || DEFAULTS[name] || "").replace(/^ $/, "")} hint=${hint}
       invalid=${invalid} onText=${(/** @type {string} */ text) => this.change({ [name]: text })} ...${more}
     />`;
   }
@@ -411,20 +421,22 @@ export class DesignTab extends Tab {
     const running = !ENDED.includes(job.state);
     const best = job.best.length ? `, best MRL ${job.best.map((one) => number(one)).join(", ")}` : "";
     const done = `${count(job.done)} of at most ${count(job.total)} predictions, ${Math.round(job.seconds)} s${best}`;
-    const words = { waiting: "waiting", running: "searching", done: "done", failed: "failed", cancelled: "cancelled" }[
-      job.state
-    ];
-    const place = job.state === "waiting" ? `waiting: place ${job.place ?? "?"} in the queue` : `${words}: ${done}`;
+    const words = { waiting: "", running: "searching", done: "done", failed: "failed", cancelled: "cancelled" };
+    const place = job.state === "waiting" ? `waiting: place ${job.place ?? "?"} in the queue` : words[job.state];
+    const where = job.total ? `${place}: ${done}` : place;
     const remark = job.remark && job.remark !== job.state ? `; ${job.remark}` : "";
-    const kept = job.expires_seconds ? ` The result is kept for ${Math.ceil(job.expires_seconds / 60)} minutes.` : "";
+    const kept =
+      job.expires_seconds && job.state !== "failed"
+        ? ` The result is kept for ${Math.ceil(job.expires_seconds / 60)} minutes.`
+        : "";
     return html`<div class="job" id="design-progress">
       ${running && html`<progress max=${job.total || 1} value=${job.done} aria-label="Search"></progress>`}
-      <p>${this.#lost ? "The connection is lost; trying again. " : ""}${place}${remark}.${kept}</p>
+      <p>${this.#lost ? "The connection is lost; trying again. " : ""}${where}${remark}.${kept}</p>
       <div class="buttons">
         ${
           running
             ? html`<button type="button" onClick=${this.#cancel}>Cancel</button>`
-            : html`<button type="button" onClick=${this.#delete}>Delete the result</button>`
+            : job.state !== "failed" && html`<button type="button" onClick=${this.#delete}>Delete the result</button>`
         }
       </div>
     </div>`;

@@ -101,6 +101,9 @@ export function Menu({ id, label, value, options, onChange }) {
   </div>`;
 }
 
+/** How the API's own callers name a column. */
+const COLUMN_OPTION = /; name it with \?\w*column=$/;
+
 /**
  * What is wrong, and with which rows.
  * @param {{problem: Problem | null, onSkip?: () => void}} props
@@ -109,7 +112,7 @@ export function ProblemNote({ problem, onSkip }) {
   if (!problem) return null;
   const rows = problem.errors ?? [];
   return html`<div class="problem" role="alert">
-    <p><strong>error:</strong> ${problem.detail}</p>
+    <p><strong>error:</strong> ${problem.detail.replace(COLUMN_OPTION, "; rename it")}</p>
     ${rows.length > 1 && html`<${RowList} rows=${rows} total=${problem.errors_total ?? rows.length} />`}
     ${rows.length > 0 && onSkip && html`<button type="button" onClick=${onSkip}>Skip bad rows</button>`}
   </div>`;

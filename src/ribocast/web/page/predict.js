@@ -1,8 +1,8 @@
 // The tab Predict: sequences in; a table, a histogram and files out.
-import { checkSize } from "./api.js";
+import { ApiError, checkSize } from "./api.js";
 import { Histogram, Strip } from "./charts.js";
 import { saveDrawing } from "./drawing.js";
-import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
+import { Field, PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
 import { Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";
 import { html, number, some } from "./view.js";
@@ -14,15 +14,19 @@ import { html, number, some } from "./view.js";
 
 export const ACCEPT = ".csv,.tsv,.txt,.fasta,.fa,.fna,.seq,.gz,.parquet";
 
+/** What the API says where it does not know which column has the sequences. */
+const COLUMN = "?column=";
+
 export class PredictTab extends Tab {
   name = "predict";
   path = "predict";
 
   /** @returns {import("./api.js").Call} */
   asked() {
-    const { text = "", skip } = this.props.values;
-    const query = { ...this.options, on_error: skip ? "skip" : undefined };
+    const { text = "", skip, column } = this.props.values;
+    const query = { ...this.options, column, on_error: skip ? "skip" : undefined };
     const file = this.state.attached.text;
+    if (!file && !text.trim()) throw new ApiError({ detail: "paste sequences, or upload a file", field: "seq" }, 0);
     if (file) return { body: file.content, type: file.type, query };
     return { ...textBody(text, this.props.catalogue), query };
   }
@@ -50,6 +54,13 @@ export class PredictTab extends Tab {
           <${UploadButton} label="Upload a file" accept=${ACCEPT} onFile=${take} />
           <button type="button" onClick=${() => this.change({ text: example.text }, "go")}>Example: ${example.title}</button>
           ${settings}
+          ${
+            (values.column || problem?.detail.includes(COLUMN)) &&
+            html`<${Field}
+            id="predict-column" label="Column of the sequences" value=${values.column ?? ""}
+            onText=${(/** @type {string} */ column) => this.change({ column })}
+          />`
+          }
           <${Tick}
             id="predict-skip" label="Skip bad rows" value=${Boolean(values.skip)}
             onChange=${(/** @type {boolean} */ skip) => this.change({ skip: skip ? "1" : "" })}
