@@ -493,6 +493,7 @@ function tableOf(designs, words, quantiles, go) {
     ),
     ...columnsOf(filled(designs, SHOWN), words, {
       ...Object.fromEntries(NUMBERS.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
+      note: { kind: "words" },
       uatgs: { kind: "whole" },
       edits: { kind: "whole" },
       length: { kind: "whole" },

@@ -143,6 +143,7 @@ export class ExplainTab extends Tab {
         mrl: { kind: "number" },
         change: { kind: "number" },
         log2_fold_change: { kind: "number" },
+        consequence: { kind: "words" },
         ref: { title: "from" },
         alt: { title: "to" },
       },

@@ -124,13 +124,14 @@ function tableOf(predictions, words, quantiles, go) {
       (row) => row.id,
       (row) => row.seq,
     ),
-    ...columnsOf(filled(rows, ["row", "id"]), words, { row: { kind: "whole" } }),
+    ...columnsOf(identity(rows, "id"), words, { row: { kind: "whole" } }),
     ...inputs,
     ...columnsOf(["mrl"], words, { mrl: { kind: "number" } }),
     ...stripColumn(rows, quantiles),
     ...columnsOf(filled(rows, ["mrl_low", "mrl_high", "note", "seq"]), words, {
       mrl_low: { kind: "number" },
       mrl_high: { kind: "number" },
+      note: { kind: "words" },
       seq: { kind: "seq" },
     }),
   ];
@@ -156,6 +157,16 @@ export function withInputs(answers) {
     rows,
     inputs: others.map((name, at) => ({ key: `input ${name}`, title: name, kind: kinds[at] ? "whole" : "text" })),
   };
+}
+
+/**
+ * The columns that say which row it is: its number too, where not every row has a name.
+ * @param {any[]} rows
+ * @param {string[]} names
+ */
+export function identity(rows, ...names) {
+  const all = rows.every((row) => row[names[0] ?? ""]);
+  return filled(rows, all ? names : ["row", ...names]);
 }
 
 /**

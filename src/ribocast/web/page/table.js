@@ -8,7 +8,7 @@ import { Component, count, html, number, some } from "./view.js";
  * @property {string} title
  * @property {string} [unit]
  * @property {string} [description]
- * @property {"number" | "whole" | "text" | "seq"} kind
+ * @property {"number" | "whole" | "text" | "words" | "seq"} kind Words are sentences.
  * @property {(row: Row) => any} [cell] What stands in a cell, where it is not the value.
  *
  * @typedef {object} TableProps
@@ -217,7 +217,8 @@ function cellOf(column, row) {
   if (column.kind === "whole") return html`<td class="number">${String(value ?? "").replace(/^-/, "−")}</td>`;
   const text = value === null || value === undefined ? "" : String(value);
   if (column.kind === "seq") return html`<td><code>${shortened(text)}</code></td>`;
-  return html`<td class=${text.length > 24 ? "long" : ""}>${text}</td>`;
+  const width = column.kind === "words" ? "wide" : "long";
+  return html`<td class=${text.length > 24 ? width : ""}>${text}</td>`;
 }
 
 /** @param {string} seq */

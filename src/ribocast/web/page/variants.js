@@ -1,7 +1,7 @@
 // The tab Variants: pairs of sequences, or a small VCF against pasted 5′ UTRs.
 import { ApiError, checkSize } from "./api.js";
 import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
-import { explainColumn, filled, withInputs } from "./predict.js";
+import { explainColumn, filled, identity, withInputs } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";
@@ -204,13 +204,15 @@ function tableOf(variants, words, go) {
   const name = (row) => row.id ?? (row.chrom ? `${row.chrom}:${row.pos}${row.vcf_ref}>${row.vcf_alt}` : null);
   const columns = [
     explainColumn(go, name, (row) => row.alt),
-    ...columnsOf(filled(rows, ["row", "id", "chrom", "pos", "vcf_ref", "vcf_alt"]), words, {
+    ...columnsOf(identity(rows, "id", "chrom", "pos", "vcf_ref", "vcf_alt"), words, {
       row: { kind: "whole" },
       pos: { kind: "whole" },
     }),
     ...inputs,
     ...columnsOf(filled(rows, [...numbers, "consequence", "note", "ref", "alt"]), words, {
       ...Object.fromEntries(numbers.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
+      consequence: { kind: "words" },
+      note: { kind: "words" },
       ref: { kind: "seq" },
       alt: { kind: "seq" },
     }),
