@@ -37,7 +37,8 @@ serving._Server.startup = startup
 """
 NAMED = "hostile-name"
 PATHS = [f"/tmp/{NAMED}.csv", f"../../{NAMED}.fasta", "/dev/zero", "/etc/passwd", f"file:///{NAMED}",
-         "/proc/self/environ", f"\\\\host\\{NAMED}", f"..%2f..%2f{NAMED}", "-", f"https://{NAMED}.invalid/x", "~/.ssh/id_rsa"]  # fmt: skip
+         "/proc/self/environ", f"\\\\host\\{NAMED}", f"..%2f..%2f{NAMED}", "-", f"https://{NAMED}.invalid/x",
+         "~/.ssh/id_rsa"]  # fmt: skip
 OPENED = re.compile(rf"{NAMED}|/dev/zero|/etc/passwd|/self/environ|\.ssh")
 KINDS = ["application/json", "text/csv", "text/tab-separated-values", "text/plain", "text/x-fasta", "application/gzip",
          "application/vnd.apache.parquet", "multipart/form-data; boundary=x", "text/html", "",
@@ -208,7 +209,7 @@ def run(seconds, seed, clients, folder, say=lambda _: None):
         if server.process.poll() is not None or server.get("healthz").status_code != 200:
             wrong.append("the server does not answer")
         opened = Path(log).read_text(errors="replace").splitlines()
-        wrong += [line for line in dict.fromkeys(opened) if OPENED.search(line)]
+        wrong += [line for line in dict.fromkeys(opened) if OPENED.search(line) or str(server.temporary) in line]
         wrong += [line for line in server.log.splitlines() if " failed: " in line or NAMED in line or LEADER in line]
         ours = sorted({line for line in opened if "site-packages" not in line and "/lib/python" not in line})
         say("files opened, but for those of libraries: " + ", ".join(ours))

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Match, Route
 
@@ -94,6 +95,8 @@ class Application:
 
         if settings.page:
             mount_page(self.api)
+        # Nothing that a client sends is written to the disk.
+        MultiPartParser.spool_max_size = settings.max_body_bytes + 1
         self._guarded = Guard(cast(App, self.api), settings, metrics, lambda: self.service.is_stopping)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -8,6 +8,7 @@ from ribocast.bundle import AssayCard
 from ribocast.construct import Construct
 from ribocast.designing.brief import Brief
 from ribocast.designing.constraints import read_seed
+from ribocast.designing.folding import free_energy
 from ribocast.designing.options import Given, make_rules
 from ribocast.designing.propose import JUDGE, Designs, propose
 from ribocast.designing.running import Progress
@@ -49,8 +50,11 @@ def start_design(service: Service, asked: DesignIn) -> Job[Designed]:
             job.done, job.total = now.calls, now.budget
             job.best = [step.mrl for step in now.best]
 
-        found = propose(served.predictor, brief, judge=judge, threads=service.settings.threads, watch=watch,
-                        stop=job.should_stop)  # fmt: skip
+        try:
+            found = propose(served.predictor, brief, judge=judge, threads=service.settings.threads, watch=watch,
+                            stop=job.should_stop)  # fmt: skip
+        finally:
+            free_energy.cache_clear()  # what a client asked for is forgotten
         return Designed(found._replace(remarks=[*remarks, *found.remarks]), served.name, card)
 
     return service.jobs.submit(work)

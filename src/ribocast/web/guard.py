@@ -37,6 +37,7 @@ _OPEN = "/api/v1/healthz"
 _DRAINED_BODIES, _DRAIN_SECONDS = 30, 5.0
 """So much more than the limit is read and thrown away, so that a client who sends too much hears why."""
 _NEEDED = re.compile(r"/(?:api/.*|page/.*)?")
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?|")
 _LARGE_ANSWER = 64 * 1024
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _log = logging.getLogger("ribocast.web")
@@ -186,6 +187,8 @@ class Guard:
 
     def _check_host(self, call: _Call) -> None:
         said = call.headers.get("host", "").lower()
+        if not _HOST.fullmatch(said):
+            raise RefusedError(400, "the header Host is not a name or an address")
         if "*" not in self._hosts and _host(f"//{said}") not in self._hosts:
             raise RefusedError(421, "this server is not called by that name (setting allowed_hosts)")
         if call.method in _CHANGES and self._is_foreign(call, said):
