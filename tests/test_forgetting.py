@@ -121,4 +121,7 @@ def test_nothing_of_what_visitors_sent_is_held(served):
             break
         time.sleep(0.2)
     assert not found
+    kept = [marked()]
+    assert holders(), "what is held would not be found"
+    del kept
     assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("*.fa"))
