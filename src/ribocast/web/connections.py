@@ -147,6 +147,10 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the form of all refusals."""
+        if self.is_busy:
+            # What came before is not answered any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         answer = problem(RefusedError(400, "this is not a request of HTTP/1.1"), {"connection": "close"})
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         for event in (

@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect
+
 from ribocast.web.clients import Proxies
 from ribocast.web.limits import Rate, RefusedError, problem
 from ribocast.web.log import where_of
@@ -117,7 +119,7 @@ class Guard:
             self._check_host(call)
             rate += self._count(call)
             await self._answer(call, scope, receive, watch)
-        except _GoneError:
+        except (_GoneError, ClientDisconnect):
             status = 499
         except RefusedError as refused:
             await _refuse(watch, refused)
