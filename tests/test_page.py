@@ -75,6 +75,7 @@ def page(browser, server):
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     visit(opened, server)
     yield opened
+    assert set(opened.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]")) <= {"ribocast-theme"}
     opened.close()
     assert {url for url in urls if not url.startswith(server.url)} == set()
     # Pasted sequences are in no address that was asked for.
@@ -552,12 +553,12 @@ def test_a_vcf_is_uploaded_and_scored_against_pasted_utrs(page):
 
 def test_designs_are_searched_with_progress_and_downloaded(page):
     choose_tab(page, "Design")
-    page.locator("#design-target").fill("5, 7")
+    page.locator("#design-target").fill("6.5, 7")
     quick_design(page)
     shown(page, "design")
     assert "done: " in page.locator("#design-progress").inner_text()
     rows = saved_rows(page, "design")
-    assert [float(row["target"]) for row in rows] == [5, 5, 7, 7]
+    assert [float(row["target"]) for row in rows] == [6.5, 6.5, 7, 7]
     assert all(len(row["seq"]) == 30 and "ATG" not in row["seq"] for row in rows)
     order = saved_rows(page, "design", "Order sheet (IDT)")
     assert all(row["seq"] in line["Sequence"] for row, line in zip(rows, order, strict=True))
