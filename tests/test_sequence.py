@@ -1,18 +1,24 @@
 """Letters: what is accepted, how the rest is named, and right alignment."""
 
+import csv
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ribocast
 from ribocast.errors import RibocastError
-from ribocast.sequence import PAD, Fault, SequenceError, decode, encode, find_faults, to_dna
+from ribocast.learn.assays import labelled_rows
+from ribocast.predicting import predict_file
+from ribocast.sequence import PAD, Fault, SequenceError, decode, encode, find_faults, is_missing, to_dna
+from ribocast.tables import read_table
+from ribocast.variants import _changes
 
 letters = st.sampled_from("ACGTUNacgtun")
-utrs = st.text(letters, min_size=1, max_size=60)
+utrs = st.text(letters, min_size=1, max_size=60).filter(lambda utr: not is_missing(utr))
 batches = st.lists(utrs, max_size=20)
 wrong_letters = st.characters().filter(lambda letter: letter not in "ACGTUNacgtun")
 
@@ -140,3 +146,78 @@ def test_a_message_is_one_line_whatever_goes_into_it(text):
     assert len(message.splitlines()) == 1
     assert message.startswith("before")
     assert message.endswith("after")
+
+
+# --- missing values --------------------------------------------------------------------------------------------
+
+SPELLINGS = ["NA", "NaN", "N/A", "#N/A", "NULL", "None", "<NA>"]
+in_any_case = st.sampled_from(SPELLINGS).flatmap(
+    lambda word: st.lists(st.booleans(), min_size=len(word), max_size=len(word)).map(
+        lambda upper: "".join(a.upper() if up else a.lower() for a, up in zip(word, upper, strict=True))
+    )
+)
+missing_words = st.tuples(st.text(" \t", max_size=2), in_any_case, st.text(" \t", max_size=2)).map("".join)
+
+
+@given(word=missing_words, before=st.lists(utrs, max_size=3), after=st.lists(utrs, max_size=3))
+def test_missing_values_are_known_by_one_rule_in_any_case_and_company(word, before, after):
+    assert is_missing(word)
+    assert find_faults([*before, word, *after]) == [Fault(len(before), "the sequence is missing")]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT], ids=repr)
+def test_missing_values_of_python_and_pandas_are_missing(value):
+    assert is_missing(value)
+
+
+@pytest.mark.parametrize("value", ["", "N", "A", "AN", "NAA", "ANA", "NNA", "NA NA", "nana", 0, 1.5, np.inf, "NaT"])
+def test_what_is_no_missing_value_is_none(value):
+    assert not is_missing(value)
+
+
+@settings(deadline=None, max_examples=25)
+@given(word=missing_words, quote=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), data=st.data())
+def test_missing_values_are_the_same_in_every_file_and_in_python(word, quote, data, tmp_path_factory, framed_model):
+    folder = tmp_path_factory.getbasetemp()
+    frame = pd.DataFrame({"seq": ["ACGT", word, "GG"], "mrl": ["1", "2", word], "reads": ["5", word, "7"]})
+    ending = data.draw(st.sampled_from(["csv", "tsv", "parquet", "seq", "fa"]))
+    path = folder / f"missing.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(path)
+    elif ending in ("csv", "tsv"):
+        frame.to_csv(path, index=False, quoting=quote, sep="," if ending == "csv" else "\t")
+    else:
+        path.write_text("".join(">x\n" * (ending == "fa") + utr + "\n" for utr in frame["seq"]))
+    chunk = read_table(path)
+    assert chunk.utrs == ["ACGT", None, "GG"]
+    assert [fault.reason for fault in chunk.faults(need_label=False)] == ["the sequence is missing"]
+    if ending in ("csv", "tsv", "parquet"):
+        reasons = [fault.reason for fault in chunk.faults(need_label=True)]
+        assert reasons == ["the sequence is missing", "label is missing (column 'mrl')"]
+        rows = labelled_rows(frame.assign(seq="ACGTACGT", mrl=[1.0, 2.0, 3.0]), "mine")[0]
+        assert rows["reads"].isna().tolist() == [False, True, False]
+        with pytest.raises(RibocastError, match="row 2: no assay is named"):
+            labelled_rows(frame.assign(seq="ACGTACGT", mrl=[1.0, 2.0, 3.0], assay=["a", word, "a"]))
+    for ask in (
+        lambda: framed_model.predict(["ACGT", word]), lambda: framed_model.predict(frame),
+        lambda: framed_model.predict(frame["seq"]), lambda: framed_model.mrl(["ACGT", word]),
+        lambda: ribocast.score_variants(framed_model, ["ACGT"] * 2, ["ACGT", word]),
+        lambda: predict_file(framed_model, path, folder / "missing-out.csv"),
+    ):  # fmt: skip
+        with pytest.raises(RibocastError, match=r"row 2: .*the sequence is missing"):
+            ask()
+
+
+@pytest.fixture(scope="module")
+def framed_model(framed):
+    return ribocast.load(framed, threads=1)
+
+
+def test_an_explanation_makes_sequences_that_are_spelled_as_missing_values(framed_model):
+    effects = ribocast.explain(framed_model, "NAC", indels=1).effects
+    assert (effects[effects["kind"] == "deletion"]["ref"] == "C").any()
+    assert effects["mrl"].notna().all()
+
+
+def test_no_change_is_infinite(framed_model):
+    assert np.isnan(_changes(framed_model.card.variant_assay, *np.array([[1e-320], [1e3]]), np.array([False]))[0])

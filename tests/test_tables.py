@@ -451,7 +451,7 @@ def test_a_missing_sequence_column_is_told_with_those_there_are(tmp_path):
     assert error_of(path) == ("t.csv: no sequence column (seq, sequence, utr) among: id, label; name it with --column")
 
 
-@pytest.mark.parametrize("text", ["NA", "nan", "NaN", "na"])
+@pytest.mark.parametrize("text", ["NA", "nan", "NAN", "Nan", " NA ", "N/A", "NULL", "<NA>"])
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_what_r_and_pandas_write_for_a_missing_sequence_is_none_though_its_letters_are_nucleotides(
     tmp_path, text, ending, capsys

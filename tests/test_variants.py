@@ -16,6 +16,7 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.learn.changes import with_change_interval
 from ribocast.predictor import Predictor
+from ribocast.sequence import is_missing
 from ribocast.uorf import NO_CONSEQUENCE, consequence
 from ribocast.variants import score_table, score_variants
 
@@ -24,7 +25,7 @@ SCORES = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high", "co
 CALIBRATED = "egfp_varying25to100"
 CALM = "C" * 50
 GAINED = CALM[:24] + "ACCATGG" + CALM[31:]
-UTRS = st.text(st.sampled_from("ACGTUNacgtun"), min_size=1, max_size=70)
+UTRS = st.text(st.sampled_from("ACGTUNacgtun"), min_size=1, max_size=70).filter(lambda utr: not is_missing(utr))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ribocast.sequence import to_dna
+from ribocast.sequence import is_missing, to_dna
 from ribocast.tables import read_chunks
 
 _SAMPLE = 10
@@ -156,8 +156,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    is_missing = type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and math.isnan(value))
-    return None if is_missing else str(value)
+    return None if is_missing(value) else str(value)
 
 
 def _label_figures(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:

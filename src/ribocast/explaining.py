@@ -14,6 +14,7 @@ from ribocast.bundle import AssayCard
 from ribocast.errors import RibocastError
 from ribocast.predictor import Predictor, interval, to_mrl
 from ribocast.sequence import Fault, SequenceError, to_dna
+from ribocast.spelling import Spelled
 from ribocast.unusual import how_unusual, widening
 from ribocast.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
@@ -257,7 +258,9 @@ def _explain_group(
             mrl=mrl,
             change=mrl - own[number],
             # Networks that give one number can give loads below 0, of which there is no fold change.
-            log2_fold_change=np.log2(ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (own[number] > 0)),
+            log2_fold_change=np.log2(
+                ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (own[number] > 0) & np.isfinite(ratio)
+            ),
             consequence=[
                 consequence(utr, apply_change(utr, change), construct) for change in small_changes(utr, indels)
             ],
@@ -290,7 +293,9 @@ def _loads_of_changes(
     for piece in _pieces(everything):
         # Each sequence once.
         new = [sequence for sequence in dict.fromkeys(piece) if sequence not in known]
-        found = known | dict(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
+        # Not asked whether they are missing: NAC without its C is NA.
+        loads_of_new = to_mrl(model.run(Spelled.of(new))[:, model.number(card)], card)
+        found = known | dict(zip(new, loads_of_new.tolist(), strict=True))
         loads[done : done + len(piece)] = [found[sequence] for sequence in piece]
         done += len(piece)
     return np.split(loads, np.cumsum([count_changes(len(utr), indels) for utr in utrs])[:-1])

@@ -228,7 +228,7 @@ def _names(chunk: Chunk, numbers: list[int], several: bool) -> list[str]:
     found = next((by_lower[name] for name in NAME_COLUMNS if name in by_lower), None)
     if found is None:
         return [f"row {number}" if several else "" for number in numbers]
-    return [str(name) for name in chunk.frame[found]]
+    return chunk.names(found)
 
 
 def _known(value: float) -> float | None:

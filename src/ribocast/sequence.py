@@ -27,6 +27,10 @@ _IS_WRONG = np.ones(256, dtype=bool)
 _IS_WRONG[list(_SPELLINGS)] = False
 _TO_DNA = str.maketrans("acgtunU", "ACGTTNT")
 
+_MISSING = frozenset({"na", "nan", "n/a", "#n/a", "null", "none", "<na>"})
+_LONGEST_WORD = 20
+"""With the white space around it; longer texts are not looked at."""
+
 Letters = NDArray[np.uint8]
 
 
@@ -56,7 +60,7 @@ class SequenceError(RibocastError):
 
 
 def find_faults(utrs: Sequence[object]) -> list[Fault]:
-    """Find every sequence that is missing, empty or has a letter other than A, C, G, T, U and N.
+    """Find every sequence that is missing (`is_missing`), empty or has a letter other than A, C, G, T, U and N.
 
     Parameters
     ----------
@@ -69,12 +73,24 @@ def find_faults(utrs: Sequence[object]) -> list[Fault]:
         In row order, one per bad row; it names the row's first wrong letter. Positions in the reason count
         from 1 at the 5′ end.
     """
-    return [] if _of_one_length(cast("Sequence[str]", utrs)) is not None else _read(utrs)[0]
+    if _of_one_length(cast("Sequence[str]", utrs), maybe_missing=True) is not None:
+        return []
+    return _read(utrs, maybe_missing=True)[0]
 
 
-def is_missing(text: str) -> bool:
-    """Tell whether this is what R (NA) or pandas (nan) writes for a missing value; their letters are nucleotides."""
-    return text in ("NA", "NaN", "nan", "na")
+def is_missing(value: object) -> bool:
+    """Tell whether a value is missing: None, NaN and the like, or text that stands for a missing value.
+
+    The one rule for sequences, labels, reads and groups, in files and in Python alike: ``NA``, ``NaN``, ``N/A``,
+    ``#N/A``, ``NULL``, ``None`` and ``<NA>``, in any case, quoted or not, with white space around them or not.
+    The letters of the first two are nucleotides as well (N is any of them): a sequence of two or three letters that is
+    spelled so is a missing value all the same, and no UTR that anybody has measured.
+    """
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_WORD and value.strip().lower() in _MISSING
+    # pandas' own missing values are known by name: this module does not import pandas.
+    is_nan = isinstance(value, float | np.floating) and value != value
+    return value is None or is_nan or type(value).__name__ in {"NAType", "NaTType"}
 
 
 def encode(utrs: Sequence[str]) -> Letters:
@@ -93,7 +109,8 @@ def encode(utrs: Sequence[str]) -> Letters:
     Raises
     ------
     SequenceError
-        At the first missing or empty sequence, or one with another letter than A, C, G, T, U or N.
+        At the first sequence that is no text, or empty, or has another letter than A, C, G, T, U or N. (Whether text
+        stands for a missing value is asked where users' sequences come in, by `find_faults`.)
     """
     letters = _of_one_length(utrs)
     if letters is not None:
@@ -119,23 +136,30 @@ def to_dna(utr: str) -> str:
     return utr.translate(_TO_DNA)
 
 
-def _of_one_length(utrs: Sequence[str]) -> Letters | None:
-    """Encode sequences that are all right and of one length, without a step for each; None if they are not."""
+def _of_one_length(utrs: Sequence[str], *, maybe_missing: bool = False) -> Letters | None:
+    """Encode sequences that are all right and of one length, without a step for each; None if they are not.
+
+    With `maybe_missing`, also None for those of which some may be spelled as a missing value is.
+    """
     try:
         text = "\n".join(utrs).encode("ascii")
     except (TypeError, UnicodeEncodeError):
         return None
     rows, width = len(utrs), text.find(b"\n") if len(utrs) > 1 else len(text)
     # What is left without the nucleotides must be the line breaks, and these must stand in one column.
+    if width in (2, 3) and maybe_missing:
+        return None
     if width < 1 or len(text) + 1 != rows * (width + 1) or text.translate(None, _SPELLINGS) != b"\n" * (rows - 1):
         return None
     lines = np.frombuffer(text + b"\n", dtype=np.uint8).reshape(rows, width + 1)
     return lines[:, :width].copy() if (lines[:, width] == ord("\n")).all() else None
 
 
-def _read(utrs: Sequence[object]) -> tuple[list[Fault], Letters, NDArray[np.int64]]:
+def _read(
+    utrs: Sequence[object], *, maybe_missing: bool = False
+) -> tuple[list[Fault], Letters, NDArray[np.int64]]:  # fmt: skip
     """Find the faults; give all letters in one row, and the length of each sequence (0 where it is none)."""
-    utrs = list(utrs)
+    utrs = [None if maybe_missing and is_missing(utr) else utr for utr in utrs]
     faults = [Fault(row, _unusable(utr)) for row, utr in enumerate(utrs) if not (isinstance(utr, str) and utr)]
     texts = cast("list[str]", [utr if isinstance(utr, str) else "" for utr in utrs] if faults else utrs)
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
@@ -158,9 +182,7 @@ def _wrong_letter(row: int, position: int, utr: str) -> Fault:
 def _unusable(value: object) -> str:
     if isinstance(value, str):
         return "the sequence is empty"
-    missing = value is None or (isinstance(value, float | np.floating) and value != value)
-    # pandas' own missing values are known by name: this module does not import pandas.
-    if missing or type(value).__name__ in {"NAType", "NaTType"}:
+    if is_missing(value):
         return "the sequence is missing"
     # A repr can be long and, of an array, more than one line.
     return f"{' '.join(reprlib.repr(value).split())} is not a sequence"

@@ -82,16 +82,15 @@ class Chunk:
         # Of a table, this column alone: others may be of types that no frame holds.
         values = self.rows[column]
         utrs = values.to_pylist() if isinstance(self.rows, pa.Table) else values.tolist()
-        return [missing if isinstance(utr, str) and is_missing(utr) else utr for utr in utrs]
+        return [missing if is_missing(utr) else utr for utr in utrs]
 
     def faults(self, *, need_label: bool) -> list[Fault]:
         """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is no finite number."""
         faults = {fault.row: fault for fault in find_faults(self.utrs)}
         if need_label:
             label = self.frame[self._need_label()]
-            missing = label.isna().to_numpy()
             for row in np.flatnonzero(~np.isfinite(self.labels())).tolist():
-                text = "" if missing[row] else str(label.iloc[row])
+                text = "" if is_missing(label.iloc[row]) else str(label.iloc[row])
                 shown = text if len(text) <= _SHOWN_LETTERS else text[: _SHOWN_LETTERS - 1] + "…"
                 problem = f"{shown!r} is not a finite number" if text.strip() else "is missing"
                 faults.setdefault(row, Fault(row, f"label {problem} (column {self.label_column!r})"))
@@ -111,6 +110,10 @@ class Chunk:
             # pandas would make numbers of truth values and dates too.
             return np.full(len(label), np.nan)
         return pd.to_numeric(label, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+
+    def names(self, column: str) -> list[str]:
+        """Return a column as names, without the white space around them; empty for those that are missing."""
+        return ["" if is_missing(name) else str(name).strip() for name in self.frame[column].tolist()]
 
     def say(self, fault: Fault) -> str:
         """Put a fault of this chunk into one line that names file and row."""

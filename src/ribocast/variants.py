@@ -239,10 +239,10 @@ def _changes(
     alt_mrl: NDArray[np.float64],
     same: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         change = np.log2(alt_mrl / ref_mrl)
     # Networks that give one number can give loads below 0, of which there is no fold change.
-    change[~((ref_mrl > 0) & (alt_mrl > 0))] = np.nan
+    change[~((ref_mrl > 0) & (alt_mrl > 0) & np.isfinite(change))] = np.nan
     change[same] = 0.0
     low, high = around(card.change_interval, change)
     unknown = np.isnan(change)

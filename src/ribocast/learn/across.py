@@ -16,6 +16,7 @@ import numpy as np
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import assay_of
 from ribocast.learn.scoring import Floats, Scores, evaluate, fit_line, learnt_from, score
+from ribocast.sequence import Fault
 
 if TYPE_CHECKING:
     from ribocast.bundle import ModelCard
@@ -113,11 +114,10 @@ def split_by_assay(chunks: Sequence[Chunk]) -> dict[str, Chunk]:
     parts: dict[str, Chunk] = {}
     for chunk in chunks:
         if "assay" in chunk.frame.columns:
-            names = chunk.frame["assay"].fillna("").astype(str).str.strip()
-            if (names == "").any():
-                row = chunk.first_row + int(np.flatnonzero(names == "")[0])
-                raise RibocastError(f"{chunk.source} row {row}: no assay is named (column 'assay')")
-            own = {name: chunk.keep((names == name).to_numpy()) for name in names.unique()}
+            names = np.array(chunk.names("assay"), dtype=object)
+            if not names.all():
+                raise RibocastError(chunk.say(Fault(list(names).index(""), "no assay is named (column 'assay')")))
+            own = {name: chunk.keep(names == name) for name in dict.fromkeys(names)}
         else:
             own = {assay_of(chunk).name: chunk}
         for name, part in own.items():
@@ -139,7 +139,7 @@ def named_assay(chunk: Chunk, card: ModelCard) -> str | None:
     if "assay" not in chunk.frame.columns:
         name = assay_of(chunk).name
         return name if name in known else None
-    names = set(chunk.frame["assay"].fillna("").astype(str).str.strip())
+    names = set(chunk.names("assay"))
     if len(names) > 1 and names & known:
         listed = ", ".join(sorted(names))
         raise RibocastError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ribocast.bundle import AssayCard, TrainingData
 from ribocast.construct import EGFP, MCHERRY, Construct
 from ribocast.errors import RibocastError
-from ribocast.sequence import Fault
+from ribocast.sequence import Fault, is_missing
 from ribocast.tables import Chunk, as_chunk, read_table
 
 if TYPE_CHECKING:
@@ -216,7 +216,9 @@ def labelled_rows(
         chunk = read_table(table, column=column, label=label)
     chunk.check(need_label=True)
     if assay is None and isinstance(table, pd.DataFrame) and "assay" in chunk.frame.columns:
-        of_row = chunk.frame["assay"].astype(str).to_numpy()
+        of_row = np.array(chunk.names("assay"), dtype=object)
+        if not of_row.all():
+            raise RibocastError(chunk.say(Fault(list(of_row).index(""), "no assay is named (column 'assay')")))
         names = list(dict.fromkeys(of_row))
         assays = {name: assay_of(chunk.keep(of_row == name), name) for name in names}
         rows = training_rows(chunk, assay="").assign(assay=of_row)
@@ -275,8 +277,9 @@ def _optional_numbers(chunk: Chunk, column: str) -> NDArray[np.float64]:
 
     given = chunk.frame[column]
     numbers = pd.to_numeric(given, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    missing = (given.isna() | (given.astype(str).str.strip() == "")).to_numpy()
-    bad = ~missing & ~((numbers >= 0) & (numbers < np.inf))
+    bad = ~((numbers >= 0) & (numbers < np.inf))
+    for row in np.flatnonzero(bad).tolist():
+        bad[row] = not (is_missing(given.iloc[row]) or str(given.iloc[row]).strip() == "")
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         reason = f"{str(given.iloc[row])[:60]!r} is not a number from 0 on (column {column!r})"

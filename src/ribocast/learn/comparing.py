@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ribocast.construct import EGFP, Construct, frame
 from ribocast.errors import RibocastError
 from ribocast.learn.scoring import RESAMPLES, Floats, Scores, middle95, score_together
+from ribocast.sequence import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,8 +183,8 @@ def group_rows(
         return np.array([upstream_atg(utr, construct) for utr in utrs])
     if by not in frame.columns:
         raise RibocastError(f"{source}: no column {by!r} among: {', '.join(map(str, frame.columns))}")
-    names = frame[by].fillna("").astype(str).str.strip().replace("", "(none)")
-    return np.asarray(names.to_numpy(dtype=object))
+    names = ["" if is_missing(name) else str(name).strip() for name in frame[by].tolist()]
+    return np.array([name or "(none)" for name in names], dtype=object)
 
 
 def upstream_atg(utr: str, construct: Construct = EGFP) -> str:

@@ -182,7 +182,7 @@ def _by_table(
 def _assays(chunk: Chunk, assay: str | None) -> NDArray[np.object_]:
     """Say which assay each row is of: by its column, or else the name given, or else the file's."""
     if "assay" in chunk.frame.columns:
-        return np.asarray(chunk.frame["assay"].fillna("").astype(str).str.strip().to_numpy(dtype=object))
+        return np.array(chunk.names("assay"), dtype=object)
     return np.full(len(chunk.frame), assay or chunk.source.split(".")[0], dtype=object)
 
 
