@@ -56,7 +56,8 @@ class App extends Component {
     try {
       const [catalogue, values] = await Promise.all([callJson("models"), readLink(location.hash)]);
       this.#written = location.hash.replace(/^#/, "");
-      this.setState({ catalogue, values, visited: [tabOf(values)] });
+      this.setState({ catalogue });
+      this.#open(asOpened(values));
     } catch (error) {
       this.setState({ problem: problemOf(error) });
     }
@@ -67,9 +68,7 @@ class App extends Component {
     const fragment = location.hash.replace(/^#/, "");
     if (fragment === this.#written) return;
     this.#written = fragment;
-    const values = await readLink(fragment);
-    for (const name of Object.keys(values)) if (name.endsWith(".run") && values[name] === "1") values[name] = "go";
-    this.#open(values);
+    this.#open(asOpened(await readLink(fragment)));
   }
 
   /** @param {Values} values */
@@ -299,6 +298,15 @@ function TabList({ label, tabs, chosen, onChoose }) {
       >${words}</button>`,
     )}
   </div>`;
+}
+
+/**
+ * What was asked is asked again, where an address is opened; but no address begins a search for designs.
+ * @param {Values} values
+ */
+function asOpened(values) {
+  const runs = Object.keys(values).filter((name) => name.endsWith(".run"));
+  return { ...values, ...Object.fromEntries(runs.map((name) => [name, name === "design.run" ? "" : "go"])) };
 }
 
 /** @param {Values} values */

@@ -11,6 +11,8 @@ import { count, html, number, some } from "./view.js";
 
 const ASK_MS = 1_000;
 const FIRST_ASK_MS = 200;
+/** Answers after which asking again may help. */
+const AGAIN = [0, 429, 502, 503, 504];
 const ENDED = ["done", "failed", "cancelled"];
 const HIGHEST = "highest";
 /** What the controls say at first; a control that was emptied is kept as a space. */
@@ -51,35 +53,9 @@ const ALGORITHMS = /** @type {[string, string][]} */ ([
   ["beam", "beam"],
   ["evolution", "evolution"],
 ]);
-const NUMBERS = [
-  "target",
-  "mrl",
-  "mrl_low",
-  "mrl_high",
-  "judge_mrl",
-  "second",
-  "strange",
-  "gc",
-  "free_energy",
-  "kozak_score",
-];
-const SHOWN = [
-  "name",
-  "target",
-  "mrl",
-  "mrl_low",
-  "mrl_high",
-  "judge_mrl",
-  "uatgs",
-  "kozak",
-  "gc",
-  "free_energy",
-  "strange",
-  "edits",
-  "length",
-  "note",
-  "seq",
-]; // prettier-ignore
+const NUMBERS = "target mrl mrl_low mrl_high judge_mrl second strange gc free_energy kozak_score".split(" ");
+const SHOWN =
+  "name target mrl mrl_low mrl_high judge_mrl uatgs kozak gc free_energy strange edits length note seq".split(" ");
 
 export class DesignTab extends Tab {
   name = "design";
@@ -93,7 +69,6 @@ export class DesignTab extends Tab {
   componentDidMount() {
     const { job } = this.props.values;
     if (job) this.#follow(job);
-    else if (this.props.values.run === "go") this.run();
   }
 
   /** @param {import("./tab.js").TabProps} before */
@@ -181,6 +156,7 @@ export class DesignTab extends Tab {
     try {
       const json = this.request();
       this.job = await callJson("design", { json });
+      this.props.announce("searching");
       if (this.job) this.#follow(this.job.id, key);
     } catch (error) {
       this.fail(error);
@@ -205,13 +181,16 @@ export class DesignTab extends Tab {
         this.job = job;
         this.setState({});
         if (ENDED.includes(job.state)) {
-          await this.#finish(job, key, mine);
+          const found = await callJson(`design/${job.id}/result`);
+          if (mine !== this.#following) return;
+          this.setState({ busy: false, result: { key, asked: {}, found } });
+          this.props.announce(this.words(found));
           return;
         }
       } catch (error) {
         if (mine !== this.#following) return;
-        if (!(error instanceof ApiError) || ![0, 429, 502, 503, 504].includes(error.status)) {
-          this.#forget(error);
+        if (!(error instanceof ApiError) || !AGAIN.includes(error.status)) {
+          this.#end(error);
           return;
         }
         // The search goes on without us.
@@ -224,21 +203,15 @@ export class DesignTab extends Tab {
   }
 
   /**
-   * @param {Job} job
-   * @param {string} key
-   * @param {number} mine
+   * Say why there is no result: the search failed, or the server has forgotten it.
+   * @param {unknown} error
    */
-  async #finish(job, key, mine) {
-    const place = `design/${job.id}/result`;
-    try {
-      const found = await callJson(place);
-      if (mine !== this.#following) return;
-      this.setState({ busy: false, result: { key, asked: {}, found } });
-      this.props.announce(this.words(found));
-    } catch (error) {
-      if (mine !== this.#following) return;
-      this.setState({ busy: false, problem: problemOf(error), result: null });
-    }
+  #end(error) {
+    if (error instanceof ApiError && error.status === 404) {
+      this.job = null;
+      this.props.set({ job: "" });
+      this.fail(new ApiError({ detail: "this search is no longer on the server; press Design to search again" }, 404));
+    } else this.fail(error);
   }
 
   /** @param {unknown} error */
@@ -249,15 +222,6 @@ export class DesignTab extends Tab {
     const label = problem.field && LABELS[problem.field.split(".")[0] ?? ""];
     if (label)
       this.setState({ problem: { ...problem, detail: problem.detail.replace(`${problem.field}:`, `${label}:`) } });
-  }
-
-  /** @param {unknown} error */
-  #forget(error) {
-    const gone = error instanceof ApiError && error.status === 404;
-    const said = { detail: "this search is no longer on the server; press Design to search again" };
-    this.job = null;
-    this.props.set({ job: "" });
-    this.setState({ busy: false, problem: gone ? said : problemOf(error), result: null });
   }
 
   #cancel = async () => {
