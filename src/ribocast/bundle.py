@@ -6,17 +6,22 @@ Nothing here executes what a folder holds: no pickle, sizes and hashes are check
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
+import os
+import stat
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, BinaryIO, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ribocast.construct import Construct
 from ribocast.errors import RibocastError
+from ribocast.safe_text import is_safe
 from ribocast.writing import whole_file
 
 FORMAT_VERSION = 1
@@ -25,7 +30,20 @@ RUNNING_NAME = "model.onnx"
 LEARNING_NAME = "model.safetensors"
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "default"
-_LARGEST_CARD = 16 << 20
+_LARGEST_CARD, _LARGEST_FILE = 16 << 20, 256 << 20
+MOST_LETTERS = 10_000
+"""Of the one length that a network takes, and of what stands around a UTR."""
+
+# Wide enough for any unit; what is made of several such numbers is still far from the end of float64.
+_Number = Annotated[float, Field(ge=-1e9, le=1e9)]
+_Precise = Annotated[float, Field(ge=-1e18, le=1e18)]
+_Numbers = Annotated[tuple[_Number, ...], Field(max_length=1_000)]
+_LEAST_STEP = 1e-9
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Text = Annotated[str, Field(max_length=10_000)]
+_Bases = Annotated[str, Field(max_length=MOST_LETTERS)]
+_Count = Annotated[int, Field(ge=1, le=1 << 53)]
+_Sum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Card(BaseModel):
@@ -35,21 +53,22 @@ class _Card(BaseModel):
 class Composition(_Card):
     """The shares of A, C and G in the sequences that were measured: their mean, and the inverse of their covariance."""
 
-    mean: tuple[float, float, float]
-    precision: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    mean: tuple[_Number, _Number, _Number]
+    precision: tuple[tuple[_Precise, _Precise, _Precise], tuple[_Precise, _Precise, _Precise],
+                     tuple[_Precise, _Precise, _Precise]]  # fmt: skip
 
 
 class Knots(_Card):
     """A line from knot to knot: `factor`, from 1 on and never falling, at rising values."""
 
-    at: tuple[float, ...] = (0.0,)
-    factor: tuple[float, ...] = (1.0,)
+    at: _Numbers = (0.0,)
+    factor: _Numbers = (1.0,)
 
     @model_validator(mode="after")
     def _fits(self) -> Knots:
         if not len(self.at) == len(self.factor) > 0:
             raise ValueError("at and factor must have as many numbers, at least one")
-        if any(one >= other for one, other in pairwise(self.at)):
+        if any(other - one < _LEAST_STEP for one, other in pairwise(self.at)):
             raise ValueError("at must rise")
         if self.factor[0] < 1 or list(self.factor) != sorted(self.factor):
             raise ValueError("factor must begin at 1 or more and not fall")
@@ -73,10 +92,10 @@ class Interval(_Card):
     """
 
     coverage: float = Field(gt=0, lt=1)
-    edges: tuple[float, ...]
-    below: tuple[float, ...]
-    above: tuple[float, ...]
-    rows: int = Field(ge=1)
+    edges: _Numbers
+    below: _Numbers
+    above: _Numbers
+    rows: _Count
     widening: Widening | None = None
 
     @model_validator(mode="after")
@@ -97,17 +116,17 @@ class AssayCard(_Card):
     `measured_quantiles` are those of its measured labels, 0 to 100 % in steps of 5 %.
     """
 
-    name: str = Field(min_length=1)
-    description: str = ""
-    before: str
-    after: str
-    min_length: int = Field(ge=1)
-    max_length: int = Field(ge=1)
-    label_mean: float
-    label_scale: float = Field(gt=0)
-    fraction_weights: tuple[float, ...] | None = Field(default=None, min_length=2)
+    name: _Name
+    description: _Text = ""
+    before: _Bases
+    after: _Bases
+    min_length: _Count
+    max_length: _Count
+    label_mean: _Number
+    label_scale: float = Field(gt=0, le=1e9)
+    fraction_weights: tuple[_Number, ...] | None = Field(default=None, min_length=2, max_length=1_000)
     profile_measured: bool = False
-    unit: str = "ribosomes per mRNA"
+    unit: _Name = "ribosomes per mRNA"
     composition: Composition | None = None
     interval: Interval | None = None
     change_interval: Interval | None = None
@@ -131,29 +150,29 @@ class AssayCard(_Card):
 class FileCard(_Card):
     """A file of the bundle, to be checked before it is read."""
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size: int = Field(ge=1)
+    sha256: _Sum
+    size: int = Field(ge=1, le=_LARGEST_FILE)
 
 
 class TrainingData(_Card):
     """The rows of one assay that a model was trained on."""
 
-    assay: str
-    rows: int = Field(ge=1)
-    sha256: str
+    assay: _Name
+    rows: _Count
+    sha256: _Text
 
 
 class Figure(_Card):
     """How well the model (or its like, trained without these rows) did on rows it had not seen."""
 
-    assay: str
-    subset: str
-    split: str
-    rows: int
-    pearson_r2: float
-    pearson_r2_ci95: tuple[float, float] | None = None
-    spearman_r: float | None = None
-    mae: float | None = None
+    assay: _Name
+    subset: _Text
+    split: _Text
+    rows: int = Field(ge=0, le=1 << 53)
+    pearson_r2: _Number
+    pearson_r2_ci95: tuple[_Number, _Number] | None = None
+    spearman_r: _Number | None = None
+    mae: _Number | None = None
 
 
 class ModelCard(_Card):
@@ -166,26 +185,26 @@ class ModelCard(_Card):
     """
 
     format_version: Literal[1] = 1
-    name: str
-    architecture: str
+    name: _Name
+    architecture: _Name
     settings: dict[str, Any]
     output: Literal["fractions", "standardised"]
-    fixed_length: int | None = Field(default=None, ge=1)
-    alphabet: str = "ACGTUN"
-    assays: tuple[AssayCard, ...] = Field(min_length=1)
-    default_assay: str
+    fixed_length: int | None = Field(default=None, ge=1, le=MOST_LETTERS)
+    alphabet: _Name = "ACGTUN"
+    assays: tuple[AssayCard, ...] = Field(min_length=1, max_length=1_000)
+    default_assay: _Name
     seed: int
     epoch: int
     recipe: dict[str, Any]
-    started_from: str | None = None
+    started_from: _Text | None = None
     data: tuple[TrainingData, ...]
     tables: tuple[TrainingData, ...] = ()
     taught: tuple[TrainingData, ...] = ()
-    networks: tuple[str, ...] = ()
+    networks: tuple[_Text, ...] = ()
     figures: tuple[Figure, ...] = ()
     packages: dict[str, str] = {}
-    licence: str = "MIT"
-    citation: str = ""
+    licence: _Text = "MIT"
+    citation: _Text = ""
     files: dict[str, FileCard] = {}
 
     @model_validator(mode="after")
@@ -256,6 +275,11 @@ class Bundle:
     def learning(self) -> Path:
         """The safetensors file."""
         return self.folder / LEARNING_NAME
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is part of this package, and so to be trusted as its code is."""
+        return self.folder.parent == PRETRAINED
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes: those that ``model.json`` describes, also if the file was exchanged meanwhile.
@@ -341,24 +365,24 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
 
 
 def _read_card(path: Path) -> ModelCard:
-    if not path.is_file():
+    if not path.is_file() and not path.is_symlink():
         raise RibocastError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_CARD + 1)
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RibocastError(f"{path}: not valid JSON") from None
+    with _open_regular(path) as file:
+        content = file.read(_LARGEST_CARD + 1)
     if len(content) > _LARGEST_CARD:
         raise RibocastError(f"{path}: more than {_LARGEST_CARD:,} bytes, which describes no model")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RibocastError(f"{path}: not valid JSON: it is not UTF-8") from None
     return _parse_card(text, path)
 
 
 def _parse_card(text: str, path: Path) -> ModelCard:
     try:
-        card = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise RibocastError(f"{path}: not valid JSON") from None
+        card = parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise RibocastError(f"{path}: not valid JSON: {_said(error)}") from None
     version = card.get("format_version") if isinstance(card, dict) else None
     if version != FORMAT_VERSION:
         raise RibocastError(f"{path}: format_version is {version!r}; this ribocast reads {FORMAT_VERSION}")
@@ -366,21 +390,84 @@ def _parse_card(text: str, path: Path) -> ModelCard:
         return ModelCard.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "model"
+        where = ".".join(map(str, first["loc"]))[:200] or "model"
         raise RibocastError(f"{path}: {where}: {first['msg']}") from None
 
 
+def parse_json(text: str) -> Any:
+    """Read JSON that has one meaning and nothing that a terminal would obey.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        Where it is not JSON, gives a name twice, or has a number that is not finite, or text with control characters.
+    """
+    value = json.loads(
+        text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_once
+    )  # fmt: skip
+    _refuse_control(value)
+    return value
+
+
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits:.20} is beyond all numbers")
+    return number
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r:.80} is given twice")
+    return found
+
+
+def _refuse_control(value: Any) -> None:
+    if isinstance(value, dict):
+        for entry in value.items():
+            _refuse_control(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            _refuse_control(entry)
+    elif isinstance(value, str) and not is_safe(value):
+        raise ValueError(f"{value!r:.80} has control characters")
+
+
+def _said(error: Exception) -> str:
+    return "too deep" if isinstance(error, RecursionError) else str(error)[:200]
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file, unless it is a link, which may lead elsewhere, or a pipe or device, which need not end."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    refusal = RibocastError(f"{path.parent}: {path.name} is missing, or is a link or no regular file")
+    if path.is_symlink():
+        raise refusal
+    try:
+        file = os.fdopen(os.open(path, flags), "rb")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOENT, errno.EISDIR, errno.ENXIO):
+            raise refusal from None
+        raise
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise refusal
+    return file
 
 
 def _read_file(path: Path, described: FileCard) -> bytes:
-    if not path.is_file() or path.is_symlink():
-        raise RibocastError(f"{path.parent}: {path.name} is missing, or is a link")
-    if path.stat().st_size != described.size:
-        raise RibocastError(f"{path}: {path.stat().st_size} bytes, but model.json says {described.size}")
-    # No byte more than described, should it grow.
-    with path.open("rb") as file:
+    with _open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != described.size:
+            raise RibocastError(f"{path}: {size} bytes, but model.json says {described.size}")
+        # No byte more than described, should it grow.
         data = file.read(described.size)
     if hashlib.sha256(data).hexdigest() != described.sha256:
         raise RibocastError(f"{path}: its SHA-256 is not the one in model.json")

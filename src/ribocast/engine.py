@@ -6,9 +6,12 @@ OpenVINO runs the ONNX file on the CPU and is what users have. PyTorch runs the 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import os
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,8 +21,10 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ribocast.background import in_background
 from ribocast.bundle import Bundle
 from ribocast.errors import RibocastError
+from ribocast.graph_cost import check_cost
 from ribocast.graph_file import read_graph
 from ribocast.sequence import Letters
 
@@ -86,40 +91,80 @@ def _gpu_in_use() -> bool:
 
 _KEPT_SHAPES = "64"
 """Kernels that OpenVINO keeps for shapes it has seen. Of its own it keeps thousands, and grows by 2 MB a shape."""
+_LIKELY_LENGTH, _LISTEN_MS = 50, 200
+_LARGEST_OUTPUT = 1e9  # far beyond any share or load; times the scale of an assay, float32 still holds it
+_STARTED: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _forget_threads() -> None:
+    for engine in list(_STARTED):
+        engine.forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 class OpenVinoEngine:
-    """The CPU engine."""
+    """The CPU engine.
+
+    After a fork, the child makes the network ready anew when it first runs it: OpenVINO's threads stay with the parent.
+    """
 
     def __init__(self, bundle: Bundle, threads: int | None = None, *, bfloat16: bool = False) -> None:
         openvino = _import_openvino()
-        core = openvino.Core()
         self.name = "openvino-bf16" if bfloat16 else "openvino"
-        if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if bfloat16 and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise RibocastError("this processor does not multiply in bfloat16; use the engine openvino")
         # Where there is bfloat16, OpenVINO would round to it unasked.
-        options: dict[str, object] = {
+        self._options: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_SHAPES,
         }
         if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
+            self._options["INFERENCE_NUM_THREADS"] = threads
             # Else every process with one thread would bind it to the same core.
-            options["ENABLE_CPU_PINNING"] = False
-        try:
-            network = core.read_model(read_graph(bundle))
-            compiled = core.compile_model(network, "CPU", options)
-        except RuntimeError as error:
-            raise RibocastError(f"{bundle.running}: not a network: {_reason(error)}") from None
+            self._options["ENABLE_CPU_PINNING"] = False
+        self._file, self._graph = bundle.running, read_graph(bundle)
+        self._seen: set[tuple[int, int]] | None = None if bundle.is_shipped else set()
+        self._check_cost(2, bundle.card.fixed_length or _LIKELY_LENGTH)
         self.version = str(openvino.__version__)
-        self.streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        # Twice as many as run at once, so that the next one waits inside OpenVINO while Python fetches the last.
-        self._free = [compiled.create_infer_request() for _ in range(2 * self.streams)]
         self._tensor = openvino.Tensor
-        self._changed, self._waiting = threading.Condition(), 0
-        self._file = bundle.running
         self._shape = (len(bundle.card.assays), bundle.card.width)
+        self._changed, self._waiting = threading.Condition(), 0
+        self._make_ready()
+        self.streams = len(self._requests) // 2
+        _STARTED.add(self)
+
+    def _make_ready(self) -> None:
+        core = _import_openvino().Core()
+        try:
+            # From memory, so that there is no folder in which anything else could be looked for.
+            network = core.read_model(self._graph.content)
+            compiled = in_background(core.compile_model, network, "CPU", self._options)
+        except RuntimeError as error:
+            raise RibocastError(f"{self._file}: not a network: {_reason(error)}") from None
+        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        # Twice as many as run at once, so that the next one waits inside OpenVINO while Python fetches the last.
+        self._requests = [compiled.create_infer_request() for _ in range(2 * streams)]
+        self._free = list(self._requests)
+
+    def forget_threads(self) -> None:
+        """Leave a parent's requests alone, in its child: to free them would wait for threads that are not there."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._requests))
+        self._requests, self._free = [], []
+        self._changed, self._waiting = threading.Condition(), 0
+
+    def _check_cost(self, rows: int, length: int) -> None:
+        """Refuse letters of a shape for which a stranger's network takes too much memory or time."""
+        if self._seen is None or (rows, length) in self._seen:
+            return
+        try:
+            check_cost(self._graph, rows, length)
+        except RibocastError as error:
+            raise RibocastError(f"{self._file}: the network does not run: {error}") from None
+        self._seen.add((rows, length))
 
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
@@ -131,13 +176,18 @@ class OpenVinoEngine:
     def _run(self, batches: Iterable[Letters]) -> list[Outputs]:
         # Requests in turn, not callbacks: OpenVINO's threads would need Python's lock for those, and freeing the
         # model while they wait for it deadlocks.
+        with self._changed:
+            if not self._requests:
+                self._make_ready()
         results: list[Outputs] = []
         running: deque[tuple[Any, Letters]] = deque()
 
         def finish() -> None:
             request, letters = running.popleft()
             try:
-                request.wait()
+                # Python hears of Ctrl-C only between two waits.
+                while not request.wait_for(_LISTEN_MS):
+                    pass
                 output = request.get_output_tensor(0).data.copy()
             finally:
                 self._give_back(request)
@@ -146,6 +196,7 @@ class OpenVinoEngine:
         try:
             for batch in batches:
                 letters = np.ascontiguousarray(batch)
+                self._check_cost(*letters.shape)
                 while (request := self._lease(wait=not running)) is None:
                     finish()
                 running.append((request, letters))
@@ -158,6 +209,7 @@ class OpenVinoEngine:
             # After an error the others still run, and would write into letters that are gone.
             for request, _ in running:
                 with suppress(RuntimeError):
+                    request.cancel()
                     request.wait()
                 self._give_back(request)
         return results
@@ -211,9 +263,18 @@ class TorchEngine:
         self.device = pick_device(None)
         self._network = load_network(bundle).to(self.device).eval()
         self._shape = (len(bundle.card.assays), bundle.card.width)
+        self._is_cut_off = False
+        _STARTED.add(self)
+
+    def forget_threads(self) -> None:
+        """Go on in one thread, in a child of the process: the others stay with the parent, and so does a GPU."""
+        self._is_cut_off = self.device.type != "cpu"
+        self._torch.set_num_threads(1)
 
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
+        if self._is_cut_off:
+            raise RibocastError("a forked process cannot use its parent's GPU; start processes by 'spawn' instead")
         with self._torch.inference_mode():
             return [
                 _checked(
@@ -226,8 +287,8 @@ class TorchEngine:
 def _checked(result: Outputs, rows: int, shape: tuple[int, int]) -> Outputs:
     if result.shape != (rows, *shape):
         raise RibocastError(f"the network gives {result.shape} numbers, where model.json says {(rows, *shape)}")
-    if not np.isfinite(result).all():
-        raise RibocastError("the network gives numbers that are not finite")
+    if not max(result.max(initial=0), -result.min(initial=0)) <= _LARGEST_OUTPUT or np.isnan(result.min(initial=0)):
+        raise RibocastError(f"the network gives numbers that are not finite, or beyond {_LARGEST_OUTPUT:g}")
     return result
 
 

@@ -69,6 +69,11 @@ class Predictor:
         self.bundle = bundle
         self.card: ModelCard = bundle.card
         self.engine: Engine = start_engine(bundle, engine, threads=threads)
+        self._threads = threads
+
+    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[Bundle, str, int | None]]:
+        """Go to another process as the folder's name: what runs here stays here."""
+        return _load_again, (self.bundle, self.engine.name, self._threads)
 
     def predict(
         self,
@@ -266,6 +271,10 @@ class Predictor:
             return letters
         letters = letters[:, -length:]
         return np.pad(letters, ((0, 0), (length - letters.shape[1], 0)))
+
+
+def _load_again(bundle: Bundle, engine: EngineName, threads: int | None) -> Predictor:
+    return Predictor(bundle, engine=engine, threads=threads)
 
 
 def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:

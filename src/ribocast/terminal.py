@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
+from ribocast.safe_text import safe_text
+
 
 def prepare_streams() -> None:
     """Write UTF-8 wherever we are; where standard output is closed, write to nowhere."""
@@ -28,13 +30,13 @@ def drop_output() -> None:
 
 def fail(message: str, code: int = 2) -> int:
     """Say what is wrong in one line; return the exit code."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"error: {safe_text(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return code
 
 
 def say(line: str) -> None:
     """Tell the user something that is no result."""
-    print(line, file=sys.stderr)  # noqa: T201
+    print(safe_text(line), file=sys.stderr)  # noqa: T201
 
 
 @contextmanager
@@ -67,14 +69,14 @@ def progress(
             bar.update(task, completed=done, total=total, text=text)
 
         def say_above(line: str) -> None:
-            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.console.print(safe_text(line), markup=False, highlight=False, soft_wrap=True)
 
         yield advance, say_above
 
 
 def print_json(value: Any) -> None:
     """Print a result for programs."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+    print(safe_text(json.dumps(value, ensure_ascii=False, indent=2)))  # noqa: T201
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
@@ -84,6 +86,6 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
     table = Table(*header, box=None, pad_edge=False, show_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(safe_text, row))
     # What stands in tables is text: no [markup], no :emoji:.
     Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(table)

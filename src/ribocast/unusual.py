@@ -62,7 +62,8 @@ def how_unusual(utrs: Sequence[str] | Spelled, assay: AssayCard) -> Unusual:
     if card is not None:
         some = known.sum(axis=1) > 0
         shares = known[some, :3] / known[some].sum(axis=1, keepdims=True) - np.array(card.mean)
-        distance[some] = np.sqrt(np.einsum("ni,ij,nj->n", shares, np.array(card.precision), shares))
+        squares = np.einsum("ni,ij,nj->n", shares, np.array(card.precision), shares)
+        distance[some] = np.sqrt(np.maximum(squares, 0.0))  # a stranger's matrix need not be a precision
     return Unusual(beyond, unknown / np.maximum(length, 1.0), distance)
 
 

@@ -56,8 +56,7 @@ def predict(
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added. Of several tables, each has
     an output of its name in the folder.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
+    from ribocast.background import Background
     from ribocast.engine import leave_out_converters
     from ribocast.predictor import load
 
@@ -66,12 +65,11 @@ def predict(
     parts = Parts(shard, ray, resume, threads)
     in_parts = parts.are_needed(output, len(tables))
     leave_out_converters()
-    with ThreadPoolExecutor(1) as background:
-        # The network is made ready meanwhile, mostly outside Python.
-        loading = background.submit(load, model, engine=engine, threads=parts.of_one)
-        from ribocast.predicting import predict_file
+    # The network is made ready meanwhile, mostly outside Python.
+    loading = Background(load, model, engine=engine, threads=parts.of_one)
+    from ribocast.predicting import predict_file
 
-        loaded = loading.result()
+    loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
 
         def done(rows: int) -> None:

@@ -72,7 +72,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
     if not model.engine.name.startswith("openvino") or model.card.fixed_length is not None:
         return None
     openvino = importlib.import_module("openvino")
-    graph = openvino.Core().read_model(read_graph(model.bundle))
+    graph = openvino.Core().read_model(read_graph(model.bundle).content)
     last = graph.get_results()[0].input_value(0).get_node()
     if last.get_type_name() != "ReduceMean" or len(last.input_value(0).get_partial_shape()) != 4:
         return None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ribocast.bundle import ModelCard
 from ribocast.errors import RibocastError
+from ribocast.learn.models import LARGEST_HEADER, check_header
 from ribocast.writing import whole_file
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -71,6 +72,8 @@ def load_checkpoint(
     if not path.is_file():
         return None
     try:
+        with path.open("rb") as stream:
+            check_header(stream.read(8 + LARGEST_HEADER))
         with safetensors.safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -14,10 +14,9 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ribocast.bundle import CARD_NAME, LEARNING_NAME
+from ribocast.bundle import LEARNING_NAME, parse_json
 from ribocast.errors import RibocastError
 from ribocast.learn.recipe import (
     FRAMED_RECIPE,
@@ -34,7 +33,10 @@ if TYPE_CHECKING:
     from ribocast.bundle import AssayCard, Bundle
     from ribocast.learn.models.network import Network
 
-_LARGEST_SETTING = 10_000
+# Of a stranger's model too, which is built without memory to see whether its weights fit: that must not take long.
+_LARGEST_SETTING, _MOST_SETTINGS, LARGEST_HEADER = 10_000, 100, 4 << 20
+_LARGEST = {"kernel": 100, "kernels": 100, "filter_length": 100, "dilations": 1_000, "layers": 100, "members": 100,
+            "hairpin_reach": 100}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Architecture:
         import torch
 
         module = importlib.import_module(f"ribocast.learn.models.{self.module}")
+        given = ", ".join(f"{name}={value}" for name, value in settings.items())[:200] or "its defaults"
         chosen = {**self.defaults, **settings}
         fields = {field.name: field for field in dataclasses.fields(module.Settings)}
         for name, value in chosen.items():
@@ -78,6 +81,7 @@ class Architecture:
             if isinstance(value, list):
                 chosen[name] = tuple(value)
         try:
+            _refuse_huge(chosen)
             network: Network = module.build(module.Settings(**chosen), assays)
             length = 50 if network.fixed_length is None else network.fixed_length
             # Some settings fit one by one and not together: that shows when letters go through.
@@ -87,8 +91,7 @@ class Architecture:
                 raise ValueError("a layer would be empty")
         except RibocastError:
             raise
-        except (TypeError, ValueError, IndexError, RuntimeError) as error:
-            given = ", ".join(f"{name}={value}" for name, value in settings.items()) or "its defaults"
+        except (TypeError, ValueError, IndexError, RuntimeError, RecursionError) as error:
             raise RibocastError(f"{self.name} cannot be built with {given}: {str(error).splitlines()[0]}") from None
         return network.train()
 
@@ -147,9 +150,10 @@ def load_network(bundle: Bundle) -> Network:
     from ribocast.learn.models.norms import LengthNorm
 
     design, settings = architecture(bundle.card.architecture), bundle.card.settings
-    _refuse_huge(settings, bundle.folder / CARD_NAME)
+    content = bundle.read(LEARNING_NAME)
     try:
-        tensors = safetensors.torch.load(bundle.read(LEARNING_NAME))
+        check_header(content)
+        tensors = safetensors.torch.load(content)
         # First without memory, so that settings of a giant take none.
         with torch.device("meta"):
             network = design.build(bundle.card.assays, **settings)
@@ -157,7 +161,9 @@ def load_network(bundle: Bundle) -> Network:
             if isinstance(module, LengthNorm):
                 module.complete(tensors, f"{name}.")
         reason = _difference(network.state_dict(), tensors)
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, safetensors.SafetensorError) as error:
+    except (
+        RuntimeError, ValueError, TypeError, KeyError, AttributeError, RecursionError, safetensors.SafetensorError
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
     if reason:
         raise RibocastError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}")
@@ -166,15 +172,18 @@ def load_network(bundle: Bundle) -> Network:
     return network
 
 
-def _refuse_huge(settings: Any, path: Path) -> None:
+def _refuse_huge(settings: Any, name: str = "settings") -> None:
     """Refuse settings that would keep us building for hours."""
-    if isinstance(settings, Mapping):
-        settings = list(settings.values())
-    if isinstance(settings, list | tuple):
-        for entry in settings:
-            _refuse_huge(entry, path)
-    elif isinstance(settings, int | float) and not abs(settings) <= _LARGEST_SETTING:
-        raise RibocastError(f"{path}: settings: {settings:g} is beyond {_LARGEST_SETTING:,}")
+    if isinstance(settings, Mapping | list | tuple):
+        if len(settings) > _MOST_SETTINGS:
+            raise ValueError(f"{name!r:.80} has {len(settings):,} entries; the maximum is {_MOST_SETTINGS}")
+        entries = settings.items() if isinstance(settings, Mapping) else [(name, entry) for entry in settings]
+        for inner, entry in entries:
+            _refuse_huge(entry, inner)
+    elif isinstance(settings, int | float):
+        most = _LARGEST.get(name, _LARGEST_SETTING)
+        if not abs(settings) <= most:
+            raise ValueError(f"{name!r:.80} is {settings:g}; the maximum is {most:,}")
 
 
 def _difference(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
@@ -190,6 +199,20 @@ def _difference(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -
         if not tensor.isfinite().all():
             return f"{name} holds numbers that are not finite"
     return ""
+
+
+def check_header(content: bytes) -> None:
+    """See that the names of weights have one meaning, before safetensors reads them.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        Where a name is given twice, there are too many, or they have control characters.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if not 0 < size <= min(LARGEST_HEADER, len(content) - 8):
+        raise ValueError(f"its header of {size:,} bytes is cut off, or longer than {LARGEST_HEADER:,}")
+    parse_json(content[8 : 8 + size].decode("utf-8"))
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
