@@ -416,7 +416,7 @@ while events:
 
 def opened_by(how: str, model, *folders, inside) -> list[str]:
     run = subprocess.run(
-        [sys.executable, "-c", _WATCHING, how, str(model), *map(str, folders)], cwd=inside, capture_output=True,
+        [sys.executable, "-P", "-c", _WATCHING, how, str(model), *map(str, folders)], cwd=inside, capture_output=True,
         text=True, check=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return [line.removeprefix("opened: ") for line in run.stdout.splitlines() if line.startswith("opened: ")]
