@@ -85,8 +85,9 @@ ExplainFormat = Annotated[Literal["json", "csv", "tsv", "parquet", "svg", "png"]
 DesignFormat = Annotated[Literal["json", "csv", "tsv", "parquet", "fasta", "order", "svg", "png"] | None, _FORMAT]
 
 
-def _refuse_unknown_query(request: Request) -> None:
+async def _refuse_unknown_query(request: Request) -> None:
     """Refuse a query parameter that a route does not have: a misspelt one would be ignored without a word."""
+    # A coroutine, though it waits for nothing: others are run in a thread, at a fifth of what a call costs.
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:
         if name not in known:
