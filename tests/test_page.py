@@ -297,6 +297,7 @@ def test_a_row_is_explained_at_a_press_and_a_table_is_copied(page, browser):
     assert len(copied.splitlines()) == 7
     press(page, "Explain HBB human beta-globin")
     assert "HBB human beta-globin: MRL" in shown(page, "explain").inner_text()
+    assert page.evaluate("document.activeElement.innerText").strip() == "Explain"
     page.go_back()
     expect(page.locator("#predict-result")).to_be_visible()
 

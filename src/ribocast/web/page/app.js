@@ -110,9 +110,11 @@ class App extends Component {
     await this.#write(false);
     const own = Object.fromEntries(Object.entries(changes).map(([name, value]) => [`${tab}.${name}`, value]));
     this.#open({ ...this.state.values, ...own, tab: tab === "predict" ? "" : tab });
-    // After the state is there.
-    setTimeout(() => this.#write(true), 0);
-    if (Object.keys(changes).length) document.querySelector(`#tab-${tab}`)?.scrollIntoView({ block: "nearest" });
+    // After the state is there. A button that was pressed in another tab is no longer to be seen: the focus goes along.
+    setTimeout(() => {
+      this.#write(true);
+      if (Object.keys(changes).length) document.getElementById(`tab-${tab}`)?.focus();
+    }, 0);
   };
 
   /** @param {string} words */
