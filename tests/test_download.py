@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ribocast.errors import RibocastError
 from ribocast.learn.geo import server
 from ribocast.learn.geo.download import cache_folder, cached, fetch, probe
+from ribocast.locks import alone_at
 from web_server import serving
 
 NOISE = np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8).tobytes()
@@ -150,7 +151,7 @@ def test_ctrl_c_leaves_what_has_come(site, tmp_path):
     assert get(site, tmp_path).how == "resumed"
 
 
-@pytest.mark.parametrize("how", ["a new version", "no parts", "another address", "no record", "a broken record"])
+@pytest.mark.parametrize("how", ["a new version", "no parts", "another address"])
 def test_bytes_of_which_file_is_not_known_are_not_gone_on_from(site, tmp_path, how):
     begin(site, tmp_path, 5000, url="http://127.0.0.1/other" if how == "another address" else None)
     (tmp_path / "mine.csv.gz.part").write_bytes(b"\x1f\x8b" + b"x" * 4998)
@@ -158,13 +159,29 @@ def test_bytes_of_which_file_is_not_known_are_not_gone_on_from(site, tmp_path, h
         site.put("t.csv.gz", WHOLE, '"2"')
     elif how == "no parts":
         site.meet("t.csv.gz", "whole")
-    elif how == "no record":
-        (tmp_path / "mine.csv.gz.part.json").unlink()
-    elif how == "a broken record":
-        (tmp_path / "mine.csv.gz.part.json").write_text("[1]")
     found = get(site, tmp_path)
     assert found.path.read_bytes() == WHOLE
     assert found.how == "downloaded"
+
+
+@pytest.mark.parametrize("record", [None, "[1]"], ids=["no record", "another's record"])
+def test_somebody_elses_part_is_left_as_it_is(site, tmp_path, record):
+    """Firefox names what it downloads like this."""
+    begin(site, tmp_path, 5000)
+    (tmp_path / "mine.csv.gz.part.json").unlink()
+    if record:
+        (tmp_path / "mine.csv.gz.part.json").write_text(record)
+    with pytest.raises(RibocastError, match=r"mine\.csv\.gz\.part: of another download"):
+        get(site, tmp_path)
+    assert (tmp_path / "mine.csv.gz.part").read_bytes() == WHOLE[:5000]
+    assert (tmp_path / "mine.csv.gz.part.json").exists() == (record is not None)
+
+
+def test_two_downloads_of_one_file_do_not_write_to_one_part(site, tmp_path):
+    with alone_at(tmp_path / "mine.csv.gz"), pytest.raises(RibocastError, match="another run is writing it"):
+        get(site, tmp_path)
+    assert get(site, tmp_path).path.read_bytes() == WHOLE
+    assert names(tmp_path) == ["mine.csv.gz", "mine.csv.gz.sha256"]
 
 
 def test_a_file_that_changes_between_two_attempts_is_begun_anew(site, tmp_path):

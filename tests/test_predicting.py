@@ -130,21 +130,6 @@ def test_a_late_bad_row_leaves_an_older_output_as_it_was(model, tmp_path, piece)
     assert (tmp_path / "out.csv").read_text() == "older"
 
 
-def test_the_output_may_replace_the_input(model, tmp_path, piece):
-    pd.DataFrame({"seq": LEADERS}).to_csv(tmp_path / "a.csv", index=False)
-    predict_file(model, tmp_path / "a.csv", tmp_path / "a.csv")
-    assert read(tmp_path / "a.csv")["seq"].tolist() == LEADERS
-
-
-def test_the_list_of_bad_rows_never_replaces_the_input(model, tmp_path):
-    path = tmp_path / "a.rejected.csv"
-    path.write_text("seq\nACGT\nACXT\n")
-    with pytest.raises(RibocastError, match="would replace the input"):
-        predict_file(model, path, tmp_path / "a.csv", on_error="skip")
-    assert path.read_text() == "seq\nACGT\nACXT\n"
-    assert not (tmp_path / "a.csv").exists()
-
-
 def test_columns_named_like_predictions_are_kept_however_often_it_is_done(model, tmp_path):
     pd.DataFrame({"seq": LEADERS, "mrl": list("abcde")}).to_csv(tmp_path / "0.csv", index=False)
     said = []

@@ -56,14 +56,14 @@ class Slow(Predictions):
 
     hold: str = ""
 
-    def do(self, model, portion, *, resume, mark, done, say):
+    def do(self, model, portion, *, resume, keep, done, say):
         def hold(count):
             while Path(self.hold).exists():
                 time.sleep(0.05)
             done(count)
 
         plain = Predictions(self.assay)
-        return plain.do(model, portion, resume=resume, mark=mark, done=hold, say=say)
+        return plain.do(model, portion, resume=resume, keep=keep, done=hold, say=say)
 
     def settings(self):
         return Predictions(self.assay).settings()

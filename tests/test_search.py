@@ -24,7 +24,6 @@ from ribocast.learn import fit
 from ribocast.learn.assays import labelled_rows
 from ribocast.learn.models import architecture
 from ribocast.learn.search.fold_worker import FOLD_COLUMN, Job, predict_fold, score_fold
-from ribocast.learn.search.locking import FileLock
 from ribocast.learn.search.rules import Trial, importance, is_hopeless, judge_trials, winner
 from ribocast.learn.search.run import fold_file
 from ribocast.learn.search.searching import search
@@ -32,6 +31,7 @@ from ribocast.learn.search.space import Range, divide, read_space
 from ribocast.learn.search.study import Study
 from ribocast.learn.simulate import simulate
 from ribocast.learn.splits import Split, divide_into_folds, shared_kmer_groups
+from ribocast.locks import FileLock
 
 FOLDS = 6
 RECIPE = architecture("optimus").recipe.with_changes(epochs=4, batch_size=16)

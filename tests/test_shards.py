@@ -1,5 +1,6 @@
 """Work in parts: together they are what one machine writes, nothing is done twice, nothing of another run is kept."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ribocast import predicting, shards
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.formats import read_pieces
+from ribocast.locks import alone_at
 from ribocast.predicting import predict_file
 from ribocast.shards import Done, Portion, Share, divide_evenly, finished, note_finished, read_share
 from ribocast.tables import rows_of
@@ -122,13 +124,22 @@ def test_parts_of_one_file_do_not_replace_each_other(files, tmp_path, framed, ca
     run("predict", files[0], "-o", output, "--shard", "1/2", *options)
     capsys.readouterr()
     command = ["predict", files[0], "-o", str(output), "--shard", "2/2", *options]
+    for again in ([], ["--resume"]):
+        assert main([*command, *again]) == 2
+        assert f"{output}: part 1/2 is in it; name a folder (-o out/), or" in capsys.readouterr().err
+    # Nor where the input was written anew since, as long as it is another part.
+    os.utime(files[0])
     assert main(command) == 2
-    assert f"{output}: rows 1 to 15 of {files[0]} are in it; name a folder (-o out/), or" in capsys.readouterr().err
     assert output.read_bytes() == first
     # The whole is no part, and what has no record is anybody's.
     run("predict", files[0], "-o", output, *options)
     output.unlink()
+    # What another one is at work on is not replaced either.
+    with alone_at(output):
+        assert main(command) == 2
+    assert f"{output}: another run is writing it" in capsys.readouterr().err
     assert main(command) == 0
+    assert not list(tmp_path.glob(".*.lock"))
 
 
 def test_a_share_whose_rows_are_all_bad_has_the_header_and_names_rows_of_the_whole_file(tmp_path, framed, model):
@@ -321,4 +332,4 @@ def test_a_large_parquet_file_is_several_portions_and_text_is_one(tmp_path):
     large, text = write(tmp_path / "x.parquet", rows(50)), write(tmp_path / "y.csv", rows(50))
     portions = shards.divide([large, text], f"{tmp_path}/out", rows=20)
     assert [(portion.begin, portion.end) for portion in portions] == [(0, 16), (16, 33), (33, 50), (None, None)]
-    assert portions[1] == Portion(large, f"{tmp_path}/out/x.00002-of-00003.parquet", 16, 33)
+    assert portions[1] == Portion(large, f"{tmp_path}/out/x.00002-of-00003.parquet", 16, 33, Share(2, 3))

@@ -139,12 +139,11 @@ def test_an_output_is_judged_before_there_is_anything_to_write(tmp_path, monkeyp
     Path("in.csv").write_text("seq\nA\n")
     Path("link.csv").symlink_to("in.csv")
     for path in (None, "-", "out.csv", tmp_path / "out.csv"):
-        check_output(path, (".csv",), inputs=["in.csv", None, "ACGT" * 500, "a\0b", "-"], stdout=True)
-    for path, message in (("in.csv", "in.csv: is an input"), ("link.csv", "link.csv: is an input"),
-                          ("no/out.csv", "no/out.csv: there is no folder no"), ("a.txt", "the ending is none of .csv"),
+        check_output(path, (".csv",), stdout=True)
+    for path, message in (("no/out.csv", "no/out.csv: there is no folder no"), ("a.txt", "the ending is none of .csv"),
                           (".", "the ending is none of .csv"), ("-", "-: the ending is none of .csv")):  # fmt: skip
         with pytest.raises(RibocastError, match=re.escape(message)):
-            check_output(path, (".csv",), inputs=[tmp_path / "in.csv"])
+            check_output(path, (".csv",))
     with pytest.raises(RibocastError, match="is a directory"):
         check_output(tmp_path)
     assert names(tmp_path) == ["in.csv", "link.csv"]

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.safe_text import is_safe
-from ribocast.writing import whole_file
+from ribocast.writing import make_folder, whole_file
 
 FORMAT_VERSION = 1
 CARD_NAME = "model.json"
@@ -352,8 +352,8 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
     described = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
     text = json.dumps({**card.model_dump(), "files": described}, indent=2, ensure_ascii=False) + "\n"
     card = _parse_card(text, folder / CARD_NAME)
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # An old card must not stand beside new weights if we are stopped in between.
         (folder / CARD_NAME).unlink(missing_ok=True)
     except OSError as error:

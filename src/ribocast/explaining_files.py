@@ -13,6 +13,7 @@ import numpy as np
 from ribocast.errors import RibocastError
 from ribocast.explaining import EFFECTS, Explanation, explain_all, find_unexplainable
 from ribocast.flow import Predicted
+from ribocast.places import Places
 from ribocast.predictor import Predictor
 from ribocast.sequence import ALPHABET
 from ribocast.sieve import OnError, Sieve
@@ -76,16 +77,22 @@ def explain_file(
         For an ending that is none of those, an unreadable table, more than 200 sequences for one page, and, unless they
         are skipped, the first bad row.
     """
-    check_output(output, FIGURE_ENDINGS, inputs=(source,))
-    check_output(table, TABLE_ENDINGS, inputs=(source,), stdout=True)
+    check_output(output, FIGURE_ENDINGS)
+    check_output(table, TABLE_ENDINGS, stdout=True)
+    places = Places((source, model.bundle.folder))
+    places.add(table, "the table")
     ending = "" if output is None else Path(output).suffix.lower()
     say = say or (lambda _: None)
     model.card.assay(assay)
+    if output is not None:
+        places.add(output, "the page" if ending == ".html" else "the figure")
+        places.add_numbered(Path(output), "the figures")
+    sieve = Sieve(on_error, places, table if output is None else output, say)
     entries: list[dict[str, Any]] = []
     rows, figures = 0, 0
     with ExitStack() as stack:
         sink = stack.enter_context(open_table(table)) if table is not None else None
-        sieve = stack.enter_context(Sieve(on_error, source, table if output is None else output, say))
+        stack.enter_context(sieve)
         for chunk, numbers in _chunks(source, column):
             faults = find_unexplainable(model, chunk.utrs, indels=indels, long=long)
             bad = {fault.row for fault in faults}

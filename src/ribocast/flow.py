@@ -24,7 +24,8 @@ from ribocast import __version__
 from ribocast.bundle import AssayCard
 from ribocast.engine import Outputs
 from ribocast.errors import RibocastError
-from ribocast.journal import Journal
+from ribocast.journal import MAGIC, Journal, journal_of
+from ribocast.places import Places
 from ribocast.predictor import LONGEST, Predictor
 from ribocast.seen import Question, Seen
 from ribocast.sequence import Fault
@@ -128,7 +129,7 @@ def work_through(
     *,
     on_error: OnError = "stop",
     resume: bool = False,
-    mark: str = "",
+    keep: bool = True,
     may_be_empty: bool = False,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -145,11 +146,15 @@ def work_through(
         journal, are_files = None, "-" not in (str(path), str(output or "-"))
         if resume and not are_files:
             raise RibocastError("--resume needs an input file and an output file (-o)")
-        if are_files and not mark:
+        places = Places((path, work.model.bundle.folder))
+        places.add(output)
+        if are_files and keep:
+            places.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
+        sieve = Sieve(on_error, places, output, say)
+        if are_files and keep:
             journal = stack.enter_context(_journal(run, output or "", resume, say))
-        mark = mark or ("resumable" if journal and journal.is_open else "")
-        sink = stack.enter_context(open_table(output, mark=mark))
-        sieve = stack.enter_context(Sieve(on_error, path, output, say, mark))
+        sink = stack.enter_context(open_table(output))
+        stack.enter_context(sieve)
         rows = run.pump(work.chunks(), sieve, sink, journal, done)
         if may_be_empty:
             run.write_header(sink)

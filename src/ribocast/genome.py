@@ -42,7 +42,7 @@ class Genome:
     def __init__(self, path: str | Path) -> None:
         import pyfaidx
 
-        self.name = Path(path).name
+        self.path, self.name = Path(path), Path(path).name
         if not Path(path).is_file():
             raise RibocastError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
         with Path(path).open("rb") as raw:

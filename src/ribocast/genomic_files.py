@@ -20,6 +20,7 @@ from ribocast.errors import RibocastError
 from ribocast.genomic import COLUMNS, PLACES, Found, every_substitution, in_leaders, to_table
 from ribocast.haplotypes import Haplotype, Haplotypes
 from ribocast.leaders import Leaders
+from ribocast.places import Places
 from ribocast.predictor import Predictor
 from ribocast.sieve import OnError, Sieve
 from ribocast.vcf import (
@@ -137,6 +138,8 @@ def score_vcf(
     say, done = say or (lambda _: None), done or (lambda *_: None)
     card = model.card.assay(assay) if assay else model.card.genome_assay
     as_vcf = is_vcf(output, only_table=phased)
+    places = Places((path, leaders.genome.path, model.bundle.folder))
+    places.add(output)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: Counter[str] = Counter()
     lacking: Counter[str] = Counter()
@@ -145,7 +148,7 @@ def score_vcf(
     began = time.monotonic()
     with ExitStack() as stack:
         vcf = stack.enter_context(open_vcf(path))
-        sieve = stack.enter_context(Sieve(on_error, path, output, say))
+        sieve = stack.enter_context(Sieve(on_error, places, output, say))
         write: Callable[[str], object] | None = None
         sink: TableSink | None = None
         if as_vcf:
@@ -268,7 +271,6 @@ def score_all(
     *,
     assay: str | None = None,
     transcripts: range | None = None,
-    mark: str = "",
     done: Callable[[int, int | None, str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Scored:
@@ -282,8 +284,6 @@ def score_all(
     transcripts : range, optional
         Only these, counted from 0 in that order: what is written are the rows that the whole output has for them, to
         the byte.
-    mark : str
-        See `ribocast.writing.whole_file`.
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
@@ -293,7 +293,7 @@ def score_all(
     began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
     known: dict[str, float] = {}
     each = itertools.chain.from_iterable(every_substitution(leaders.read(number)) for number in numbers)
-    with open_table(output, mark=mark) as sink:
+    with open_table(output) as sink:
 
         def flush() -> None:
             nonlocal rows

@@ -23,12 +23,12 @@ class OfTables(ABC):
         return asdict(self)  # type: ignore[call-overload, no-any-return]
 
     def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        self, model: Predictor, portion: Portion, *, resume: bool, keep: bool, done: Callable[[int], None],
         say: Callable[[str], None],
     ) -> Done:  # fmt: skip
         """Write a portion's output."""
         found = self._function()(
-            model, portion.source, portion.output, **self.settings(), rows=portion.part, resume=resume, mark=mark,
+            model, portion.source, portion.output, **self.settings(), rows=portion.part, resume=resume, keep=keep,
             done=done, say=say,
         )  # fmt: skip
         return Done(found.rows, found.skipped)

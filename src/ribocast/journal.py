@@ -22,9 +22,12 @@ import numpy as np
 
 from ribocast.engine import Outputs
 from ribocast.errors import RibocastError
+from ribocast.locks import is_at, take_lock
+from ribocast.writing import sync_folder
 
-_MAGIC = b"ribocast journal 1\n"
+MAGIC = b"ribocast journal 1\n"
 _LONGEST_TERMS = 65_536
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _WORTH_SECONDS = 10.0
 """A run that failed sooner leaves nothing: beginning again costs no more than knowing about it."""
 # Checksum of the piece's letters; answers, and numbers in each; checksum of the answers.
@@ -66,13 +69,14 @@ class Journal:
         self._file: IO[bytes] | None = None
         self._replaying = self._was_resumed = self._is_ours = False
         self._began = time.monotonic()
-        self._head = _MAGIC + json.dumps(dict(terms)).encode() + b"\n"
+        self._head = MAGIC + json.dumps(dict(terms)).encode() + b"\n"
         self.holds = 0
         with suppress(OSError):
-            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666), "r+b")
         if self._file is None:
             return
-        if not _lock(self._file):
+        # Who held it before may have removed it by now.
+        if not (take_lock(self._file.fileno()) and is_at(self._path, self._file.fileno())):
             self._let_go()
             if resume:
                 raise RibocastError(f"{output}: cannot resume: another run is writing it")
@@ -132,6 +136,9 @@ class Journal:
         data = np.ascontiguousarray(outputs, dtype="<f4").tobytes()
         self._file.write(_RECORD.pack(checksum, *outputs.shape, zlib.crc32(data)) + data)
         self._file.flush()
+        os.fsync(self._file.fileno())
+        if not self.holds:
+            sync_folder(self._path.parent)
         self.holds += 1
 
     def close(self, *, failed: bool) -> bool:
@@ -166,7 +173,7 @@ class Journal:
     @staticmethod
     def _read_terms(file: IO[bytes]) -> dict[str, str] | None:
         """Return the terms of the run that left a journal; None if there is none. The file is then at its pieces."""
-        if file.readline(len(_MAGIC)) != _MAGIC:
+        if file.readline(len(MAGIC)) != MAGIC:
             return None
         try:
             terms = json.loads(file.readline(_LONGEST_TERMS))
@@ -179,16 +186,3 @@ def journal_of(output: str | Path) -> Path:
     """Return where the journal of an output is."""
     target = Path(os.path.realpath(output))
     return target.with_name(f".{target.name}.resume")
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Take a file for this process alone until it is closed; say whether that went well."""
-    try:
-        import fcntl
-    except ImportError:
-        return True  # Windows does not let two runs replace one output either.
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -11,8 +11,8 @@ from ribocast.annotation import Annotation, read_annotation
 from ribocast.construct import Construct
 from ribocast.errors import RibocastError
 from ribocast.genome import Genome, contig_key
+from ribocast.places import Places, remove_list
 from ribocast.placing import Leader
-from ribocast.sieve import beside
 from ribocast.transcripts import Transcript
 from ribocast.writing import open_table
 
@@ -137,12 +137,12 @@ def open_leaders(
     import pandas as pd
 
     say = say or (lambda _: None)
+    listing = Places((gtf, fasta)).add_list(output, "skipped", "the list of skipped transcripts")
     if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
         say(f"making the index {Path(fasta).name}.fai")
     genome = Genome(fasta)
     leaders = Leaders(read_annotation(gtf, canonical=canonical), genome)
     skipped = leaders.skipped
-    listing = beside(output, "skipped") if output is not None and str(output) != "-" else None
     count = len(leaders.transcripts)
     say(f"{Path(gtf).name}: {count:,} transcript{'s' * (count != 1)} with a 5' UTR")
     if skipped:
@@ -155,9 +155,8 @@ def open_leaders(
                 sink.write(pd.DataFrame(skipped, columns=["gene", "transcript", "reason"]))
             listed = f", listed in {listing}"
         say(f"skipped {len(skipped):,} transcript{'s' * (len(skipped) != 1)} ({reasons}){listed}")
-    elif listing:
-        # An earlier run's list would pass for this one's.
-        listing.unlink(missing_ok=True)
+    elif listing and remove_list(listing, "skipped"):
+        say(f"no transcript is skipped; removed an earlier run's list, {listing}")
     if (share := leaders.with_atg()) < 0.5:
         say(
             f"only {share:.0%} of the first start codons are ATG: is {Path(fasta).name} the genome of {Path(gtf).name}?"

@@ -43,7 +43,7 @@ def predict_file(
     on_error: OnError = "stop",
     resume: bool = False,
     rows: range | None = None,
-    mark: str = "",
+    keep: bool = True,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
@@ -79,8 +79,8 @@ def predict_file(
     rows : range, optional
         Only these rows, counted from 0: what is written are the rows that the whole file's output has for them, to the
         byte.
-    mark : str
-        Keep no journal, and have this in the name of the file beside the output; see `ribocast.writing.whole_file`.
+    keep : bool
+        Keep beside the output what is predicted, as long as the run goes on, so that it could be resumed.
     done : callable, optional
         Told the number of rows after each chunk.
     say : callable, optional
@@ -98,7 +98,7 @@ def predict_file(
     starts = "all" if near_cognates else "ATG" if uorf else None
     work = _Predictions(model, path, assay, column, profile, starts, rows)
     return work_through(
-        work, path, output, on_error=on_error, resume=resume, mark=mark, may_be_empty=rows is not None, done=done,
+        work, path, output, on_error=on_error, resume=resume, keep=keep, may_be_empty=rows is not None, done=done,
         say=say,
     )  # fmt: skip
 

@@ -28,15 +28,16 @@ from uuid import uuid4
 from ribocast.bundle import shipped_models
 from ribocast.engine import EngineName
 from ribocast.errors import RibocastError
+from ribocast.places import beside
 from ribocast.predictor import Predictor, load
 from ribocast.shards import Done, Job, Portion, finished, left_to_do, note_finished, terms_of
-from ribocast.sieve import beside
+from ribocast.writing import remove_leftovers
 
 SHARD_ROWS = 1 << 18
 """Rows of a portion of a large Parquet file: a minute of a core."""
 _MOST_DEATHS = 3
 _SILENT_SECONDS = 60.0
-_BESIDE = re.compile(r"\.(.+)\.(ray-[0-9a-f]{8})(?:-[0-9a-f]{8}\.part|\.tries)")
+_TRIES = re.compile(r"\.(.+)\.(ray-[0-9a-f]{8})\.tries")
 
 
 class Order(NamedTuple):
@@ -96,8 +97,7 @@ class Hand:
             raise RibocastError(f"{name}: ended {deaths} workers; perhaps memory is short")
         if deaths:
             say("a worker has died: this is done again")
-        mark = f"{order.run}-{uuid4().hex[:8]}"
-        done = order.job.do(self._begin(), portion, resume=False, mark=mark, done=lambda _: None, say=say)
+        done = order.job.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
         note_finished(portion, order.terms, done)
         # Not what another one writes, that was believed dead or believes this one to be.
         with suppress(OSError):
@@ -257,7 +257,7 @@ def _hear(
     total, heard, workers = Done(0, 0), 0, set[str]()
 
     def complain() -> None:
-        if not any(_left_by(order.portions, order.run)):
+        if not any(_tries(order.portions, order.run)):
             say("no worker has begun yet: are all CPUs of the cluster in use?")
 
     silence = Timer(_SILENT_SECONDS, complain)
@@ -283,18 +283,19 @@ def _hear(
     return total
 
 
-def _left_by(portions: Iterable[Portion], run: str) -> Iterator[Path]:
-    """Yield what a run, or every run, has beside its outputs while it works."""
-    outputs = {path for portion in portions for path in (Path(portion.output), beside(portion.output, "rejected"))}
+def _tries(portions: Iterable[Portion], run: str) -> Iterator[Path]:
+    """Yield the files in which a run, or every run, counts who has begun a portion."""
+    outputs = {Path(portion.output) for portion in portions}
     for folder in {path.parent for path in outputs}:
         for path in folder.iterdir() if folder.is_dir() else ():
-            match = _BESIDE.fullmatch(path.name)
+            match = _TRIES.fullmatch(path.name)
             if match and match[2].startswith(run) and folder / match[1] in outputs:
                 yield path
 
 
 def _sweep(portions: Iterable[Portion], run: str = "ray-") -> None:
     """Remove what workers that died, or whole runs, left beside outputs."""
-    for path in _left_by(portions, run):
+    for path in _tries(portions, run):
         with suppress(OSError):
             path.unlink()
+    remove_leftovers(path for one in portions for path in (Path(one.output), beside(one.output, "rejected")))

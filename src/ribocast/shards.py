@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,10 +21,12 @@ from ribocast import __version__
 from ribocast.errors import RibocastError
 from ribocast.formats import is_parquet
 from ribocast.inputs import check_kind, input_name
-from ribocast.journal import journal_of
+from ribocast.journal import MAGIC, journal_of
+from ribocast.locks import alone_at
+from ribocast.places import Places
 from ribocast.predictor import Predictor
 from ribocast.tables import rows_of
-from ribocast.writing import TABLE_ENDINGS, is_folder_name, whole_file
+from ribocast.writing import TABLE_ENDINGS, is_folder_name, make_folder, whole_file
 
 
 class Share(NamedTuple):
@@ -44,12 +46,15 @@ class Portion:
         The file that is read, and the one that is written.
     begin, end : int or None
         Which rows of it (or transcripts), counted from 0, the last one excluded; all without.
+    share : Share or None
+        Which part that is, of how many; None for all.
     """
 
     source: str
     output: str
     begin: int | None = None
     end: int | None = None
+    share: Share | None = None
 
     @property
     def part(self) -> range | None:
@@ -71,7 +76,7 @@ class Job(Protocol):
         """Return what the output depends on beside the model and the portion, in JSON's types."""
 
     def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        self, model: Predictor, portion: Portion, *, resume: bool, keep: bool, done: Callable[[int], None],
         say: Callable[[str], None],
     ) -> Done:  # fmt: skip
         """Write a portion's output; for the parameters see `ribocast.predicting.predict_file`."""
@@ -100,7 +105,7 @@ def is_folder(sources: Sequence[str], output: str) -> bool:
 
 
 def divide(
-    sources: Sequence[str], output: str, share: Share | None = None, *, rows: int | None = None
+    sources: Sequence[str], output: str, share: Share | None = None, *, rows: int | None = None, lists: bool = False
 ) -> list[Portion]:
     """Say what is to be done for some files.
 
@@ -114,6 +119,8 @@ def divide(
         Whose part; everything without it.
     rows : int, optional
         Divide Parquet files of more rows into portions of about so many.
+    lists : bool
+        Whether bad rows will be listed beside the outputs.
 
     Returns
     -------
@@ -123,7 +130,7 @@ def divide(
     Raises
     ------
     RibocastError
-        If a file is not there or cannot be divided so, or two would be written to one.
+        If a file is not there or cannot be divided so, two would be written to one, or one is an input.
     """
     for source in sources:
         if source != "-":
@@ -131,16 +138,20 @@ def divide(
         if not Path(source).is_file():
             raise RibocastError(f"{input_name(source)}: pipes cannot be divided, nor go to a folder: name files")
     if not is_folder(sources, output):
-        return [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
+        only = [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
+        refuse_clashes(only, sources, lists)
+        return only
     if Path(output).is_file() or (output.lower().endswith(TABLE_ENDINGS) and not Path(output).is_dir()):
         raise RibocastError(f"{output}: several files go to a folder, such as -o out/")
-    _refuse_clashes(sources, output)
-    with suppress(FileExistsError):
-        Path(output).mkdir(parents=True)
+    make_folder(output)
     if share and len(sources) == 1:
-        return [_rows_of_one(sources[0], str(Path(output) / _named(sources[0], share)), share)]
-    mine = sources if share is None else sources[share.number - 1 :: share.of]
-    return [portion for source in mine for portion in _of_file(source, output, rows)]
+        every = [[_rows_of_one(sources[0], str(Path(output) / _named(sources[0], share)), share)]]
+    else:
+        every = [_of_file(source, output, rows) for source in sources]
+    # Also with those of other shares.
+    refuse_clashes([portion for portions in every for portion in portions], sources, lists)
+    mine = every if share is None or len(sources) == 1 else every[share.number - 1 :: share.of]
+    return [portion for portions in mine for portion in portions]
 
 
 def _of_file(source: str, output: str, most: int | None) -> list[Portion]:
@@ -149,8 +160,8 @@ def _of_file(source: str, output: str, most: int | None) -> list[Portion]:
     if parts < 2:
         return [Portion(source, str(Path(output) / _named(source)))]
     return [
-        Portion(source, str(Path(output) / _named(source, Share(part + 1, parts))), *_run(count, part, parts))
-        for part in range(parts)
+        Portion(source, str(Path(output) / _named(source, share)), *_run(count, share), share)
+        for share in (Share(part + 1, parts) for part in range(parts))
     ]
 
 
@@ -158,11 +169,11 @@ def _rows_of_one(source: str, output: str, share: Share) -> Portion:
     count = rows_of(source)
     if share.of > count:
         raise RibocastError(f"--shard {share.number}/{share.of}: {source} has only {count:,} rows")
-    return Portion(source, output, *_run(count, share.number - 1, share.of))
+    return Portion(source, output, *_run(count, share), share)
 
 
-def _run(count: int, part: int, parts: int) -> tuple[int, int]:
-    return count * part // parts, count * (part + 1) // parts
+def _run(count: int, share: Share) -> tuple[int, int]:
+    return count * (share.number - 1) // share.of, count * share.number // share.of
 
 
 def divide_evenly(sizes: Sequence[int], source: str, output: str, share: Share | None, most: int) -> list[Portion]:
@@ -190,9 +201,9 @@ def divide_evenly(sizes: Sequence[int], source: str, output: str, share: Share |
         reached += size
     ends += [len(sizes)] * (parts + 1 - len(ends))
     return [
-        Portion(source, str(Path(output).with_name(_named(output, Share(part + 1, parts)))), ends[part], ends[part + 1])
-        for part in range(parts)
-        if (share is None or share.number == part + 1) and ends[part] < ends[part + 1]
+        Portion(source, str(Path(output).with_name(_named(output, one))), ends[one.number - 1], ends[one.number], one)
+        for one in (Share(part + 1, parts) for part in range(parts))
+        if (share is None or share == one) and ends[one.number - 1] < ends[one.number]
     ]
 
 
@@ -208,16 +219,16 @@ def _named(source: str, share: Share | None = None) -> str:
     return f"{stem}{part}{ending}"
 
 
-def _refuse_clashes(sources: Sequence[str], folder: str) -> None:
-    inputs = {Path(source).resolve() for source in sources}
-    taken: dict[str, str] = {}
-    for source in sources:
-        name = _named(source)
-        if name in taken:
-            raise RibocastError(f"{taken[name]} and {source} would both become {Path(folder) / name}")
-        taken[name] = source
-        if (Path(folder) / name).resolve() in inputs:
-            raise RibocastError(f"{Path(folder) / name} is an input: give another folder with -o")
+def refuse_clashes(portions: Sequence[Portion], inputs: Sequence[str], lists: bool) -> None:
+    """Raise if two portions would be written to one file, or one to an input, or to a file of the user's own."""
+    places = Places(inputs)
+    for portion in portions:
+        output = portion.output
+        places.add(output, portion.source)
+        places.add(journal_of(output), f"what is kept to resume {output}", begins=MAGIC)
+        places.add(_record(portion), f"the record of {output}", begins=b'{"terms": {')
+        if lists:
+            places.add_list(output, "rejected", f"the list of bad rows of {portion.source}")
 
 
 def terms_of(model: Predictor, job: Job) -> dict[str, Any]:
@@ -257,7 +268,8 @@ def finished(portion: Portion, terms: dict[str, Any]) -> Done | None:
 
 def note_finished(portion: Portion, terms: dict[str, Any], done: Done) -> None:
     """Write a portion's record, after its output."""
-    facts = {"terms": terms, "input": _input(portion), "bytes": Path(portion.output).stat().st_size, **done._asdict()}
+    size = Path(portion.output).stat().st_size
+    facts = {"terms": terms, "input": _input(portion), "share": portion.share, "bytes": size, **done._asdict()}
     with whole_file(_record(portion)) as partial:
         partial.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -271,10 +283,17 @@ def forget(portion: Portion) -> None:
 def left_to_do(
     portions: Sequence[Portion], terms: dict[str, Any], resume: bool, say: Callable[[str], None]
 ) -> list[Portion]:
-    """Return the portions that are not finished; without `resume`, all of them, and their records are removed."""
+    """Return the portions that are not finished; without `resume`, all of them, and their records are removed.
+
+    Raises
+    ------
+    RibocastError
+        If another part stands where one of them would go.
+    """
+    for portion in portions:
+        _refuse_another_part(portion)
     if not resume:
         for portion in portions:
-            _refuse_another_part(portion)
             forget(portion)
         return list(portions)
     left = [portion for portion in portions if finished(portion, terms) is None]
@@ -284,20 +303,16 @@ def left_to_do(
 
 
 def _refuse_another_part(portion: Portion) -> None:
-    """Raise if a part of the same input stands where this one would go: parts of one name would replace each other."""
+    """Raise if a part of a table would replace another one, or the whole."""
     try:
         record = json.loads(_record(portion).read_text(encoding="utf-8"))
-        theirs, ours = dict(record["input"]), _input(portion)
-        begin, end = theirs.pop("rows")
+        share = Share(*record["share"]) if record["share"] else None
         is_there = record["bytes"] == Path(portion.output).stat().st_size
-        is_other = end is not None and [begin, end] != ours.pop("rows")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
-    if is_there and is_other and theirs == ours and portion.end is not None:
-        raise RibocastError(
-            f"{portion.output}: rows {begin + 1:,} to {end:,} of {portion.source} are in it; name a folder"
-            " (-o out/), or a file for each part"
-        )
+    if is_there and portion.share and share != portion.share:
+        what = f"part {share.number}/{share.of} is" if share else "all rows are"
+        raise RibocastError(f"{portion.output}: {what} in it; name a folder (-o out/), or a file for each part")
 
 
 def work_off(
@@ -326,9 +341,12 @@ def work_off(
         def more(rows: int, before: int = total.rows) -> None:
             done(before + rows)
 
-        goes_on = resume and journal_of(portion.output).exists()
-        one = job.do(model, portion, resume=goes_on, mark="", done=more, say=say)
-        note_finished(portion, terms, one)
+        # Of a part, others would replace it with theirs.
+        with alone_at(portion.output) if portion.share else nullcontext():
+            _refuse_another_part(portion)
+            goes_on = resume and journal_of(portion.output).exists()
+            one = job.do(model, portion, resume=goes_on, keep=True, done=more, say=say)
+            note_finished(portion, terms, one)
         total = Done(total.rows + one.rows, total.skipped + one.skipped)
     return total
 

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from ribocast.arrow import from_texts
 from ribocast.csv_text import is_spelled, is_text
 from ribocast.errors import RibocastError
+from ribocast.places import Places, remove_list
 from ribocast.sequence import Fault
 from ribocast.tables import Chunk
-from ribocast.writing import TABLE_ENDINGS, TableSink, open_table
+from ribocast.writing import TableSink, open_table
 
 OnError = Literal["stop", "skip"]
 
@@ -25,20 +26,19 @@ OnError = Literal["stop", "skip"]
 class Sieve:
     """Keeps usable rows; at a bad one it stops, or leaves it out, counts it and lists it with the reason.
 
-    Use it as a context: the list stands there whole at the end, and not at all after an error.
+    Use it as a context: the list stands there whole at the end, and not at all after an error. An earlier run's list is
+    replaced, or removed if there is nothing to list.
 
     Parameters
     ----------
     on_error : {"stop", "skip"}
         What to do at a bad row.
-    source : str or Path
-        The table that is read.
+    places : Places
+        What else the run reads and writes: the list must be none of these.
     output : str or Path, optional
         What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
     say : callable
         Told, in a line, what the user should know.
-    mark : str
-        See `ribocast.writing.whole_file`.
 
     Attributes
     ----------
@@ -49,12 +49,13 @@ class Sieve:
     """
 
     def __init__(
-        self, on_error: OnError, source: str | Path, output: str | Path | None, say: Callable[[str], None],
-        mark: str = "",
-    ) -> None:  # fmt: skip
+        self, on_error: OnError, places: Places, output: str | Path | None, say: Callable[[str], None]
+    ) -> None:
         self.count = 0
-        self.path = beside(output, "rejected") if output is not None and str(output) != "-" else None
-        self._on_error, self._source, self._say, self._mark = on_error, source, say, mark
+        self.path = None
+        if on_error == "skip":
+            self.path = places.add_list(output, "rejected", f"the list of bad rows of {output}")
+        self._on_error, self._say = on_error, say
         self._first = ""
         self._sink: TableSink | None = None
         self._stack = ExitStack()
@@ -69,9 +70,8 @@ class Sieve:
         if self.count and error is None:
             listed = f", listed in {self.path}" if self.path else ""
             self._say(f"left out {self.count:,} bad row{'s' * (self.count != 1)}{listed}")
-        elif error is None and self._on_error == "skip" and self.path and not _same(self.path, self._source):
-            # An earlier run's list would pass for this one's.
-            self.path.unlink(missing_ok=True)
+        elif error is None and self.path and remove_list(self.path, "rejected"):
+            self._say(f"no bad rows; removed an earlier run's list, {self.path}")
 
     def keep(self, chunk: Chunk, faults: list[Fault]) -> Chunk:
         """Return a chunk without its bad rows.
@@ -121,9 +121,7 @@ class Sieve:
 
     def _open(self, path: Path) -> TableSink:
         if self._sink is None:
-            if _same(path, self._source):
-                raise RibocastError(f"{path}: the list of bad rows would replace the input; give another -o")
-            self._sink = self._stack.enter_context(open_table(path, mark=self._mark))
+            self._sink = self._stack.enter_context(open_table(path))
         return self._sink
 
 
@@ -174,15 +172,3 @@ def add_columns(
     for name, column in added.items():
         table = table.append_column(name, column)
     return table
-
-
-def beside(output: str | Path, kind: str) -> Path:
-    """Name the list that goes beside an output: ``NAME.KIND.csv``."""
-    path = Path(output) if Path(output).name.strip(".") else Path(output).resolve()
-    endings = sorted((*TABLE_ENDINGS, ".vcf", ".vcf.gz"), key=len, reverse=True)
-    ending = next((ending for ending in endings if path.name.lower().endswith(ending)), "")
-    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{kind}.csv")
-
-
-def _same(path: Path, source: str | Path) -> bool:
-    return path.resolve() == Path(source).resolve()

@@ -56,14 +56,14 @@ class Substitutions:
         return _READ[self]
 
     def do(
-        self, model: Predictor, portion: Portion, *, resume: bool, mark: str, done: Callable[[int], None],
+        self, model: Predictor, portion: Portion, *, resume: bool, keep: bool, done: Callable[[int], None],
         say: Callable[[str], None],
     ) -> Done:  # fmt: skip
         """Write a portion's output."""
         from ribocast.genomic_files import score_all
 
         found = score_all(
-            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part, mark=mark,
+            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part,
             done=lambda rows, _total, _text: done(rows), say=say,
         )  # fmt: skip
         return Done(found.rows, 0)

@@ -112,7 +112,7 @@ def score_table(
     on_error: OnError = "stop",
     resume: bool = False,
     rows: range | None = None,
-    mark: str = "",
+    keep: bool = True,
     done: Callable[[int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Predicted:
@@ -133,7 +133,7 @@ def score_table(
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
-    resume, rows, mark
+    resume, rows, keep
         As in `ribocast.predicting.predict_file`.
     done : callable, optional
         Told the number of rows after each chunk.
@@ -148,7 +148,7 @@ def score_table(
     """
     work = _Pairs(model, path, assay, ref_column, alt_column, rows, say or (lambda _: None))
     return work_through(
-        work, path, output, on_error=on_error, resume=resume, mark=mark, may_be_empty=rows is not None, done=done,
+        work, path, output, on_error=on_error, resume=resume, keep=keep, may_be_empty=rows is not None, done=done,
         say=say,
     )  # fmt: skip
 

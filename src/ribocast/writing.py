@@ -1,11 +1,15 @@
-"""Writing files whole or not at all: beside the target, then renamed."""
+"""Writing files whole or not at all: beside the target, to the disk, then renamed."""
 
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import os
+import re
+import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ribocast.errors import RibocastError
+from ribocast.locks import is_at, take_lock
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,54 +44,167 @@ def is_folder_name(output: str) -> bool:
 
 
 @contextmanager
-def whole_file(path: str | Path, *, mark: str = "") -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` at the end, or remove it if anything fails.
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; at the end it is on the disk and renamed, or removed if anything failed.
 
-    A symbolic link is followed: what it points to is replaced. The file beside it has the number of this process in its
-    name, or else `mark`: what a process that was killed left under a mark is written over by the next one.
+    A symbolic link is followed: what it points to is replaced, with its mode and, where the system allows that, its
+    owner and group. The name beside it is random and made for nobody else. It is locked as long as it is written, so
+    that what a run left that was killed is known and removed by the next one that writes the same file.
 
     Raises
     ------
     RibocastError
-        If the folder does not exist or cannot be written to, or `path` is a folder.
+        If the folder does not exist or cannot be written to, or `path` is there and not a file that can be written.
     """
     target = _target(path)
-    partial = target.with_name(f".{target.name}.{mark or os.getpid()}.part")
+    remove_leftovers([target])
+    partial, handle = None, None
     try:
+        partial, handle = _begin(target)
         yield partial
+        _keep_mode_and_owner(handle, target)
+        os.fsync(handle)
+        if not is_at(partial, handle):
+            raise OSError(errno.ESTALE, "somebody else has replaced what was written")
+        if os.name == "nt":  # It does not rename what is open.
+            os.close(handle)
+            handle = None
         partial.replace(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise RibocastError(f"{path}: {error.strerror or error}") from error
     finally:
-        # What went wrong was already told.
+        if partial is not None:
+            # What went wrong was already told.
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            _unfinished.discard(partial)
+        if handle is not None:
+            os.close(handle)
+
+
+_unfinished: set[Path] = set()
+
+
+def drop_unfinished() -> None:
+    """Remove what is being written: this process ends at once."""
+    for partial in list(_unfinished):
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            partial.unlink()
 
 
-def check_output(
-    path: str | Path | None, endings: Sequence[str] = (), *, inputs: Iterable[str | Path | None] = (),
-    stdout: bool = False,
-) -> None:  # fmt: skip
+def remove_leftovers(targets: Iterable[Path]) -> None:
+    """Remove what runs left beside files that they were writing when they were killed: nobody holds its lock.
+
+    Where the system has no locks, nothing is removed.
+    """
+    by_folder: dict[Path, set[str]] = {}
+    for target in targets:
+        by_folder.setdefault(target.parent, set()).add(target.name)
+    for folder, names in by_folder.items():
+        with suppress(OSError), os.scandir(folder) as entries:
+            found = [
+                Path(entry.path) for entry in entries if (match := _PARTIAL.fullmatch(entry.name)) and match[1] in names
+            ]
+            for left in found:
+                with suppress(OSError):
+                    _remove_leftover(left)
+
+
+_PARTIAL = re.compile(r"\.(.+)\.[0-9a-f]{12}\.part", re.DOTALL)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _remove_leftover(path: Path) -> None:
+    if os.name == "nt":  # It removes nothing that is open.
+        path.unlink()
+        return
+    handle = os.open(path, os.O_RDWR | _NO_LINK)
+    try:
+        if stat.S_ISREG(os.fstat(handle).st_mode) and take_lock(handle):
+            path.unlink()
+    finally:
+        os.close(handle)
+
+
+def _begin(target: Path) -> tuple[Path, int]:
+    """Make a new file beside another, and lock it; of one that is to be replaced nobody else may read half."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
+    while True:
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+        _unfinished.add(partial)
+        handle = os.open(partial, flags, 0o600 if target.exists() else 0o666)
+        # Somebody who looks for leftovers may be faster; another name is then tried.
+        if os.name == "nt" or (take_lock(handle) is not False and is_at(partial, handle)):
+            return partial, handle
+        os.close(handle)
+        _unfinished.discard(partial)
+
+
+def _keep_mode_and_owner(handle: int, target: Path) -> None:
+    if not target.exists() or not hasattr(os, "fchown"):
+        return
+    before, mode = target.stat(), stat.S_IMODE(target.stat().st_mode)
+    for owner in (before.st_uid, -1):
+        with suppress(OSError):
+            os.fchown(handle, owner, before.st_gid)
+            break
+    now = os.fstat(handle)
+    if now.st_uid != before.st_uid:
+        mode &= 0o777
+    if now.st_gid != before.st_gid:
+        # Another group has the rights of all others, not those that were meant for the old one.
+        mode = (mode & 0o707) | (mode & 0o007) << 3
+    os.fchmod(handle, mode)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders, and some may be written but not read.
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make a folder, and those above it, if they are not there.
+
+    Raises
+    ------
+    RibocastError
+        If that is not possible.
+    """
+    folder = Path(os.path.realpath(folder))
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in new:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise RibocastError(f"{folder}: {error.strerror or error}") from None
+
+
+def check_output(path: str | Path | None, endings: Sequence[str] = (), *, stdout: bool = False) -> None:
     """Refuse a place for an output before anything is computed for it; none is no place, nor is ``-`` with `stdout`.
 
     Raises
     ------
     RibocastError
         For an ending that is none of `endings`, if there are any; a folder that does not exist or cannot be written to;
-        or a file that is one of `inputs`, which would be lost.
+        or what is there and not a file that can be written.
     """
     if path is None or (stdout and str(path) == "-"):
         return
     if endings and not Path(path).name.lower().endswith(tuple(endings)):
         raise RibocastError(f"{path}: the ending is none of {', '.join(endings)}")
-    target = _target(path)
-    for name in inputs:
-        is_input = False
-        # A sequence may stand for a file, and be longer than a file's name.
-        with suppress(OSError, ValueError):
-            is_input = name is not None and os.path.samefile(name, target)  # noqa: PTH121
-        if is_input:
-            raise RibocastError(f"{path}: is an input: give another name")
+    _target(path)
 
 
 def _target(path: str | Path) -> Path:
@@ -94,10 +212,16 @@ def _target(path: str | Path) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise RibocastError(f"{path}: is a directory; name a file")
+    if target.is_symlink():
+        raise RibocastError(f"{path}: is a link that leads to itself")
+    if target.exists() and not target.is_file():
+        raise RibocastError(f"{path}: is a pipe, a socket or a device; name a file")
     if not target.parent.is_dir():
         raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
     if not os.access(target.parent, os.W_OK):
         raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise RibocastError(f"{path}: no permission to write to it")
     return target
 
 
@@ -115,10 +239,7 @@ def alone_in(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     is_ours = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RibocastError(f"{folder}: {error.strerror or error}") from None
+    make_folder(folder)
     try:
         with _lock_on(folder):
             yield
@@ -130,29 +251,21 @@ def alone_in(folder: str | Path) -> Iterator[None]:
 
 @contextmanager
 def _lock_on(folder: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:
+    if os.name == "nt":
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        # Some file systems know no locks.
-        with suppress(OSError):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RibocastError(f"{folder}: another run is writing to it") from None
+        if take_lock(handle) is False:
+            raise RibocastError(f"{folder}: another run is writing to it")
         yield
     finally:
         os.close(handle)
 
 
 @contextmanager
-def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink]:
+def open_table(path: str | Path | None) -> Iterator[TableSink]:
     """Open a table for writing; its format is that of the ending, CSV on standard output without a path.
-
-    For `mark` see `whole_file`.
 
     Raises
     ------
@@ -164,7 +277,7 @@ def open_table(path: str | Path | None, *, mark: str = "") -> Iterator[TableSink
         return
     check_output(path, TABLE_ENDINGS)
     name = Path(path).name.lower()
-    with whole_file(path, mark=mark) as partial:
+    with whole_file(path) as partial:
         if name.endswith(".parquet"):
             sink = _ParquetSink(partial, str(path))
             try:

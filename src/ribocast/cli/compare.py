@@ -59,18 +59,18 @@ def compare(
     from ribocast.learn.across import under_one_roof
     from ribocast.learn.comparing import compare as compare_predictions
     from ribocast.learn.comparing import group_rows
-    from ribocast.learn.contenders import contender, predicted_by_all
+    from ribocast.learn.contenders import contender, file_of, predicted_by_all
+    from ribocast.places import Places
     from ribocast.tables import read_table
-    from ribocast.writing import check_output
 
     if output is None and not as_json:
         output = Path("comparison.html")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
             raise RibocastError(f"{output}: the report is HTML: give a name that ends in .html")
-        check_output(output, inputs=[*models, *data])
+        Places([*map(file_of, models), *data]).add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
-    chunks = [usable(read_table(path, column=column, label=label), on_error, path, None) for path in data]
+    chunks = [usable(read_table(path, column=column, label=label), on_error) for path in data]
     rows = under_one_roof(chunks)
     groups = group_rows(rows.frame, rows.utrs, by, rows.source) if by else None
     contenders = [contender(text, rows, assay=assay, column=column, engine=engine, threads=threads) for text in models]

@@ -115,6 +115,7 @@ def design(
     from ribocast.designing.brief import Brief
     from ribocast.designing.propose import propose
     from ribocast.designing.table import FASTA_ENDINGS
+    from ribocast.places import Places
     from ribocast.predictor import load
     from ribocast.writing import TABLE_ENDINGS, check_output
 
@@ -124,10 +125,13 @@ def design(
         raise RibocastError("--order writes beside the output: give -o too")
     if weight != 1.0 and second is None:
         raise RibocastError("--weight is that of a second objective: give --second too")
-    check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), inputs=(like, for_cds, no_overlap), stdout=True)
+    check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
+    places = Places((like, for_cds, no_overlap, *(model or []), judge, second))
+    places.add(output, "the designs")
+    sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:
         options.check_figure(figure)
-        check_output(figure)
+        places.add(figure, "the figure")
     given = options.Given(
         length=length, template=template, like=like, max_edits=max_edits, keep_start=keep_start, keep_end=keep_end,
         forbid=tuple(forbid or ()), avoid=tuple(avoid or ()), forbid_sites=tuple(forbid_sites or ()),
@@ -155,15 +159,22 @@ def design(
         )  # fmt: skip
     for line in [*remarks, *found.remarks]:
         say(line)
-    _write(found, output, order, figure, as_json=as_json)
+    _write(found, output, order, sheet, figure, as_json=as_json)
     if assay is None and len(loaded[0].card.assays) > 1:
         chosen = loaded[0].card.assay()
         say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
 
 
-def _write(found: Designs, output: Path | None, order: str | None, figure: Path | None, *, as_json: bool) -> None:
-    from ribocast.designing.table import FASTA_ENDINGS, order_sheet, write_designs
-    from ribocast.sieve import beside
+def _bare(output: Path | None) -> Path | None:
+    from ribocast.designing.table import FASTA_ENDINGS
+
+    return output.with_suffix("") if output and output.suffix.lower() in FASTA_ENDINGS else output
+
+
+def _write(
+    found: Designs, output: Path | None, order: str | None, sheet: Path | None, figure: Path | None, *, as_json: bool
+) -> None:
+    from ribocast.designing.table import order_sheet, write_designs
     from ribocast.writing import open_table
 
     if as_json and (output is None or str(output) == "-"):
@@ -173,8 +184,7 @@ def _write(found: Designs, output: Path | None, order: str | None, figure: Path 
         write_designs(found.table, output)
     if output is not None and str(output) != "-":
         say(f"wrote {len(found.table)} designs to {output}, after {found.calls:,} predictions")
-        if order:
-            sheet = beside(output.with_suffix("") if output.suffix.lower() in FASTA_ENDINGS else output, "order")
+        if order and sheet:
             with open_table(sheet) as sink:
                 sink.write(order_sheet(found.table, found.construct, order))
             say(f"wrote {sheet}")

@@ -63,16 +63,14 @@ def evaluate(
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)
     if by == "assay":
-        chunks = [
-            usable(read_table(path, column=column, label=label), on_error, path, None) for path in paths[int(named) :]
-        ]
+        chunks = [usable(read_table(path, column=column, label=label), on_error) for path in paths[int(named) :]]
         results = evaluate_by_assay(loaded, split_by_assay(chunks), assay=assay, seed=seed)
         if as_json:
             print_json({"model": loaded.card.name, "by": "assay", "assays": [result.as_dict() for result in results]})
         else:
             _print_by_assay(loaded.card.name, results)
         return
-    chunk = usable(read_table(paths[-1], column=column, label=label), on_error, paths[-1], None)
+    chunk = usable(read_table(paths[-1], column=column, label=label), on_error)
     if assay is None:
         chosen = loaded.card.assay(named_assay(chunk, loaded.card))
     if learnt_from(loaded, chunk):

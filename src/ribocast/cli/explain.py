@@ -108,9 +108,9 @@ def _explain_model(
 ) -> None:  # fmt: skip
     from ribocast.learnt import measured_rows, predict_summary, random_leaders, summarise
     from ribocast.learnt_report import agreement, write_learnt
-    from ribocast.writing import check_output
+    from ribocast.places import Places
 
-    check_output(output, inputs=(measured,))
+    Places((measured, model.bundle.folder)).add(output, "the page")
     card = model.card.assay(assay)
     if measured is None:
         utrs, found = random_leaders(card, seed=seed), None

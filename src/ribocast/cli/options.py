@@ -10,6 +10,7 @@ import typer
 from ribocast.terminal import say
 
 if TYPE_CHECKING:
+    from ribocast.places import Places
     from ribocast.sieve import OnError
     from ribocast.tables import Chunk
 
@@ -58,11 +59,12 @@ RayOption = Annotated[
 ]
 
 
-def usable(chunk: Chunk, on_error: OnError, source: str, output: Path | None) -> Chunk:
-    """Return a labelled table without its bad rows, or stop at the first."""
+def usable(chunk: Chunk, on_error: OnError, places: Places | None = None, output: Path | None = None) -> Chunk:
+    """Return a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
+    from ribocast.places import Places
     from ribocast.sieve import Sieve
 
-    with Sieve(on_error, source, output, say) as sieve:
+    with Sieve(on_error, places or Places(), output, say) as sieve:
         good = sieve.keep(chunk, chunk.faults(need_label=True))
         sieve.refuse_nothing(len(good.frame))
     return good

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ribocast.errors import RibocastError
 
 if TYPE_CHECKING:
+    from ribocast.jobs import Predictions
     from ribocast.predictor import Predictor
     from ribocast.shards import Job, Portion, Share
-    from ribocast.variant_jobs import Substitutions
+    from ribocast.variant_jobs import PairScores, Substitutions
 
 
 class Parts(NamedTuple):
@@ -53,8 +54,8 @@ class Parts(NamedTuple):
 
 
 def do_files(
-    model: Predictor, job: Job, sources: Sequence[str], output: str, parts: Parts, done: Callable[[int], None],
-    say: Callable[[str], None],
+    model: Predictor, job: Predictions | PairScores, sources: Sequence[str], output: str, parts: Parts,
+    done: Callable[[int], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Do a job for all rows of some files, or for a share of them."""
     from ribocast.scale import SHARD_ROWS
@@ -63,7 +64,8 @@ def do_files(
     if parts.ray is not None and not is_folder(sources, output):
         raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     rows = SHARD_ROWS if parts.ray is not None else None
-    _do(model, job, divide(sources, output, parts.share(), rows=rows), parts, done, say)
+    portions = divide(sources, output, parts.share(), rows=rows, lists=job.on_error == "skip")
+    _do(model, job, portions, parts, done, say)
 
 
 def do_substitutions(
@@ -74,20 +76,21 @@ def do_substitutions(
     from dataclasses import replace
 
     from ribocast.scale import SHARD_ROWS
-    from ribocast.shards import divide_evenly
-    from ribocast.writing import is_folder_name
+    from ribocast.shards import divide_evenly, refuse_clashes
+    from ribocast.writing import is_folder_name, make_folder
 
     share, into_folder = parts.share(), is_folder_name(output)
     if parts.ray is not None and not into_folder:
         raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     target = Path(output) / "all.parquet" if into_folder else Path(output)
     if into_folder:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
     leaders = job.leaders(target, say)
     sizes = [3 * transcript.length for transcript in leaders.transcripts]
     portions = divide_evenly(sizes, job.gtf, str(target), share, SHARD_ROWS)
     if not into_folder:
         portions = [replace(portion, output=output) for portion in portions]
+    refuse_clashes(portions, (job.gtf, job.fasta), lists=False)
     _do(model, job, portions, parts, done, say)
 
 

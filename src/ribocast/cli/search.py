@@ -70,6 +70,8 @@ def search(
     from ribocast.learn.search.searching import Found
     from ribocast.learn.search.searching import search as search_here
     from ribocast.learn.search.space import RECIPE, read_space
+    from ribocast.learn.search.study import SEARCH_FILES
+    from ribocast.places import Places
     from ribocast.tables import read_table
 
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr}
@@ -79,7 +81,9 @@ def search(
     for name in [*settings, *(RECIPE + name for name, value in changes.items() if value is not None)]:
         if name in searched:
             raise RibocastError(f"{grid}: {name} is searched, but the command line fixes it")
-    chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
+    places = Places((table, grid))
+    places.add_folder(output, SEARCH_FILES)
+    chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
     library = assay_of(chunk, assay)
     if ray is None:
         search_settings: Callable[..., Found] = search_here

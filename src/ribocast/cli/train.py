@@ -66,18 +66,21 @@ def train(
     from ribocast.bundle import open_bundle
     from ribocast.learn.assays import assay_of, training_rows
     from ribocast.learn.checkpoint import CHECKPOINT_NAME
-    from ribocast.learn.fitting import fit
+    from ribocast.learn.fitting import RUN_FILES, fit
     from ribocast.learn.history import in_words
     from ribocast.learn.models import architecture, parse_settings
     from ribocast.learn.together import is_first_process
     from ribocast.learn.transfer import fine_tuning_recipe
+    from ribocast.places import Places
     from ribocast.tables import read_table
     from ribocast.writing import alone_in
 
     if resume and overwrite:
         raise RibocastError("--resume continues a run, --overwrite replaces it: one of them, please")
-    if not resume and not overwrite and any((output / name).exists() for name in ("model.json", CHECKPOINT_NAME)):
-        raise RibocastError(f"{output}: holds a run already; --resume continues it, --overwrite replaces it")
+    there = [name for name in RUN_FILES if (output / name).exists()]
+    if there and not overwrite and not (resume and CHECKPOINT_NAME in there):
+        what = "a run already; --resume continues it," if CHECKPOINT_NAME in there else f"{there[0]};"
+        raise RibocastError(f"{output}: holds {what} --overwrite replaces it")
     if not 0 <= val_fraction < 1:
         raise RibocastError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
     settings = parse_settings(setting or [])
@@ -92,7 +95,9 @@ def train(
     # Of processes that train together, the first one writes and speaks.
     first = is_first_process()
     with nullcontext() if first else silence():
-        chunk = usable(read_table(table, column=column, label=label), on_error, table, output)
+        places = Places((table, start))
+        places.add_folder(output, RUN_FILES)
+        chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
         library = assay_of(chunk, assay)
         with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 

@@ -144,6 +144,7 @@ def _of_genome(
 ) -> None:  # fmt: skip
     from ribocast.genomic_files import is_vcf, score_all, score_vcf
     from ribocast.leaders import open_leaders
+    from ribocast.places import Places
 
     # Before an annotation is read for a minute.
     is_vcf(output, only_table=phased or path is None)
@@ -151,6 +152,11 @@ def _of_genome(
         model.card.assay(assay)
     if path not in (None, "-") and not Path(str(path)).exists():
         raise RibocastError(f"{path}: no such file")
+    places = Places((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
+    places.add(output)
+    places.add_list(output, "skipped", "the list of skipped transcripts")
+    if on_error == "skip":
+        places.add_list(output, "rejected", "the list of bad rows")
     with progress("scoring", results_to=output) as (advance, tell):
         leaders = open_leaders(gtf, fasta, output, canonical=canonical, say=tell)
         if path is not None:

@@ -101,6 +101,11 @@ def predicted_by_all(
     return common
 
 
+def file_of(text: str) -> Path:
+    """Return the file, or the folder of a model, that a contender is read from."""
+    return _parse(text)[1] or Path(text)
+
+
 def _parse(text: str) -> tuple[str, Path | None, str | None]:
     """Tell models from tables: name, file and column of a table; no file if it is a model."""
     if text in shipped_models() or Path(text).is_dir():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from ribocast.bundle import Bundle, open_bundle
+from ribocast.bundle import CARD_NAME, LEARNING_NAME, RUNNING_NAME, Bundle, open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn.assays import Assay, labelled_rows
 from ribocast.learn.batches import has_profile
 from ribocast.learn.beginning import longer_than_read, own_recipe, prepare, with_profile
-from ribocast.learn.checkpoint import Progress, load_checkpoint, save_checkpoint
+from ribocast.learn.checkpoint import CHECKPOINT_NAME, Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.device import pick_device
 from ribocast.learn.export import export
 from ribocast.learn.history import in_words, write_history
@@ -26,9 +26,15 @@ from ribocast.learn.recipe import Recipe
 from ribocast.learn.splits import Split, SplitKind, split
 from ribocast.learn.together import join_team, own_device
 from ribocast.learn.transfer import fine_tuning_recipe
+from ribocast.places import Places
+from ribocast.writing import make_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+RUN_FILES = (CARD_NAME, RUNNING_NAME, LEARNING_NAME, CHECKPOINT_NAME, "history.csv", "history.png")
+"""What a run writes to its folder."""
 
 
 class Trained(NamedTuple):
@@ -113,6 +119,10 @@ def fit(
     """
     say = say or (lambda _: None)
     folder = Path(folder)
+    places = Places(
+        (table if isinstance(table, str | Path) else None, start.folder if isinstance(start, Bundle) else start)
+    )
+    places.add_folder(folder, RUN_FILES)
     if assays is None:
         rows, assays = labelled_rows(table, assay)
     else:
@@ -144,7 +154,7 @@ def fit(
             say(remark)
         # As JSON would give it back, so that a resumed run compares equal.
         run = {"model": loop.card.model_dump(mode="json"), "split": parts.how, "validation rows": len(val_rows)}
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         progress = load_checkpoint(folder, run, loop.network, loop.optimiser) if resume else None
         if progress:
             say(f"resuming after epoch {len(progress.history)} of {recipe.epochs}")

@@ -20,7 +20,8 @@ from typing import Literal, NamedTuple
 from ribocast.errors import RibocastError
 from ribocast.learn.geo import server
 from ribocast.learn.geo.server import Answer, LostError, Remote, ask, refuse_large
-from ribocast.writing import whole_file
+from ribocast.locks import alone_at
+from ribocast.writing import check_output, make_folder, sync_folder, whole_file
 
 _BLOCK = 1 << 20
 _LOOK = 1024
@@ -144,13 +145,16 @@ def fetch(
     """
     path, watch, say = Path(path), watch or (lambda done, total: None), say or (lambda line: None)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if found := cached(path, say):
-            return found
-        part = _Part(path, url)
-        _receive_all(part, attempts, pause, timeout, watch, say)
-        sha256 = _sha256(part.path)
-        part.finish(sha256)
+        make_folder(path.parent)
+        # Both would write to the same part.
+        with alone_at(path):
+            if found := cached(path, say):
+                return found
+            check_output(path)
+            part = _Part(path, url)
+            _receive_all(part, attempts, pause, timeout, watch, say)
+            sha256 = _sha256(part.path)
+            part.finish(sha256)
         return Fetched(path, path.stat().st_size, sha256, "resumed" if part.resumed else "downloaded")
     except OSError as error:
         raise RibocastError(f"{path}: {error.strerror or error}") from error
@@ -196,10 +200,14 @@ class _Part:
         try:
             known = json.loads(self.record.read_text(encoding="utf-8"))
             self.known = Remote(known["size"], known["version"])
-            is_ours = known["url"] == url
+            is_of_url = known["url"] == url
         except (OSError, ValueError, KeyError, TypeError):
-            is_ours = False
-        if not is_ours:
+            # Browsers call their own like this.
+            for there in (self.path, self.record):
+                if there.exists() and there.stat().st_size:
+                    raise RibocastError(f"{there}: of another download: move it away, or fetch elsewhere") from None
+            is_of_url = False
+        if not is_of_url:
             # Of what the bytes are the beginning is not known.
             self.drop()
         self.resumed = self.size() > 0
@@ -240,6 +248,8 @@ class _Part:
                         refuse_large(self.url, done)
                     watch(done, total)
                     block = answer.read()
+                sink.flush()
+                os.fsync(sink.fileno())
         if total is not None and done < total:
             raise LostError(f"the connection was lost after {done:,} of {total:,} bytes")
 
@@ -266,6 +276,7 @@ class _Part:
 
     def finish(self, sha256: str) -> None:
         self.path.replace(self.target)
+        sync_folder(self.target.parent)
         self.record.unlink(missing_ok=True)
         _write(_beside(self.target, ".sha256"), f"{sha256}  {self.target.name}\n")
 

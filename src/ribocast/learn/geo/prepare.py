@@ -20,7 +20,8 @@ from ribocast.learn.assays import KNOWN_ASSAYS, Assay
 from ribocast.learn.geo.published import Published, read_published
 from ribocast.learn.geo.series import PAIRS, Library
 from ribocast.learn.geo.utr_ends import cut_to_utr
-from ribocast.writing import open_table
+from ribocast.places import Places
+from ribocast.writing import make_folder, open_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,10 +94,9 @@ def prepare(library: Library, folder: str | Path, output: str | Path, *, replica
     if not source.is_file():
         raise RibocastError(f"{source}: no such file; ribocast data fetch GSE114002 --library {library.name}")
     output = Path(output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RibocastError(f"{output}: {error.strerror or error}") from None
+    target = output / f"{library.name}{f'_replicate{replicate}' if replicate > 1 else ''}.csv.gz"
+    make_folder(output)
+    Places(Path(folder) / file.name for file in library.files).add(target, "the table")
     tally = _Tally(source.name)
     extra = {"random": (), "designed": _PAIR_COLUMNS, "varying": ("set",)}[library.kind]
     published = read_published(source, extra=extra)
@@ -112,7 +112,6 @@ def prepare(library: Library, folder: str | Path, output: str | Path, *, replica
         digits, splits = 9, table["published_split"].value_counts().to_dict()
     if library.note:
         tally.remarks.append(f"split: {library.note}")
-    target = output / f"{library.name}{f'_replicate{replicate}' if replicate > 1 else ''}.csv.gz"
     with open_table(target) as sink:
         sink.write(table.apply(_spell, digits=digits))
     return Prepared(library.name, source.name, str(target), rows_in, len(table), int(splits.get("train", 0)),

@@ -33,10 +33,21 @@ from ribocast.learn.search.report import write_report
 from ribocast.learn.search.rules import Verdict, winner
 from ribocast.learn.search.run import Plan, Run, Watch, describe, fold_file, outcome
 from ribocast.learn.search.space import Range, Space, check_space, read_space
-from ribocast.learn.search.study import BEST_NAME, FOLDS_NAME, JOURNAL_NAME, REFIT_PREFIX, ROWS_NAME, Study, clear
+from ribocast.learn.search.study import (
+    BEST_NAME,
+    FOLDS_NAME,
+    JOURNAL_NAME,
+    REFIT_PREFIX,
+    ROWS_NAME,
+    SEARCH_FILES,
+    Study,
+    clear,
+    refuse_others,
+)
 from ribocast.learn.search.workers import Workers
 from ribocast.learn.splits import Folds, SplitKind, divide_into_folds
-from ribocast.writing import whole_file
+from ribocast.places import Places
+from ribocast.writing import make_folder, sync_folder, whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,6 +173,8 @@ def search(
         raise RibocastError("resume continues a search, overwrite replaces it: one of them, please")
     if not resume and not overwrite and (folder / JOURNAL_NAME).exists():
         raise RibocastError(f"{folder}: holds a search already; --resume continues it, --overwrite replaces it")
+    Places(name for name in (table, grid) if isinstance(name, str | Path)).add_folder(folder, SEARCH_FILES)
+    refuse_others(folder)
     recipe = dataclasses.replace(recipe or own_recipe(model), patience=None)
     space = read_space(grid, architecture(model), recipe)
     by_grid, most = _choose(space, sampler, trials, timeout)
@@ -181,7 +194,7 @@ def search(
         "threads": threads, "device": str(pick_device(device)), "rows": len(rows), "data": _digest(rows),
         "assays": {name: dataclasses.asdict(assay) for name, assay in assays.items()}, "fold networks": "settled",
     }  # fmt: skip
-    (folder / FOLDS_NAME).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / FOLDS_NAME)
     if overwrite:
         clear(folder)
         (folder / FOLDS_NAME).mkdir()
@@ -292,8 +305,9 @@ def _refit(
     write_bundle(partial, card, files)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
+    sync_folder(folder)
     study.refitted = number
-    for left in folder.glob(f"{REFIT_PREFIX}*"):
+    for left in folder.glob(f"{REFIT_PREFIX}[0-9]*"):
         shutil.rmtree(left, ignore_errors=True)
     return open_bundle(target)
 

@@ -24,15 +24,18 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ribocast.errors import RibocastError
-from ribocast.learn.search.locking import FileLock
 from ribocast.learn.search.rules import Trial, Verdict
 from ribocast.learn.search.space import Range, Space
+from ribocast.locks import FileLock
+from ribocast.writing import sync_folder
 
 JOURNAL_NAME = "study.journal"
 ROWS_NAME = "rows.parquet"
 FOLDS_NAME = "folds"
 BEST_NAME = "best"
 REFIT_PREFIX = "refit-"
+SEARCH_FILES = (JOURNAL_NAME, ROWS_NAME, "trials.csv", "search.json", "importance.png")
+"""What a search writes to its folder, beside the folders of folds, of the best model and of what it is made from."""
 _NAME = "search"
 _LOCKS = ".locks"
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
@@ -73,6 +76,8 @@ class Study:
             except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise RibocastError(f"{self._journal}: damaged: {reason}") from None
+            # Optuna sees to what it writes, but not to the file's name.
+            sync_folder(folder)
             if stored is None:
                 self._study.set_user_attr("facts", facts)
                 stored = facts
@@ -283,11 +288,23 @@ def clear(folder: Path) -> None:
                 raise RibocastError(f"{folder}: another process is at work on the search there")
         (folder / JOURNAL_NAME).unlink(missing_ok=True)
         (folder / ROWS_NAME).unlink(missing_ok=True)
-        for path in (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}*"))):
+        for path in (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}[0-9]*"))):
             shutil.rmtree(folder / path, ignore_errors=True)
     finally:
         for lock in locks:
             lock.release()
+
+
+def refuse_others(folder: Path) -> None:
+    """Raise if a folder that holds no search holds something that one would replace or remove."""
+    if (folder / JOURNAL_NAME).exists():
+        return
+    folders = (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}[0-9]*")))
+    there = [name for name in SEARCH_FILES if (folder / name).exists()]
+    # An empty one may be of a search that was killed before it had begun.
+    there += [name for name in folders if (folder / name).is_dir() and any((folder / name).iterdir())]
+    if there:
+        raise RibocastError(f"{folder}: holds {there[0]}, but no search: it would be replaced; give another folder")
 
 
 def key_of(values: Mapping[str, Any]) -> str:
