@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# Without `typing`, which takes time in which Ctrl-C would be a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ribocast.designing.propose import design
     from ribocast.errors import RibocastError
     from ribocast.explaining import explain

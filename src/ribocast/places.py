@@ -84,6 +84,8 @@ class Places:
     def add_folder(self, folder: str | Path, names: Iterable[str]) -> None:
         """Add files of a folder, which need not be there."""
         folder = Path(folder)
+        if Path(os.path.realpath(folder)).is_symlink():
+            raise RibocastError(f"{folder}: is a link that leads to itself")
         if folder.exists() and not folder.is_dir():
             raise RibocastError(f"{folder}: is a file; name a folder")
         for name in names:

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ribocast.interrupts import verdict
 from ribocast.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+
+
+class _MayFail(io.FileIO):
+    """Standard error: where it is full or closed, what is said there is lost, and nothing else."""
+
+    def write(self, data: Buffer, /) -> int:
+        with suppress(OSError):
+            super().write(data)
+        return len(memoryview(data))
 
 
 def prepare_streams() -> None:
-    """Write UTF-8 wherever we are; where standard output is closed, write to nowhere."""
-    for name in ("stdout", "stderr"):
+    """Write UTF-8 wherever we are.
+
+    Where standard input, output or error is closed, no file that is opened may pass for it. What is printed to closed
+    standard output then fails, as it does where that is full, and what is said on standard error is lost.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The first number that is free: this one. Nobody can write to it.
+            os.open(os.devnull, os.O_RDONLY)
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-        elif hasattr(stream, "reconfigure"):
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure") and mode == "w":
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if sys.stderr is sys.__stderr__ or sys.__stderr__ is None:
+        raw = io.BufferedWriter(_MayFail(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True, write_through=True)
 
 
 def drop_output() -> None:
@@ -29,7 +55,8 @@ def drop_output() -> None:
 
 
 def fail(message: str, code: int = 2) -> int:
-    """Say what is wrong in one line; return the exit code."""
+    """Say what is wrong in one line; return the exit code. After a signal, that is what is wrong."""
+    message, code = verdict() or (message, code)
     print(f"error: {safe_text(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return code
 
@@ -84,8 +111,13 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            # It would end us with an exit code of its own.
+            raise BrokenPipeError
+
     table = Table(*header, box=None, pad_edge=False, show_edge=False)
     for row in rows:
         table.add_row(*map(safe_text, row))
     # What stands in tables is text: no [markup], no :emoji:.
-    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(table)
+    Output(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False, highlight=False).print(table)

@@ -11,6 +11,7 @@ import typer
 from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo, serve  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.errors import RibocastError
+from ribocast.interrupts import verdict
 from ribocast.terminal import drop_output, fail, prepare_streams
 
 _EXTRAS = {
@@ -35,17 +36,12 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0, 2 after bad input, 130 after Ctrl-C."""
+    """Run a command; return its exit code (see docs/robustness.md)."""
     prepare_streams()
     try:
-        command = typer.main.get_command(app)
-        # Not by its own main(), which would print and exit in its own ways.
-        with command.make_context("ribocast", list(sys.argv[1:] if arguments is None else arguments)) as context:
-            command.invoke(context)
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
-        return 0
-    except typer.Exit as done:
-        return done.exit_code
+        return code
     except RibocastError as error:
         return fail(str(error))
     except BrokenPipeError:
@@ -67,10 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return fail(f"this needs {needed}: pip install 'ribocast[{extra}]'")
         raise
     except Exception as error:
+        if verdict():
+            return fail("")
         if not hasattr(error, "format_message"):
             raise
-        if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message())  # noqa: T201
-            return 0
         # typer's own complaints about options, which it would print over many lines.
         return fail(str(error.format_message()))
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        # Not by its own main(), which would print and exit in its own ways.
+        with command.make_context("ribocast", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except Exception as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        print(error.format_message())  # type: ignore[attr-defined]  # noqa: T201
+    return 0

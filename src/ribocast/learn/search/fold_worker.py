@@ -1,6 +1,6 @@
 """Training without one fold of the rows, and predicting it: the work of one of several processes.
 
-``python -m ribocast.learn.search.fold_worker`` is started by `ribocast.learn.search.workers`. Tasks come in on standard
+It is started by `ribocast.learn.search.workers`. Tasks come in on standard
 input and results go out on standard output, one JSON object a line; it ends when standard input does, that is, with its
 parent.
 """
@@ -178,7 +178,3 @@ def main() -> None:
     # Whatever else prints must not come between results.
     sys.stdout = sys.stderr
     _Worker(sys.stdin, answers).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ribocast.learn.search.fold_worker import Job
 
 
+_BEGIN = """
+from ribocast import interrupts
+interrupts.install(quiet=True)
+from ribocast.learn.search.fold_worker import main
+main()
+"""
+
+
 class Answer(NamedTuple):
     """What became of a task: ``r2`` and ``seconds``, or ``error``, or ``stopped``."""
 
@@ -51,8 +59,8 @@ class Workers:
         # -P: nothing that lies in the folder where we are must pass for a module. A session of their own: Ctrl-C is
         # for us, who then stop them.
         self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", "ribocast.learn.search.fold_worker"], stdin=subprocess.PIPE,
+            subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-c", _BEGIN], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment, start_new_session=True,
             )
             for _ in range(count)
