@@ -1,6 +1,7 @@
 """Small trained models that many tests share, and a guard at the network."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,18 @@ from ribocast.learn import fit
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.models import architecture
 from ribocast.learn.simulate import simulate
+
+
+@pytest.fixture
+def heeded():
+    """Have Ctrl-C and the like heeded, by what a test starts too: a background job of a shell ignores them."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -123,7 +123,7 @@ def kill_at_random(
     if job.is_there(folder) != whole:
         job.finish(folder, again=True)
     assert job.is_there(folder) == whole, "the final result is another one"
-    left = [path.name for path in folder.iterdir() if path.name.endswith((".resume", ".resumable.part"))]
+    left = [path.name for path in folder.iterdir() if path.name.endswith((".resume", ".part"))]
     assert not left, f"left behind: {left}"
     return at_work
 

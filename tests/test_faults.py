@@ -222,6 +222,7 @@ def test_a_reader_that_goes_away_ends_a_command_silently(framed, jobs, place, co
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process")
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("name", ["train", "predict"])
 def test_ctrl_c_is_one_line_and_leaves_what_can_be_resumed(jobs, place, tmp_path, name):
     job, folder = jobs[name], tmp_path / name

@@ -8,7 +8,10 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals to a process")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="no signals to a process"),
+    pytest.mark.usefixtures("heeded"),
+]
 
 RUN = [sys.executable, "-m", "ribocast"]
 ENDS = {
@@ -18,17 +21,9 @@ ENDS = {
 }
 
 
-def heed() -> None:
-    """Have what is started next heed the signals, whatever whoever started the tests ignores."""
-    for number in ENDS:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def start(*arguments, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        [str(argument) for argument in arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed,
-        **options,
-    )  # fmt: skip
+    command = [str(argument) for argument in arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
 SELF = """

@@ -181,6 +181,7 @@ def wait_for_scores(folder, process, number):
     raise AssertionError(process.communicate()[1])
 
 
+@pytest.mark.usefixtures("heeded")
 def test_a_search_of_one_worker_killed_and_interrupted_ends_as_an_undisturbed_one_of_two(undisturbed, place):
     folder = place / "killed"
     first = start(place, folder, "--workers", 1)

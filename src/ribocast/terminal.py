@@ -8,19 +8,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ribocast.interrupts import verdict
 from ribocast.safe_text import safe_text
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
 
 
 class _MayFail(io.FileIO):
     """Standard error: where it is full or closed, what is said there is lost, and nothing else."""
 
-    def write(self, data: Buffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         with suppress(OSError):
             super().write(data)
         return len(memoryview(data))
