@@ -534,7 +534,7 @@ def test_a_reader_that_has_seen_enough_causes_no_noise(framed, tmp_path):
     ("where", "code", "words"),
     [
         ("> /dev/full", 2, "error: output: No space left on device"),
-        (">&-", 0, ""),
+        (">&-", 2, "error: output: Bad file descriptor"),
         ("2>&- >/dev/null", 0, ""),
     ],
 )
