@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.cli import main
-from ribocast.safe_text import is_safe, safe_text
+from ribocast.safe_text import for_stdout, is_safe, safe_text
 from ribocast.terminal import fail, print_json, print_table, say
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp\u2066\x7f\r\u200bx"
@@ -41,3 +41,9 @@ def test_names_in_a_table_do_not_reach_the_terminal_as_they_are(tmp_path, capsys
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert is_safe(said)
+
+
+def test_a_result_is_safe_on_a_terminal_and_as_it_was_in_a_pipe(monkeypatch, capsys):
+    assert for_stdout(EVIL) == EVIL
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert is_safe(for_stdout(EVIL))

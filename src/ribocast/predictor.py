@@ -222,7 +222,8 @@ class Predictor:
         """
         result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
         order = np.argsort(spelled.lengths, kind="stable")
-        widths = padded(spelled.lengths[order])
+        # A network of one length pads all rows to it.
+        widths = np.maximum(padded(spelled.lengths[order]), self.card.fixed_length or 0)
         batches = _batches(widths, order, self.engine.streams)
 
         def letters() -> Iterator[Letters]:

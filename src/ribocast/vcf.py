@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ribocast.errors import RibocastError
 from ribocast.inputs import input_name
 from ribocast.lines import POSITION, open_lines
+from ribocast.safe_text import for_stdout
 from ribocast.writing import whole_file
 
 VCF_ENDINGS = (".vcf", ".vcf.gz")
@@ -206,7 +207,7 @@ def encoded(text: str) -> str:
 def create_vcf(path: str | Path | None) -> Iterator[Callable[[str], object]]:
     """Open a VCF for writing lines; ``.vcf.gz`` is block-gzipped, as indexing needs it. Standard output without it."""
     if path is None or str(path) == "-":
-        yield sys.stdout.write
+        yield lambda text: sys.stdout.write(for_stdout(text))
         return
     with whole_file(path) as partial:
         if Path(path).name.lower().endswith(".gz"):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ribocast.errors import RibocastError
 from ribocast.locks import is_at, take_lock
+from ribocast.safe_text import for_stdout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -314,7 +315,7 @@ class _StandardOutput:
 
     def write(self, text: str) -> None:
         for start in range(0, len(text), self._MOST):
-            sys.stdout.write(text[start : start + self._MOST])
+            sys.stdout.write(for_stdout(text[start : start + self._MOST]))
 
 
 class _Writer(Protocol):
