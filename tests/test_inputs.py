@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -290,6 +292,35 @@ def test_giant_rows_of_small_files_are_named_before_they_take_the_memory(tmp_pat
     said, megabytes = read_measured(path, name.split(".")[1])
     assert re.match(where, said), said
     assert megabytes < 420
+
+
+GIANTS = {
+    "a text, many times": (lambda: {"seq": pa.array(["A" * 60_000_000] * 8)}, "row from 1 to 8, column 'seq'"),
+    "a category of 17 MB": (lambda: {"seq": pa.array(["ACGT"] * 4000 + ["A" * 17_000_000] * 40)}, "row from 1 to 4040"),
+    "a category of 1 MB in every row": (lambda: {"seq": pa.array(["A" * 1_000_000] * 4000)}, "read"),
+    "categories in lists": (lambda: {"seq": ["ACGT"] * 4000, "x": [["A" * 1_000_000]] * 4000}, "read"),
+    "a long list": (lambda: {"seq": ["ACGT"], "x": [[0] * 30_000_000]}, "row 1, column 'x'"),
+    "one text behind many": (lambda: {"seq": pa.array(["ACGT"] * 4000 + ["A" * 17_000_000])}, "row 4001, column 'seq'"),
+}
+
+
+@posix
+@pytest.mark.parametrize("name", GIANTS)
+def test_giant_rows_of_small_parquet_files_are_named_or_read_in_bounded_memory(tmp_path, name):
+    make, said = GIANTS[name]
+    path = tmp_path / "t.parquet"
+    use_dictionary = name != "one text behind many"
+    pyarrow.parquet.write_table(pa.table(make()), path, compression="zstd", use_dictionary=use_dictionary)
+    told, megabytes = read_measured(path)
+    assert told == "read" if said == "read" else re.match(rf"t\.parquet a? ?{said}.*: is longer than 16 MB", told), told
+    assert megabytes < 420
+
+
+def test_rows_of_usual_size_are_read_as_many_at_once_as_are_asked_for(tmp_path, utrs):
+    path = tmp_path / "t.parquet"
+    kinds = [["a", "b"][row % 2] for row in range(ROWS)]
+    pyarrow.parquet.write_table(pa.table({"seq": utrs, "kind": kinds}), path, row_group_size=7000)
+    assert [len(chunk) for chunk in read_chunks(path, chunk_rows=16_384)] == [16_384] * 3 + [ROWS - 3 * 16_384]
 
 
 # --- NUL bytes -------------------------------------------------------------------------------------------------

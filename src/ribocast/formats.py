@@ -172,6 +172,8 @@ def _guess_format(head: bytes) -> str:
 def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | None) -> Iterator[pa.Table]:
     import pyarrow.parquet
 
+    from ribocast.parquet_rows import RowsAtOnce, check_rows
+
     stream.seek(0)
     file = pyarrow.parquet.ParquetFile(stream)
     refuse_columns(file.schema_arrow.names, name)
@@ -182,10 +184,18 @@ def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | N
 
     # Arrow does not read over the border of row groups where categories stand inside of lists and the like.
     one_by_one = any(_plain(kind) != kind and not pa.types.is_dictionary(kind) for kind in file.schema_arrow.types)
-    runs = [[group] for group in groups] if one_by_one else [groups]
+    at_once = RowsAtOnce(stream, file, name, chunk_rows)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        runs = itertools.groupby(groups, lambda group: (at_once.of(group, begins[group] + 1), one_by_one and group))
+        for (size, _), run in runs:
+            yield from file.iter_batches(size, list(run))
 
     def tables() -> Iterator[pa.Table]:
-        for batch in itertools.chain.from_iterable(file.iter_batches(chunk_rows, run) for run in runs):
+        row = 1 + (begins[groups[0]] if groups else 0)
+        for batch in batches():
+            check_rows(batch, name, row)
+            row += batch.num_rows
             if batch.num_rows:
                 # Text that is no UTF-8 would else fail wherever it is first looked at.
                 batch.validate(full=True)
