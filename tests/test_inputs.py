@@ -295,11 +295,10 @@ def test_giant_rows_of_small_files_are_named_before_they_take_the_memory(tmp_pat
 
 
 GIANTS = {
-    "a text, many times": (lambda: {"seq": pa.array(["A" * 60_000_000] * 8)}, "row from 1 to 8, column 'seq'"),
+    "a text, many times": (lambda: {"seq": pa.array(["A" * 60_000_000] * 8)}, "row from 1 to 8"),
     "a category of 17 MB": (lambda: {"seq": pa.array(["ACGT"] * 4000 + ["A" * 17_000_000] * 40)}, "row from 1 to 4040"),
     "a category of 1 MB in every row": (lambda: {"seq": pa.array(["A" * 1_000_000] * 4000)}, "read"),
     "categories in lists": (lambda: {"seq": ["ACGT"] * 4000, "x": [["A" * 1_000_000]] * 4000}, "read"),
-    "a long list": (lambda: {"seq": ["ACGT"], "x": [[0] * 30_000_000]}, "row 1, column 'x'"),
     "one text behind many": (lambda: {"seq": pa.array(["ACGT"] * 4000 + ["A" * 17_000_000])}, "row 4001, column 'seq'"),
 }
 
