@@ -82,13 +82,17 @@ def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automa
     if any(isinstance(rule, NoInFrameStops) for rule in rules):
         patterns += [tuple(_SETS[letter] for letter in stop) for stop in sorted(STOPS)]
 
+    if (total := sum(map(len, patterns))) > _MOST_STATES:
+        raise RibocastError(f"the forbidden motifs have {total:,} letters; at most {_MOST_STATES:,} are possible")
+    begins = [frozenset((one, 1) for one, sets in enumerate(patterns) if base in sets[0]) for base in range(4)]
+
     # A state is the set of motifs that are under way, each with how much of it has been read.
     def step(
         state: frozenset[tuple[int, int]], base: int, fresh: bool = True
     ) -> tuple[set[tuple[int, int]], list[int]]:
         read = {(one, done + 1) for one, done in state if base in patterns[one][done]}
         if fresh:
-            read |= {(one, 1) for one, sets in enumerate(patterns) if base in sets[0]}
+            read |= begins[base]
         ended = [one for one, done in read if done == len(patterns[one])]
         return {item for item in read if item[1] < len(patterns[item[0]])}, ended
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,9 @@ from ribocast.errors import RibocastError
 
 SHARE_OF_EDITS = 4
 _CALLS_EACH, _FEWEST_CALLS = 600, 6_000
-_MOST_DESIGNS = 10_000
+_MOST_DESIGNS, _MOST_CALLS = 10_000, 10_000_000
+_LARGEST = 1e6
+LARGEST_TARGET = 1e6
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,25 @@ class Brief:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= _MOST_DESIGNS:
-            raise RibocastError(f"{self.n} designs: from 1 to {_MOST_DESIGNS:,}, please")
+            raise RibocastError(f"{self.n:,} designs: from 1 to {_MOST_DESIGNS:,} are possible")
+        if self.n * len(self.targets) > _MOST_DESIGNS:
+            raise RibocastError(
+                f"{self.n:,} designs of each of {len(self.targets):,} targets: at most {_MOST_DESIGNS:,} in all"
+            )
         if self.algorithm not in ALGORITHMS:
             raise RibocastError(f"no algorithm {self.algorithm!r}; there are: {', '.join(ALGORITHMS)}")
-        if self.budget is not None and self.budget < 1:
-            raise RibocastError(f"a budget of {self.budget} calls: at least 1")
+        if self.budget is not None and not 1 <= self.budget <= _MOST_CALLS:
+            raise RibocastError(f"a budget of {self.budget:,} calls: from 1 to {_MOST_CALLS:,} are possible")
         if self.seed < 0:
             raise RibocastError(f"seed {self.seed}: at least 0")
         for name in ("pessimism", "naturalness", "weight"):
             value = getattr(self, name)
-            if not math.isfinite(value) or (value < 0 and name != "weight"):
-                raise RibocastError(f"{name} {value:g}: a number from 0 on")
+            least = -_LARGEST if name == "weight" else 0
+            if not least <= value <= _LARGEST:
+                raise RibocastError(f"{name} {value:g}: a number from {least:,.0f} to {_LARGEST:,.0f}")
         for target in self.targets:
-            if target is not None and not math.isfinite(target):
-                raise RibocastError(f"target {target}: a number of ribosomes per mRNA")
+            if target is not None and not abs(target) <= LARGEST_TARGET:
+                raise RibocastError(f"target {target:g}: a number of ribosomes per mRNA")
         for rule in self.constraints:
             if not isinstance(rule, Constraint):
                 raise RibocastError(f"{rule!r} is no constraint: it has no method violations(seq, construct)")

@@ -24,6 +24,8 @@ IUPAC = {
     "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
 }  # fmt: skip
 """The bases that each letter stands for (Cornish-Bowden, Nucleic Acids Research 13, 3021–3030 (1985))."""
+LONGEST_MOTIF = 2_000
+_MOST_GIVEN = 5_000_000
 _COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
 
 
@@ -41,7 +43,9 @@ def read_motif(motif: str) -> str:
     wrong = next((letter for letter in letters if letter not in IUPAC), None)
     if not letters or wrong is not None:
         why = "is empty" if not letters else f"{wrong!r} is no letter for bases ({''.join(IUPAC)})"
-        raise RibocastError(f"motif {motif!r}: {why}")
+        raise RibocastError(f"motif {motif[:60]!r}: {why}")
+    if len(letters) > LONGEST_MOTIF:
+        raise RibocastError(f"motif {letters[:20]}…: {len(letters):,} letters; at most {LONGEST_MOTIF:,} are possible")
     return letters
 
 
@@ -163,8 +167,8 @@ class MaxRun:
     most: int
 
     def __post_init__(self) -> None:
-        if self.most < 1:
-            raise RibocastError(f"{self}: at least 1")
+        if not 1 <= self.most <= LONGEST_MOTIF:
+            raise RibocastError(f"{self}: from 1 to {LONGEST_MOTIF:,} are possible")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each run."""
@@ -192,7 +196,8 @@ class NoRepeat:
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each word that is there again."""
         words = [seq[at : at + self.size] for at in range(len(seq) - self.size + 1)]
-        return [f"{word} again at {place(at, len(seq))}" for at, word in enumerate(words) if word in words[:at]]
+        first = {word: at for at, word in reversed([*enumerate(words)])}
+        return [f"{word} again at {place(at, len(seq))}" for at, word in enumerate(words) if first[word] < at]
 
     def __str__(self) -> str:
         return f"no repeat {self.size}"
@@ -298,6 +303,10 @@ class MinDistance:
 
     least: int
 
+    def __post_init__(self) -> None:
+        if self.least < 1:
+            raise RibocastError(f"{self}: at least 1")
+
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Find nothing: one sequence alone keeps it."""
         return []
@@ -317,6 +326,8 @@ class NoOverlap:
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 31:
             raise RibocastError(f"{self}: words of 1 to 31 letters")
+        if (total := sum(map(len, self.sequences))) > _MOST_GIVEN:
+            raise RibocastError(f"{self}: {total:,} nt are given; at most {_MOST_GIVEN:,} are possible")
         object.__setattr__(self, "sequences", tuple(to_dna(sequence) for sequence in self.sequences))
 
     def violations(self, seq: str, construct: Construct) -> list[str]:

@@ -13,7 +13,8 @@ from ribocast.designing.space import Space, lay_along
 from ribocast.errors import RibocastError
 
 DEFAULT_LENGTH = 50
-_LONGEST = 1_000
+LONGEST = 1_000
+"""Letters of the longest designs."""
 _LAYINGS = 25
 
 
@@ -25,7 +26,7 @@ def possible_lengths(rules: Sequence[Constraint]) -> range:
     RibocastError
         If they leave none, or more than 1,000 nt.
     """
-    lowest, highest = 1, _LONGEST
+    lowest, highest = 1, LONGEST
     says: list[tuple[str, int, int]] = []
     for rule in rules:
         match rule:
@@ -37,19 +38,22 @@ def possible_lengths(rules: Sequence[Constraint]) -> range:
                 size = len(rule.seed)
                 says.append((f"{rule} of a seed of {size} nt", max(1, size - rule.most), size + rule.most))
             case Keep():
-                says.append((str(rule), max(rule.first, rule.last, 1), _LONGEST))
+                says.append((str(rule), max(rule.first, rule.last, 1), LONGEST))
+    # A limit on edits alone asks for the length of its seed.
+    exact = [rule for rule in rules if isinstance(rule, Length | Template)]
+    asked = [rule.longest if isinstance(rule, Length) else len(rule.letters) for rule in exact]
+    seeds = [len(rule.seed) for rule in rules if isinstance(rule, MaxEdits)]
+    too_long = max([0, *asked, *seeds])
+    if too_long > LONGEST:
+        raise RibocastError(f"designs of up to {too_long:,} nt: at most {LONGEST:,} are possible")
     for name, shortest, longest in says:
         if shortest > highest or longest < lowest:
             other = next(other for other, low, high in says if shortest > high or longest < low)
             raise RibocastError(f"{other} and {name} contradict each other")
         lowest, highest = max(lowest, shortest), min(highest, longest)
-    if highest > _LONGEST:
-        raise RibocastError(f"designs of up to {highest:,} nt: at most {_LONGEST:,} are possible")
-    exact = [rule for rule in rules if isinstance(rule, Length | Template)]
     if exact:
         return range(lowest, highest + 1)
     # Only what limits it speaks of length: as the seed, if there is one.
-    seeds = [len(rule.seed) for rule in rules if isinstance(rule, MaxEdits)]
     length = seeds[0] if seeds else min(max(DEFAULT_LENGTH, lowest), highest)
     return range(length, length + 1)
 

@@ -28,6 +28,8 @@ def closer_than(first: str, second: str, least: int) -> bool:
                 best = min(best, row.get(at - 1, far) + (letter != second[at - 1]))
             after[at] = min(best, far)
         row = after
+        if min(row.values(), default=far) >= far:
+            return False
     return row.get(len(second), far) < least
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ribocast.construct import Construct
+from ribocast.designing.brief import LARGEST_TARGET
 from ribocast.designing.constraints import (
     GC,
     Constraint,
@@ -141,6 +142,8 @@ def _read_sequences(path: str | Path) -> list[str]:
 def read_series(series: str) -> list[float]:
     """Read LOW:HIGH:STEPS as loads."""
     low, high, steps = _numbers(series, "--series", 3, "4:8:9")
+    if max(abs(low), abs(high)) > LARGEST_TARGET:
+        raise RibocastError(f"--series {series}: wanted loads, ribosomes per mRNA")
     if steps != int(steps) or not 1 <= steps <= _MOST_STEPS:
         raise RibocastError(f"--series {series}: from 1 to {_MOST_STEPS:,} steps")
     return [round(float(load), 6) for load in np.linspace(low, high, int(steps))]

@@ -17,6 +17,7 @@ from ribocast.designing.checking import find_violations
 from ribocast.designing.choosing import front, spread
 from ribocast.designing.constraints import Constraint, Forbid
 from ribocast.designing.contradictions import make_space, possible_lengths
+from ribocast.designing.limits import check_work
 from ribocast.designing.members import Loads, second_opinions
 from ribocast.designing.objectives import Goal, Panel
 from ribocast.designing.running import Event, Progress, Pursuit, Step, run
@@ -34,6 +35,7 @@ MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
 LOW = "a low load comes from an upstream ATG, which takes ribosomes before they reach the start codon"
 _FRONT = 8
+_MOST_COUNTS = 150_000_000
 _LOOKED_AT, _FEWEST_TO_LOOK, _RARE = 300, 3_000, 0.01
 Judge = Predictor | Loads | Literal["shipped"] | None
 
@@ -181,6 +183,7 @@ def propose(
     """Do what a brief asks for; see `design`."""
     if brief.pareto and second is None:
         raise RibocastError("a Pareto front needs a second objective")
+    check_work(brief, possible_lengths(brief.rules))
     models = [*model] if isinstance(model, Sequence) else [model]
     large = load(JUDGE, threads=threads) if JUDGE in shipped_models() else None
     doubter, shipped_judge = second_opinions(large, models, brief.assay, threads=threads) if large else (None, None)
@@ -277,8 +280,14 @@ class _Searching:
         """Make a space for each of some lengths, evenly over those that are possible."""
         lengths = possible_lengths(rules)
         picked = [lengths[number] for number in spread(self.brief.n, len(lengths))]
-        spaces, first_error = [], None
+        spaces: list[Space] = []
+        first_error = None
         for length in picked:
+            if sum(space.letters.counts().size for space in spaces) > _MOST_COUNTS:
+                raise RibocastError(
+                    f"designs of {len(picked):,} lengths, with these forbidden motifs and limits on GC and edits, take "
+                    "too much memory; ask for fewer lengths at once"
+                )
             try:
                 spaces.append(make_space(rules, self.construct, length, self.rng))
                 spaces[-1].begin(1, self.rng)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ribocast.designing.algorithms import Search
 from ribocast.designing.automaton import Codes, strings_of
-from ribocast.designing.choosing import choose
+from ribocast.designing.choosing import are_enough, choose
 from ribocast.designing.objectives import Floats, Goal, Panel
 from ribocast.stopping import StoppedError
 
@@ -74,6 +74,7 @@ class Pursuit:
     best: str = ""
     waiting: list[Codes] = field(default_factory=list)
     done: bool = False
+    looked_at: int = 0
 
     def chosen(self) -> list[str]:
         """Return the best sequences that are far enough apart."""
@@ -170,7 +171,11 @@ def _met(pursuit: Pursuit) -> bool:
     if len(good) < 2 * pursuit.count:
         return False
     seqs = [seq for seq, score in pursuit.scores.items() if score >= -CLOSE]
-    return len(choose(seqs, good, pursuit.count, least=pursuit.least)) == pursuit.count
+    # Where they are too near to each other, some more will hardly help.
+    if len(good) < 1.1 * pursuit.looked_at:
+        return False
+    pursuit.looked_at = len(good)
+    return are_enough(seqs, good, pursuit.count, least=pursuit.least)
 
 
 def _is_hopeless(pursuit: Pursuit) -> bool:

@@ -7,7 +7,9 @@ climbed to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,7 @@ from ribocast.stopping import check_stopped
 
 Counts = NDArray[np.float64]
 Test = Callable[[Codes], Counts]
-_ROUNDS, _HELD, _FRESH = 150, 128, 64
+_ROUNDS, _FEWEST_ROUNDS, _HELD, _FRESH = 150, 10, 128, 64
 
 
 class Space:
@@ -59,6 +61,7 @@ class Space:
         self, rules: Sequence[Constraint], construct: Construct, length: int, near: Near | None = None
     ) -> None:
         self.length = length
+        self._rules = tuple(rules)
         self.letters = LetterRules(rules, construct, length, near)
         tests = {str(rule): _test(rule, construct, length, near) for rule in rules}
         self.tests: dict[str, Test] = {name: test for name, test in tests.items() if test is not None}
@@ -142,7 +145,10 @@ class Space:
             return self.letters.draw(count, rng)
         found = np.empty((0, self.length), dtype=np.uint8)
         held = self.letters.draw(max(_HELD, count), rng)
-        for _ in range(_ROUNDS):
+        # Folding takes a time that grows with the square of the length.
+        folds = any(isinstance(rule, FreeEnergy) for rule in self._rules)
+        rounds = max(_FEWEST_ROUNDS, min(_ROUNDS, _ROUNDS * 100**2 // self.length**2)) if folds else _ROUNDS
+        for _ in range(rounds):
             broken = self.broken(held)
             order = np.argsort(broken, kind="stable")
             held, broken = held[order], broken[order]
@@ -199,13 +205,7 @@ def _test(rule: Constraint, construct: Construct, length: int, near: Near | None
                 return None
             return _of_strings(lambda seq: max(0, quick_edit_distance(seq, rule.seed) - rule.most))
         case NoOverlap():
-            both = [*rule.sequences, *map(reverse_complement, rule.sequences)]
-            words = {other[at : at + rule.size] for other in both for at in range(len(other) - rule.size + 1)}
-            known = (
-                np.unique(_words(codes_of(sorted(word for word in words if set(word) <= set("ACGT"))), rule.size))
-                if words
-                else np.empty(0, dtype=np.int64)
-            )
+            known = _words_of(rule)
             return lambda block: np.isin(_words(block, rule.size), known).sum(axis=1).astype(np.float64)
         case FreeEnergy():
             return _of_strings(lambda seq: max(0.0, rule.low - free_energy(seq), free_energy(seq) - rule.high))
@@ -238,6 +238,16 @@ def _words(block: Codes, size: int) -> NDArray[np.int64]:
     for at in range(size if count > 0 else 0):
         words = words * 4 + block[:, at : at + count]
     return words
+
+
+@lru_cache(maxsize=4)
+def _words_of(rule: NoOverlap) -> NDArray[np.int64]:
+    """Give all words of the sequences of a rule, both strands, as sorted numbers; those with an N are left out."""
+    pieces = [
+        piece for sequence in rule.sequences for piece in re.split("[^ACGT]+", sequence) if len(piece) >= rule.size
+    ]
+    both = [*pieces, *map(reverse_complement, pieces)]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(_words(codes_of([one]), rule.size)[0] for one in both)]))
 
 
 def _repeats(block: Codes, size: int) -> Counts:
