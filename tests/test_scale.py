@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -291,3 +292,27 @@ def test_a_search_on_all_nodes_finds_what_one_process_finds_though_a_node_goes_a
     assert ribocast.load(tmp_path / "many" / "best").card.figures
     assert main([*asked, "-o", str(tmp_path / "many"), "--ray", cluster.address]) == 2
     assert "holds a search already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("listener", ["nobody", "silent", "web server", "no port"])
+def test_where_no_cluster_answers_one_line_says_so_within_half_a_minute(
+    listener, framed, tmp_path, capsys, monkeypatch
+):
+    assert scale._KNOCK_SECONDS + scale._ANSWER_SECONDS < 28
+    monkeypatch.setattr(scale, "_ANSWER_SECONDS", 3.0)
+    source = write(tmp_path / "a.csv", rows(3, 1))
+    with socket.socket() as taken, ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
+        taken.bind(("127.0.0.1", 0))
+        if listener == "silent":
+            taken.listen()
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        port = web.server_port if listener == "web server" else taken.getsockname()[1]
+        address = "127.0.0.1" if listener == "no port" else f"127.0.0.1:{port}"
+        began = time.monotonic()
+        arguments = ["predict", str(source), "-o", f"{tmp_path}/out/", "--model", str(framed), "--ray", address]
+        assert main(arguments) == 2
+        assert time.monotonic() - began < 30
+        web.shutdown()
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert f"--ray {address}" in said

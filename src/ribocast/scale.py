@@ -15,6 +15,8 @@ import logging
 import os
 import re
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -37,6 +39,7 @@ SHARD_ROWS = 1 << 18
 """Rows of a portion of a large Parquet file: a minute of a core."""
 _MOST_DEATHS = 3
 _SILENT_SECONDS = 60.0
+_KNOCK_SECONDS, _ANSWER_SECONDS = 3.0, 22.0
 _TRIES = re.compile(r"\.(.+)\.(ray-[0-9a-f]{8})\.tries")
 
 
@@ -181,6 +184,8 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
     if ray.is_initialized():
         yield ray
         return
+    if address not in ("auto", "local"):
+        _knock(address)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         try:
@@ -196,6 +201,29 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise RibocastError unless a cluster answers at an address within seconds.
+
+    Ray itself asks on for minutes, or for ever where something else listens, and can end the process that asks. So
+    another process asks first.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        reason = "such as 10.0.0.1:6379" if not isinstance(error, OSError) else error.strerror or error
+        raise RibocastError(f"--ray {address}: nobody answers there: {reason}") from None
+    command = [sys.executable, "-c", "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)", address]
+    try:
+        answer = subprocess.run(  # noqa: S603 (this Python, and an address that is no option)
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise RibocastError(f"--ray {address}: no Ray cluster answers there within {_ANSWER_SECONDS:.0f} s") from None
+    if answer.returncode:
+        raise RibocastError(f"--ray {address}: what answers there is not a Ray cluster of this version")
 
 
 def places(ray: ModuleType, threads: int) -> dict[str, int]:
