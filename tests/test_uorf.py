@@ -16,6 +16,7 @@ from ribocast.uorf import (
     find_uorfs,
     kozak_score,
     kozak_strength,
+    start_of,
 )
 
 ANY = st.text(st.sampled_from("ACGT"), max_size=60)
@@ -155,7 +156,7 @@ def test_an_n_is_part_of_no_start_and_of_no_stop():
 @pytest.mark.parametrize(
     ("before", "after", "strength"),
     [("A", "G", "strong"), ("G", "G", "strong"), ("A", "C", "moderate"), ("T", "G", "moderate"), ("C", "A", "weak"),
-     ("N", "N", "weak")],
+     ("N", "N", "unknown"), ("A", "N", "unknown")],
 )  # fmt: skip
 def test_strength_is_a_purine_at_minus_three_and_g_at_plus_four(before, after, strength):
     assert kozak_strength(before, after) == strength
@@ -248,3 +249,12 @@ def test_gained_one_way_is_lost_the_other_way(ref, alt):
 @given(utr=ANY)
 def test_a_sequence_beside_itself_has_no_consequence(utr):
     assert consequence(utr, utr.lower().replace("t", "u")) == NO_CONSEQUENCE
+
+
+@pytest.mark.parametrize(
+    ("utr", "after", "strength"),
+    [("N" * 50, "ATGGCC", "unknown"), ("N" * 47 + "ACC", "ATGGCC", "strong"), ("ACC", "ATGNCC", "unknown"),
+     ("ACC", "ATGACC", "moderate"), ("CC", "ATGGCC", "unknown")],
+)  # fmt: skip
+def test_the_start_codon_has_a_strength_only_where_its_letters_are_known(utr, after, strength):
+    assert start_of(utr, Construct("", after)).strength == strength

@@ -45,7 +45,7 @@ COLUMNS = {
     "overlapping_uorfs": Column("overlapping uORFs", "", "Upstream ATGs whose reading frame overlaps the start codon."),
     "n_terminal_extensions": Column("N-terminal extensions", "", "Upstream ATGs in frame with the start codon."),
     "upstream_starts": Column("upstream starts", "", "Each upstream start codon in words."),
-    "kozak": Column("Kozak", "", "Strength of the start codon's context: weak, moderate or strong."),
+    "kozak": Column("Kozak", "", "Strength of the start codon's context: weak, moderate, strong or unknown."),
     "kozak_score": Column("Kozak score", _MRL, "What the context takes beyond an average one; see ribocast.uorf."),
     "name": Column("design", "", "What the design is called."),
     "target": Column("target", _MRL, "The wanted MRL; empty where the highest was wanted."),

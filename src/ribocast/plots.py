@@ -26,7 +26,7 @@ LETTERS = "ACGT"
 # Okabe & Ito's colours, which colour-blind readers tell apart.
 _LETTER_COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00", "N": "#808080"}
 _FRAME_COLOURS = ("#0072b2", "#d55e00", "#cc79a7")
-_KOZAK_ALPHA = {"weak": 0.35, "moderate": 0.65, "strong": 1.0}
+_KOZAK_ALPHA = {"unknown": 0.35, "weak": 0.35, "moderate": 0.65, "strong": 1.0}
 _CODING = 12
 """Letters of the coding sequence that are drawn."""
 _SMALLEST_SCALE = 0.1

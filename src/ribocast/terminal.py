@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
@@ -96,6 +96,11 @@ def progress(
             bar.console.print(safe_text(line), markup=False, highlight=False, soft_wrap=True)
 
         yield advance, say_above
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print a result in words."""
+    print("\n".join(map(safe_text, lines)))  # noqa: T201
 
 
 def print_json(value: Any) -> None:

@@ -13,7 +13,8 @@ from typing import Literal
 
 from ribocast.construct import EGFP, Construct
 
-Strength = Literal["weak", "moderate", "strong"]
+_KNOWN = frozenset("ACGT")
+Strength = Literal["weak", "moderate", "strong", "unknown"]
 Kind = Literal["uORF", "overlapping uORF", "N-terminal extension"]
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
@@ -54,9 +55,9 @@ class Uorf:
         0, 1 or 2; 0 is the frame of the start codon (see `ribocast.construct.frame`).
     context : str
         Its letters −6 to +5 (its own A is +1), 11 in all; N beyond the ends of the construct.
-    strength : {"weak", "moderate", "strong"}
+    strength : {"weak", "moderate", "strong", "unknown"}
         Strong has A or G at −3 and G at +4, moderate one of them, weak neither (Kozak, Cell 44, 283–292 (1986), and
-        EMBO J 16, 2482–2492 (1997)).
+        EMBO J 16, 2482–2492 (1997)); unknown where either is N, or beyond the construct.
     score : float
         How many ribosomes per mRNA more (less, if negative) an overlapping ATG in this context took in measurements
         than one in an average context; see `kozak_score`. The codon itself is not part of it.
@@ -123,7 +124,9 @@ def find_uorfs(utr: str, construct: Construct = EGFP, *, near_cognates: bool = F
 
 
 def kozak_strength(at_minus_3: str, at_plus_4: str) -> Strength:
-    """Grade a context by its letters at −3 and +4 (Kozak 1986, 1997); see `Uorf`."""
+    """Grade a context by its letters at −3 and +4 (Kozak 1986, 1997); unknown if one of them is. See `Uorf`."""
+    if not (at_minus_3 in _KNOWN and at_plus_4 in _KNOWN):
+        return "unknown"
     if at_minus_3 in "AG":
         return "strong" if at_plus_4 == "G" else "moderate"
     return "moderate" if at_plus_4 == "G" else "weak"

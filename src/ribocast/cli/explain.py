@@ -10,7 +10,7 @@ import typer
 
 from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, progress, say
+from ribocast.terminal import print_json, print_lines, progress, say
 
 if TYPE_CHECKING:
     from ribocast.explaining import Explanation
@@ -87,7 +87,7 @@ def explain(
         if as_json:
             shown.append(as_dict(explanation))
         elif not to_stdout:
-            print("\n".join(in_words(explanation)))  # noqa: T201
+            print_lines(in_words(explanation))
 
     with progress("explaining", results_to=None) as (advance, tell):
         explain_file(
