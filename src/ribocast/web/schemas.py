@@ -257,7 +257,7 @@ class DesignIn(_In):
     template: Text = Field(None, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC.")
     like: Text = Field(None, description="Stay near to this sequence.")
     max_edits: int | None = Field(
-        None, ge=0, le=2_000, description="Edits away from like at most; else a quarter of its letters."
+        None, ge=0, le=2_000, description="Letters that may differ from the sequence to stay near to; else a quarter."
     )
     keep_start: int = Field(0, ge=0, le=2_000, description="First letters of like that stay as they are.")
     keep_end: int = Field(0, ge=0, le=2_000, description="Last letters of like that stay as they are.")

@@ -1,5 +1,5 @@
 // The page: the tabs, the choice of model and assay, and the address that holds all of it.
-import { callJson } from "./api.js";
+import { ApiError, callJson } from "./api.js";
 import { DesignTab } from "./design.js";
 import { ExplainTab } from "./explain.js";
 import { Menu, ProblemNote } from "./inputs.js";
@@ -17,7 +17,7 @@ import { Component, count, html, number, render } from "./view.js";
  * @typedef {object} AppState
  * @property {Catalogue | null} catalogue
  * @property {import("./api.js").Problem | null} problem
- * @property {Values} values All that the address holds, by tab and control.
+ * @property {Values} values What every control says, by tab and control; the address holds those of the open tab.
  * @property {string[]} visited The tabs that were opened: they stay as they are.
  * @property {string} said
  * @property {boolean} tooLong Whether the input is too long for an address.
@@ -68,7 +68,10 @@ class App extends Component {
     const fragment = location.hash.replace(/^#/, "");
     if (fragment === this.#written) return;
     this.#written = fragment;
-    this.#open(asOpened(await readLink(fragment)));
+    const opened = asOpened(await readLink(fragment));
+    // What other tabs hold is in no address but their own.
+    const kept = Object.entries(this.state.values).filter(([name]) => !isOpen(name, opened));
+    this.#open({ ...Object.fromEntries(kept), ...opened });
   }
 
   /** @param {Values} values */
@@ -86,14 +89,21 @@ class App extends Component {
    */
   async #write(push) {
     clearTimeout(this.#timer);
-    const link = await makeLink(this.state.values);
+    const { values } = this.state;
+    const link = await makeLink(Object.fromEntries(Object.entries(values).filter(([name]) => isOpen(name, values))));
     if (this.state.tooLong !== (link === null)) this.setState({ tooLong: link === null });
     const fragment = link ?? "";
-    if (fragment === this.#written) return;
+    if (fragment === this.#written) return link;
     this.#written = fragment;
     const place = `${location.pathname}${location.search}${fragment ? `#${fragment}` : ""}`;
     history[push ? "pushState" : "replaceState"](null, "", place);
+    return link;
   }
+
+  #link = async () => {
+    if ((await this.#write(false)) === null) throw new ApiError({ detail: "this input is too long for a link" }, 0);
+    return location.href;
+  };
 
   /** @param {Values} changes */
   #set = (changes) => {
@@ -162,7 +172,7 @@ class App extends Component {
       </main>
       <footer>
         <p>
-          Nothing is kept: what you paste stays in this page and its address (behind #, which is not sent), and is worked on
+          Nothing is kept: what you paste stays in this page and, of the open tab, in its address (behind #, which is not sent), and is worked on
           in the server’s memory; designs stay there until you delete them, an hour at most.
           ${catalogue && ` ribocast ${catalogue.version}.`}
         </p>
@@ -214,7 +224,7 @@ class App extends Component {
       values=${Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value]))}
       set=${(/** @type {Values} */ changes) =>
         this.#set(Object.fromEntries(Object.entries(changes).map(([key, value]) => [`${name}.${key}`, value])))}
-      catalogue=${catalogue} model=${model} assay=${assay} announce=${this.#announce} go=${this.#go}
+      catalogue=${catalogue} model=${model} assay=${assay} announce=${this.#announce} go=${this.#go} link=${this.#link}
       settings=${this.#settings(catalogue, model, assay ?? "", name)}
     />`;
   }
@@ -234,9 +244,10 @@ class App extends Component {
         onChange=${(/** @type {string} */ name) => this.#set({ model: name === catalogue.models[0]?.name ? "" : name })}
       />
       <${Menu}
-        id=${`${tab}-assay`} label="Assay: in which units" value=${assay} options=${[["", `automatic: ${automatic}`], ...options]}
+        id=${`${tab}-assay`} label="Assay (sets the units)" value=${assay} options=${[["", `automatic: ${automatic}`], ...options]}
         onChange=${(/** @type {string} */ name) => this.#set({ assay: name })}
       />
+      <p class="hint">MRL: mean ribosome load, the ribosomes on one mRNA on average.</p>
       <${Accuracy} model=${model} assay=${assay || automatic} />
     </div>`;
   }
@@ -309,6 +320,17 @@ function TabList({ label, tabs, chosen, onChoose }) {
 function asOpened(values) {
   const runs = Object.keys(values).filter((name) => name.endsWith(".run"));
   return { ...values, ...Object.fromEntries(runs.map((name) => [name, name === "design.run" ? "" : "go"])) };
+}
+
+/**
+ * Whether a value is of the open tab, or of all.
+ * @param {string} name
+ * @param {Values} values
+ */
+function isOpen(name, values) {
+  const tab = tabOf(values);
+  const [of = "", control] = name.split(".", 2);
+  return control === undefined || of === tab || (tab === "variants" && of === (values["variants.part"] || "pairs"));
 }
 
 /** @param {Values} values */

@@ -255,7 +255,7 @@ export class DesignTab extends Tab {
 
   /** @param {any} found */
   words(found) {
-    return `${some(found.rows, "design")} by ${found.model}, ${found.unit} of ${found.assay}`;
+    return `${some(found.rows, "design")} by the model ${found.model}, ${found.unit} of ${found.assay}`;
   }
 
   #example = () => {
@@ -421,13 +421,12 @@ export class DesignTab extends Tab {
       ["svg", "designs.svg", "SVG"],
       ["png", "designs.png", "PNG"],
     ];
-    const buttons = html`<button type="button" onClick=${this.copy}>Copy</button>
-      ${files.map(
-        ([format, name, words]) =>
-          html`<button type="button" key=${format} onClick=${() => this.download(format, name)}>${words}</button>`,
-      )}`;
+    /** @type {(shown: any[], of: number) => any} */
+    const actions = (shown, of) => this.actions(shown, of, found.designs, files);
     return html`${remarks}
-      <${ResultTable} rows=${found.designs} columns=${table} caption=${this.words(found)} actions=${buttons} />`;
+      <${ResultTable}
+        rows=${found.designs} columns=${table} caption=${this.words(found)} actions=${actions} ...${this.view}
+      />`;
   }
 }
 

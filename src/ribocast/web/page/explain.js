@@ -148,12 +148,16 @@ export class ExplainTab extends Tab {
         alt: { title: "to" },
       },
     ).map((column) => (column.key === "ref" || column.key === "alt" ? { ...column, description: "" } : column));
-    const files = html`<button type="button" onClick=${this.copy}>Copy</button>
-      <button type="button" onClick=${() => this.download("csv", "effects.csv")}>Download CSV</button>
-      <button type="button" onClick=${() => this.download("svg", "explanation.svg")}>SVG</button>
-      <button type="button" onClick=${() => this.download("png", "explanation.png")}>PNG</button>`;
+    /** @type {[string, string, string][]} */
+    const files = [
+      ["csv", "effects.csv", "Download CSV"],
+      ["svg", "explanation.svg", "SVG"],
+      ["png", "explanation.png", "PNG"],
+    ];
+    /** @type {(shown: any[], of: number) => any} */
+    const actions = (shown, of) => this.actions(shown, of, found.effects, files);
     return html`<${ResultTable}
-      rows=${changes} columns=${columns} actions=${files} size=${EFFECTS}
+      rows=${changes} columns=${columns} actions=${actions} size=${EFFECTS} ...${this.view}
       caption=${`${some(changes.length, "change")}, the strongest first`}
     />`;
   }

@@ -34,7 +34,7 @@ export class PredictTab extends Tab {
   /** @param {any} found */
   words(found) {
     const skipped = found.skipped_total ? `, ${some(found.skipped_total, "row")} skipped` : "";
-    return `${some(found.rows, "prediction")} by ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
+    return `${some(found.rows, "prediction")} by the model ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
   }
 
   render() {
@@ -76,14 +76,14 @@ export class PredictTab extends Tab {
     const { catalogue, model, go } = this.props;
     const quantiles = model.assays.find((assay) => assay.name === found.assay)?.measured?.quantiles ?? null;
     const table = tableOf(found.predictions, catalogue.columns, quantiles, go);
-    const files = html`<button type="button" onClick=${this.copy}>Copy</button>
-      <button type="button" onClick=${() => this.download("csv", "predictions.csv")}>Download CSV</button>`;
+    /** @type {(shown: any[], of: number) => any} */
+    const actions = (shown, of) => this.actions(shown, of, table.rows, [["csv", "predictions.csv", "Download CSV"]]);
     return html`<${SkippedNote} rows=${found.skipped} total=${found.skipped_total} />
       ${
         found.predictions.length === 0
           ? html`<p>No row could be used.</p>`
           : html`<${ResultTable}
-            rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${files}
+            rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${actions} ...${this.view}
           />`
       }
       ${

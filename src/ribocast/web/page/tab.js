@@ -2,10 +2,14 @@
 import { ApiError, call, save } from "./api.js";
 import { asIs, readUpload } from "./files.js";
 import { ProblemNote } from "./inputs.js";
-import { Component, html } from "./view.js";
+import { pickRows } from "./rows.js";
+import { Component, count, html, some } from "./view.js";
 
 /** What the name of a control's file ends with in the address. */
 const FILE = ".file";
+/** Formats of which rows can be picked. */
+const IN_ROWS = ["csv", "tsv", "fasta", "order"];
+const TOLD_MS = 6_000;
 
 /**
  * @typedef {import("./api.js").Catalogue} Catalogue
@@ -22,6 +26,7 @@ const FILE = ".file";
  * @property {string} assay The chosen assay, empty where the model chooses.
  * @property {(words: string) => void} announce Tell who cannot see the page.
  * @property {(tab: string, changes: Values) => void} go Go to another tab.
+ * @property {() => Promise<string>} link The address of what this tab shows.
  * @property {any} settings The menus of model and assay.
  *
  * @typedef {object} TabState
@@ -29,6 +34,7 @@ const FILE = ".file";
  * @property {Problem | null} problem
  * @property {{key: string, asked: Call, found: any} | null} result
  * @property {Record<string, Attached | null>} attached By the value that each stands for.
+ * @property {string} told What was just done, said for some seconds.
  */
 
 /** @extends {Component<TabProps, TabState>} */
@@ -43,7 +49,8 @@ export class Tab extends Component {
   #reading = new Map();
 
   /** @type {TabState} */
-  state = { busy: false, problem: null, result: null, attached: {} };
+  state = { busy: false, problem: null, result: null, attached: {}, told: "" };
+  #toldTimer = 0;
 
   componentDidMount() {
     if (this.props.values.run) this.run();
@@ -88,7 +95,7 @@ export class Tab extends Component {
 
   /** What the controls say, where they say something. */
   get given() {
-    const { run, job, asked, ...values } = this.props.values;
+    const { run, job, asked, filter, sort, ...values } = this.props.values;
     return Object.entries(values)
       .filter(([, value]) => value !== "")
       .sort();
@@ -176,10 +183,14 @@ export class Tab extends Component {
    * Save the result as a file of another format.
    * @param {string} format
    * @param {string} name
+   * @param {number[] | null} places Of the rows to save; null where it is a picture.
+   * @param {number} total
    */
-  async download(format, name) {
+  async download(format, name, places, total) {
     try {
-      save(await (await this.fetchAs(format)).blob(), name);
+      const answer = await this.fetchAs(format);
+      const content = places ? new Blob([pickRows(await answer.text(), format, places, total)]) : await answer.blob();
+      save(content, name);
     } catch (error) {
       this.setState({ problem: problemOf(error) });
     }
@@ -193,16 +204,72 @@ export class Tab extends Component {
     return call(this.path, withFormat(this.state.result?.asked ?? {}, format));
   }
 
-  /** Put the result on the clipboard, as a spreadsheet takes it. */
-  copy = async () => {
+  /**
+   * Put a text that is on its way on the clipboard.
+   * @param {Promise<string>} text
+   * @param {string} words What to say then.
+   * @param {string} instead
+   */
+  async #copy(text, words, instead) {
     try {
-      await copyText(this.fetchAs("tsv").then((answer) => answer.text()));
-      this.props.announce("the table is on the clipboard");
+      await copyText(text);
+      this.#tell(words);
     } catch (error) {
-      const said = "the browser does not let pages use the clipboard here; save the CSV instead";
+      const said = `the browser does not let pages use the clipboard here; ${instead}`;
       this.setState({ problem: error instanceof ApiError ? error.problem : { detail: said } });
     }
-  };
+  }
+
+  /** @param {string} told */
+  #tell(told) {
+    this.setState({ told });
+    this.props.announce(told);
+    clearTimeout(this.#toldTimer);
+    this.#toldTimer = setTimeout(() => this.setState({ told: "" }), TOLD_MS);
+  }
+
+  /** The button that copies the address of what is shown. */
+  linkButton() {
+    const hasFile = Object.values(this.state.attached).some(Boolean);
+    const words = hasFile ? "Copied the link; the attached file is not in it" : "Copied the link";
+    const copy = () => this.#copy(this.props.link(), words, "copy the address instead");
+    return html`<button type="button" onClick=${copy}>Copy link</button>`;
+  }
+
+  /**
+   * The buttons above a table: they copy and save the rows that it shows, as it orders them.
+   * @param {import("./table.js").Row[]} shown
+   * @param {number} of How many rows it has without a filter.
+   * @param {import("./table.js").Row[]} all The rows of the answer, in its order.
+   * @param {[string, string, string][]} files Their formats, names and the words on the buttons.
+   */
+  actions(shown, of, all, files) {
+    const places = () => {
+      const known = new Map(all.map((row, at) => [row, at]));
+      return shown.map((row) => known.get(row) ?? 0);
+    };
+    const isFiltered = shown.length < of;
+    const part = isFiltered ? ` (${count(shown.length)} of ${count(of)})` : "";
+    const copy = () => {
+      const wanted = places();
+      const text = this.fetchAs("tsv").then(async (answer) => pickRows(await answer.text(), "tsv", wanted, all.length));
+      this.#copy(text, `Copied ${some(wanted.length, "row")}`, "save the CSV instead");
+    };
+    return html`<button type="button" onClick=${copy}>Copy${part}</button>
+      ${files.map(([format, name, words]) => {
+        const hasRows = IN_ROWS.includes(format);
+        const onClick = () => this.download(format, name, hasRows ? places() : null, all.length);
+        const said = hasRows ? part : isFiltered ? ` (all ${count(of)})` : "";
+        return html`<button type="button" key=${format} onClick=${onClick}>${words}${said}</button>`;
+      })}
+      ${this.linkButton()}`;
+  }
+
+  /** What a table is told of its filter and order, which the address holds. */
+  get view() {
+    const { filter = "", sort = "" } = this.props.values;
+    return { filter, sort, onView: this.props.set };
+  }
 
   /**
    * What is wrong, and which files a reload has lost.
@@ -232,6 +299,7 @@ export class Tab extends Component {
       </p>`
       }
       ${content}
+      ${this.state.told && html`<p class="told">${this.state.told}</p>`}
     </section>`;
   }
 

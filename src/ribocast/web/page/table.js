@@ -15,13 +15,15 @@ import { Component, count, html, number, some } from "./view.js";
  * @property {Row[]} rows
  * @property {TableColumn[]} columns
  * @property {string} caption
- * @property {any} [actions] Buttons above the table.
+ * @property {(shown: Row[], of: number) => any} actions Buttons above the table, given the rows that pass the filter, in their
+ *   order, and how many there are without it.
+ * @property {string} filter
+ * @property {string} sort The key of a column; with "-" before it, from the highest.
+ * @property {(changes: {filter?: string, sort?: string}) => void} onView
  * @property {number} [size] Rows of a page; without it, a table that is not long has no pages.
  *
  * @typedef {object} TableState
  * @property {typeof TableCore | null} library
- * @property {{id: string, desc: boolean}[]} sorting
- * @property {string} filter
  * @property {number} page
  */
 
@@ -43,7 +45,7 @@ const COMPARE = {
 /** @extends {Component<TableProps, TableState>} */
 export class ResultTable extends Component {
   /** @type {TableState} */
-  state = { library: null, sorting: [], filter: "", page: 0 };
+  state = { library: null, page: 0 };
   /** @type {import("@tanstack/table-core").Table<Row> | null} */
   #table = null;
 
@@ -55,18 +57,27 @@ export class ResultTable extends Component {
 
   /** @param {TableProps} before */
   componentDidUpdate(before) {
-    if (before.rows !== this.props.rows) {
-      if (!this.state.library) this.componentDidMount();
-      if (this.state.page) this.setState({ page: 0 });
-    }
+    const { rows, filter, sort } = this.props;
+    if (before.rows !== rows && !this.state.library) this.componentDidMount();
+    const isSame = before.rows === rows && before.filter === filter && before.sort === sort;
+    if (!isSame && this.state.page) this.setState({ page: 0 });
+  }
+
+  /** The column that the rows are sorted by, if there is one of that name. */
+  get #sorting() {
+    const { sort, columns } = this.props;
+    const desc = sort.startsWith("-");
+    const id = desc ? sort.slice(1) : sort;
+    return columns.some((column) => column.key === id) ? [{ id, desc }] : [];
   }
 
   /** The rows that pass the filter, sorted; all of them, and those of this page. */
   #rows() {
-    const { rows, size = rows.length > WITHOUT_PAGES ? PAGE : WITHOUT_PAGES } = this.props;
-    const { library, sorting, filter, page } = this.state;
-    if (!library) return { passing: rows.length, pages: 1, shown: rows.slice(0, size) };
+    const { rows, filter, size = rows.length > WITHOUT_PAGES ? PAGE : WITHOUT_PAGES } = this.props;
+    const { library, page } = this.state;
+    if (!library) return { passing: rows, pages: 1, shown: rows.slice(0, size) };
     const wanted = parseFilter(filter, this.props.columns);
+    const sorting = this.#sorting;
     /** @type {any} */
     const state = { sorting, globalFilter: wanted, pagination: { pageIndex: page, pageSize: size } };
     /** @type {any} */
@@ -95,37 +106,39 @@ export class ResultTable extends Component {
       ...options,
       state: { ...table.initialState, ...state },
     }));
-    const passing = table.getFilteredRowModel().rows.length;
+    const original = (/** @type {any} */ row) => row.original;
+    const passing = table.getSortedRowModel().rows.map(original);
     return {
       passing,
-      pages: Math.max(1, Math.ceil(passing / size)),
-      shown: table.getRowModel().rows.map((/** @type {any} */ row) => row.original),
+      pages: Math.max(1, Math.ceil(passing.length / size)),
+      shown: table.getRowModel().rows.map(original),
     };
   }
 
   /** @param {string} key */
   #sort(key) {
-    this.setState((/** @type {TableState} */ { sorting: [now] }) => {
-      const first = this.props.columns.find((column) => column.key === key)?.kind === "number";
-      if (now?.id !== key) return { sorting: [{ id: key, desc: first }], page: 0 };
-      return { sorting: now.desc === first ? [{ id: key, desc: !first }] : [], page: 0 };
-    });
+    const [now] = this.#sorting;
+    const first = this.props.columns.find((column) => column.key === key)?.kind === "number";
+    const desc = now?.id === key ? !first : first;
+    const isThird = now?.id === key && now.desc !== first;
+    this.props.onView({ sort: isThird ? "" : `${desc ? "-" : ""}${key}` });
   }
 
   render() {
-    const { rows, columns, caption, actions } = this.props;
-    const { library, sorting, filter, page } = this.state;
+    const { rows, columns, caption, actions, filter, onView } = this.props;
+    const { library, page } = this.state;
     const { passing, pages, shown } = this.#rows();
-    const said = filter.trim() && passing < rows.length ? `${caption}; ${count(passing)} pass the filter` : caption;
+    const [sorted] = this.#sorting;
+    const said = passing.length < rows.length ? `${caption}; ${count(passing.length)} pass the filter` : caption;
     return html`<div class="table">
       <div class="buttons">
-        ${actions}
+        ${actions(passing, rows.length)}
         ${
-          rows.length >= FILTER_FROM &&
+          (rows.length >= FILTER_FROM || filter) &&
           html`<label class="filter">Filter
           <input
             type="search" value=${filter} placeholder="text, or MRL > 7" disabled=${!library}
-            onInput=${(/** @type {any} */ event) => this.setState({ filter: event.target.value, page: 0 })}
+            onInput=${(/** @type {any} */ event) => onView({ filter: event.target.value })}
           />
         </label>`
         }
@@ -133,13 +146,13 @@ export class ResultTable extends Component {
       <p class="caption">${said}</p>
       <div class="scroll" tabindex="0" role="region" aria-label=${said}>
         <table aria-label=${caption}>
-          <thead><tr>${columns.map((column) => this.#head(column, sorting[0], library !== null))}</tr></thead>
+          <thead><tr>${columns.map((column) => this.#head(column, sorted, library !== null))}</tr></thead>
           <tbody>
             ${shown.map((row) => html`<tr>${columns.map((column) => cellOf(column, row))}</tr>`)}
           </tbody>
         </table>
       </div>
-      ${passing === 0 && html`<p>No row passes the filter.</p>`}
+      ${passing.length === 0 && html`<p>No row passes the filter.${unknownColumn(filter, columns)}</p>`}
       ${pages > 1 && this.#pager(page, pages)}
       <${Legend} columns=${columns} />
     </div>`;
@@ -227,6 +240,17 @@ function shortened(seq) {
 }
 
 /**
+ * Read a comparison such as "MRL > 7".
+ * @param {string} filter
+ * @param {TableColumn[]} columns
+ */
+function comparisonOf(filter, columns) {
+  const [, name = "", sign = "", amount] = COMPARISON.exec(filter.trim().toLowerCase()) ?? [];
+  const column = columns.find((one) => [one.key, one.title].some((word) => word.toLowerCase() === name));
+  return { name, column, compare: COMPARE[sign], amount: Number(amount) };
+}
+
+/**
  * Make a test of cells: of a number ("MRL > 7"), or of any text.
  * @param {string} filter
  * @param {TableColumn[]} columns
@@ -235,10 +259,19 @@ function shortened(seq) {
 function parseFilter(filter, columns) {
   const text = filter.trim().toLowerCase();
   if (!text) return undefined;
-  const [, name, sign, amount] = COMPARISON.exec(text) ?? [];
-  const column = name && columns.find((one) => [one.key, one.title].some((word) => word.toLowerCase() === name));
-  const compare = sign && COMPARE[sign];
-  if (column && compare)
-    return (key, value) => key === column.key && value != null && compare(Number(value), Number(amount));
+  const { column, compare, amount } = comparisonOf(filter, columns);
+  if (column && compare) return (key, value) => key === column.key && value != null && compare(Number(value), amount);
   return (_, value) => value !== null && value !== undefined && String(value).toLowerCase().includes(text);
+}
+
+/**
+ * Say that a filter compares a column that the table does not have, and which it has.
+ * @param {string} filter
+ * @param {TableColumn[]} columns
+ */
+function unknownColumn(filter, columns) {
+  const { name, column } = comparisonOf(filter, columns);
+  if (!name || column) return "";
+  const names = columns.filter((one) => one.title && !one.cell).map((one) => one.title);
+  return ` There is no column ${name}; the columns are ${names.join(", ")}.`;
 }

@@ -15,7 +15,7 @@ class Scores extends Tab {
   /** @param {any} found */
   words(found) {
     const skipped = found.skipped_total ? `, ${some(found.skipped_total, "row")} skipped` : "";
-    return `${some(found.rows, "variant")} scored by ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
+    return `${some(found.rows, "variant")} scored by the model ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
   }
 
   get query() {
@@ -34,13 +34,15 @@ class Scores extends Tab {
   /** @param {any} found */
   show(found) {
     const table = tableOf(found.variants, this.props.catalogue.columns, this.props.go);
-    const files = html`<button type="button" onClick=${this.copy}>Copy</button>
-      <button type="button" onClick=${() => this.download("csv", "variants.csv")}>Download CSV</button>`;
+    /** @type {(shown: any[], of: number) => any} */
+    const actions = (shown, of) => this.actions(shown, of, table.rows, [["csv", "variants.csv", "Download CSV"]]);
     return html`<${SkippedNote} rows=${found.skipped} total=${found.skipped_total} />
       ${
         found.variants.length === 0
           ? html`<p>No row could be used.</p>`
-          : html`<${ResultTable} rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${files} />`
+          : html`<${ResultTable}
+            rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${actions} ...${this.view}
+          />`
       }`;
   }
 }
