@@ -521,13 +521,13 @@ def test_an_explanation_is_read_by_pointer_and_by_arrow_keys(page):
     keep_picture(page, "explain")
     tip = area.locator(".tip")
     area.locator("[data-at='23,1']").hover()
-    assert tip.inner_text().startswith("−27 G to C: MRL ")
+    assert tip.inner_text().startswith("−27, letter 24: G to C, MRL ")
     assert "log2 fold change +" in tip.inner_text()
     area.get_by_role("application").focus()
     page.keyboard.press("ArrowRight")
-    expect(tip).to_have_text(re.compile("^−26 "))
+    expect(tip).to_have_text(re.compile("^−26, letter 25: "))
     page.keyboard.press("ArrowDown")
-    expect(tip).to_have_text(re.compile("^−26 [GT]"))
+    expect(tip).to_have_text(re.compile("^−26, letter 25: [GT]"))
     effects = saved_rows(page, "explain")
     assert len(effects) == 3 * len(LEADER)
     sizes = [abs(float(row["log2_fold_change"])) for row in effects]
@@ -925,7 +925,74 @@ def test_values_are_large_enough_to_be_read_on_a_phone(page):
     square = page.locator("[data-at='10,0']").bounding_box()
     assert square["width"] >= 18
     page.locator("[data-at='3,1']").click()
-    assert page.locator(".tip").inner_text().startswith("−47 ")
+    assert page.locator(".tip").inner_text().startswith("−47, letter 4: ")
+
+
+def every_cell_fits(page, area):
+    return page.locator(f"#{area}-result .table .scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_name_sequence_and_mrl_are_seen_without_scrolling(page):
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        for name in every_tab_with_a_result(page):
+            area = {"Variants": "pairs"}.get(name, name.lower())
+            if area == "explain":
+                continue
+            assert every_cell_fits(page, area), (name, size)
+            cells = page.locator(f"#{area}-result td.seq")
+            whole = 2 * 50 if area in ("pairs", "vcf") else 30 if area == "design" else 50
+            assert len(cells.first.inner_text().replace("\n", "")) == whole, name
+        page.reload()
+    choose_tab(page, "Predict")
+    page.set_viewport_size(WIDE)
+    press(page, "Example: six 5′ UTRs")
+    area = shown(page, "predict")
+    low, high = column(page, "predict", "90 % interval")[0].split(" to ")
+    press(page, "More columns")
+    assert [column(page, "predict", f"MRL, {end}")[0] for end in ("low", "high")] == [low, high]
+    assert area.locator("tbody td").first.inner_text().startswith("HBB")
+
+
+def test_what_was_asked_for_is_on_the_screen_of_a_phone(page):
+    page.set_viewport_size(NARROW)
+    paste(page, "predict-text", f"{LEADER}\n{CHANGED}\n")
+    press(page, "Predict")
+    shown(page, "predict")
+    value = page.locator("#predict-result td[data-label=MRL]").first
+    expect(value).to_be_in_viewport()
+    bars = page.locator("#predict-result svg.bars").bounding_box()
+    assert bars["x"] + bars["width"] <= NARROW["width"]
+    choose_tab(page, "Explain")
+    press(page, "Example: beta-globin with an upstream ATG")
+    expect(page.locator("#explain-result h3")).to_be_in_viewport()
+    starts = page.locator("svg.uorfs").bounding_box()
+    assert starts["x"] + starts["width"] <= NARROW["width"]
+    # Of the map that is wider, the strongest effect is seen first.
+    region = page.get_by_role("application")
+    assert region.evaluate("one => one.scrollWidth > one.clientWidth")
+    expect(page.get_by_text("Scroll sideways to see all of it.")).to_be_visible()
+    assert region.evaluate("""one => {
+        const size = square => Math.abs(square.dataset.effect);
+        const all = [...one.querySelectorAll("rect[data-effect]")].sort((a, b) => size(b) - size(a));
+        const [square, frame] = [all[0].getBoundingClientRect(), one.getBoundingClientRect()];
+        return square.left >= frame.left && square.right <= frame.right;
+    }""")
+
+
+def test_accuracy_and_limits_are_read_in_full_and_move_nothing(page):
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        about = page.locator("#panel-predict details.accuracy")
+        below = page.locator("#predict-skip")
+        before = below.bounding_box()
+        about.locator("summary").click()
+        table = about.locator(".scroll")
+        expect(table).to_be_visible()
+        assert below.bounding_box() == before
+        assert table.evaluate("one => one.scrollWidth <= one.clientWidth"), size
+        page.keyboard.press("Escape")
+        expect(table).to_be_hidden()
 
 
 def test_light_and_dark_are_switched_and_remembered(page):

@@ -259,8 +259,10 @@ class DesignIn(_In):
     max_edits: int | None = Field(
         None, ge=0, le=2_000, description="Letters that may differ from the sequence to stay near to; else a quarter."
     )
-    keep_start: int = Field(0, ge=0, le=2_000, description="First letters of like that stay as they are.")
-    keep_end: int = Field(0, ge=0, le=2_000, description="Last letters of like that stay as they are.")
+    keep_start: int = Field(
+        0, ge=0, le=2_000, description="First letters of the sequence to stay near to that are kept."
+    )
+    keep_end: int = Field(0, ge=0, le=2_000, description="Last letters of the sequence to stay near to that are kept.")
     forbid: Words = Field([], description="Motifs (IUPAC letters) that no design holds, nor its joints.")
     avoid: Words = Field([], description="The same, but allowed where a target is not reached without.")
     forbid_sites: Words = Field([], description="Restriction enzymes, both strands, such as BsaI.")

@@ -260,8 +260,13 @@ class App extends Component {
 function Accuracy({ model, assay }) {
   const chosen = model.assays.find((one) => one.name === assay);
   const figures = model.assays.flatMap((one) => one.figures.map((figure) => ({ ...figure, assay: one })));
-  return html`<details class="accuracy">
+  /** @param {any} event */
+  const close = (event) => {
+    if (event.key === "Escape") event.currentTarget.open = false;
+  };
+  return html`<details class="accuracy" onKeyDown=${close}>
     <summary>Accuracy and limits</summary>
+    <div class="over">
     <p>${chosen?.accuracy}</p>
     <p>${chosen?.limits}</p>
     ${
@@ -282,6 +287,7 @@ function Accuracy({ model, assay }) {
     </div>`
     }
     ${model.citation && html`<p>${model.citation}</p>`}
+    </div>
   </details>`;
 }
 

@@ -9,6 +9,12 @@ import { Component, html, number, some } from "./view.js";
  */
 
 const LETTERS = "ACGT";
+const BARS = 534;
+
+/** The width that a drawing may have: on a phone, of the screen. */
+function room() {
+  return document.documentElement.clientWidth - 40;
+}
 
 /**
  * Say where a value stands among measured ones: the share of them that is smaller.
@@ -70,7 +76,7 @@ export function Histogram({ values, unit, quantiles }) {
       : /** @type {[number, number]} */ ([(quarter - low) / (high - low), (rest - low) / (high - low)]);
   return html`<${Bars}
     heights=${counts} words="Sequences by MRL" names=${names} marks=${marks} between=${true} range=${range} digits=${0}
-    axis=${`MRL, ${unit}${range ? "; shaded: the middle half of the assay’s measurements" : ""}`}
+    axis=${`MRL, ${unit}`} told=${range ? "shaded: the middle half of the assay’s measurements" : ""}
   />`;
 }
 
@@ -82,24 +88,25 @@ export function Profile({ shares }) {
   const marks = shares.map((_, at) => String(at));
   return html`<${Bars}
     heights=${shares} words="Share of the mRNA in each polysome fraction" names=${marks.map((mark) => `fraction ${mark}`)}
-    marks=${marks} between=${false} range=${null} digits=${3} axis="fraction of the polysome profile"
+    marks=${marks} between=${false} range=${null} digits=${3} axis="fraction of the polysome profile" told=""
   />`;
 }
 
 /**
- * @param {{heights: number[], words: string, names: string[], marks: string[], between: boolean, axis: string,
+ * @param {{heights: number[], words: string, names: string[], marks: string[], between: boolean, axis: string, told: string,
  *   range: [number, number] | null, digits: number}} props
  */
-function Bars({ heights, words, names, marks, between, axis, range, digits }) {
-  const [left, width, height] = [44, 520, 150];
+function Bars({ heights, words, names, marks, between, axis, told, range, digits }) {
+  const full = Math.min(BARS, room());
+  const [left, width, height] = [44, full - 14, 150];
   const step = (width - left) / heights.length;
   const top = Math.max(...heights) || 1;
   const said = names.map((name, at) => [name, heights[at] ?? 0]).filter(([, value]) => value);
-  const every = Math.ceil(marks.length / 14);
+  const every = Math.ceil(marks.length / ((width - left) / 34));
   /** @param {number} share */
   const x = (share) => left + Math.min(1, Math.max(0, share)) * (width - left);
   return html`<svg
-    class="bars" viewBox="0 0 534 190" width="534" height="190" role="img" xmlns="http://www.w3.org/2000/svg"
+    class="bars" viewBox=${`0 0 ${full} 206`} width=${full} height="206" role="img" xmlns="http://www.w3.org/2000/svg"
     aria-label=${`${words}. ${said.map(([name, value]) => `${name}: ${Number(value).toFixed(digits)}`).join("; ")}`}
   >
     ${range && html`<rect class="measured" x=${x(range[0])} width=${x(range[1]) - x(range[0])} y="12" height=${height - 12} />`}
@@ -118,6 +125,7 @@ function Bars({ heights, words, names, marks, between, axis, range, digits }) {
         html`<text x=${left + (at + (between ? 0 : 0.5)) * step} y=${height + 16} text-anchor="middle">${mark}</text>`,
     )}
     <text x=${(width + left) / 2} y=${height + 34} text-anchor="middle">${axis}</text>
+    <text x=${(width + left) / 2} y=${height + 50} text-anchor="middle">${told}</text>
   </svg>`;
 }
 
@@ -140,10 +148,26 @@ export class HeatMap extends Component {
   #squares = null;
   /** @type {HeatProps | null} */
   #drawn = null;
+  /** @type {HTMLElement | null} */
+  #region = null;
+
+  componentDidMount() {
+    this.#show();
+  }
 
   /** @param {HeatProps} before */
   componentDidUpdate(before) {
-    if (before.effects !== this.props.effects && this.state.at) this.setState({ at: null });
+    if (before.effects === this.props.effects) return;
+    if (this.state.at) this.setState({ at: null });
+    this.#show();
+  }
+
+  /** Where not all of it fits, the strongest effect is seen first. */
+  #show() {
+    const size = (/** @type {Effect} */ one) => Math.abs(one.log2_fold_change ?? 0);
+    const strongest = [...this.#effects].reduce((most, one) => (size(one[1]) > size(most[1]) ? one : most));
+    const at = Number(strongest[0].split(",")[0]);
+    if (this.#region) this.#region.scrollLeft = LEFT + at * CELL - this.#region.clientWidth / 2;
   }
 
   /** Thousands of squares are made once, not at each step of the pointer. */
@@ -180,7 +204,7 @@ export class HeatMap extends Component {
     if (!this.#effects.has(`${next.x},${next.y}`)) return;
     this.setState({ at: next });
     const region = /** @type {HTMLElement} */ (event.currentTarget);
-    const left = 30 + next.x * CELL;
+    const left = LEFT + next.x * CELL;
     if (left < region.scrollLeft || left + CELL > region.scrollLeft + region.clientWidth) {
       region.scrollLeft = left - region.clientWidth / 2;
     }
@@ -191,15 +215,21 @@ export class HeatMap extends Component {
     const { seq } = this.props;
     const { at } = this.state;
     const effect = at && this.#effects.get(`${at.x},${at.y}`);
-    const width = 30 + seq.length * CELL + 8;
+    const width = LEFT + seq.length * CELL + 8;
     const most = number(this.#most);
     return html`<figure class="heat">
       <figcaption>Effect of every substitution</figcaption>
       <p class="tip" role="status">
-        ${effect ? inWords(effect) : "Point at a square, tap it, or use the arrow keys, to read its effect."}
+        ${effect ? inWords(effect, seq.length) : "Point at a square, tap it, or use the arrow keys, to read its effect."}
       </p>
+      <div class="beside">
+      <svg width="20" height=${4 * CELL} aria-hidden="true">
+        ${[...LETTERS].map((letter, row) => html`<text x="14" y=${row * CELL + 15} text-anchor="end">${letter}</text>`)}
+      </svg>
       <div
-        class="scroll" tabindex="0" role="application"
+        class="scroll" tabindex="0" role="application" ref=${(/** @type {HTMLElement | null} */ region) => {
+          this.#region = region;
+        }}
         aria-label="Effects of substitutions: arrow keys go from one to the next"
         onKeyDown=${this.#step} onPointerOver=${this.#point} onPointerDown=${this.#point}
       >
@@ -207,16 +237,17 @@ export class HeatMap extends Component {
           viewBox=${`0 0 ${width} ${4 * CELL + 44}`} width=${width} height=${4 * CELL + 44} role="img"
           aria-label=${`Effects of ${some(seq.length * 3, "substitution")}; the table below has them all`}
         >
-          ${[...LETTERS].map((letter, row) => html`<text x="20" y=${row * CELL + 15} text-anchor="end">${letter}</text>`)}
           ${this.#squares}
-          ${[...seq].map((letter, x) => html`<text x=${30 + (x + 0.5) * CELL} y=${4 * CELL + 16} text-anchor="middle">${letter}</text>`)}
+          ${[...seq].map((letter, x) => html`<text x=${LEFT + (x + 0.5) * CELL} y=${4 * CELL + 16} text-anchor="middle">${letter}</text>`)}
           ${ticks(seq.length).map(
             (back) =>
-              html`<text x=${30 + (seq.length - back + 0.5) * CELL} y=${4 * CELL + 36} text-anchor="middle">−${back}</text>`,
+              html`<text x=${LEFT + (seq.length - back + 0.5) * CELL} y=${4 * CELL + 36} text-anchor="middle">−${back}</text>`,
           )}
-          ${at && html`<rect class="at" x=${30 + at.x * CELL} y=${at.y * CELL} width=${CELL - 1} height=${CELL - 1} />`}
+          ${at && html`<rect class="at" x=${LEFT + at.x * CELL} y=${at.y * CELL} width=${CELL - 1} height=${CELL - 1} />`}
         </svg>
       </div>
+      </div>
+      ${width + 20 > room() && html`<p class="hint">Scroll sideways to see all of it.</p>`}
       <p class="key">
         <${Sample} share=${-1} words=${`lower MRL (log2 −${most})`} /><${Sample} share=${0} words="unchanged" />
         <${Sample} share=${1} words=${`higher MRL (log2 +${most})`} /><span>dot: the sequence’s own letter</span>
@@ -226,6 +257,7 @@ export class HeatMap extends Component {
 }
 
 const CELL = 20;
+const LEFT = 8;
 /** Okabe and Ito's vermilion and blue, one darker than the other: they differ in grey too, and triangles say which. */
 const DOWN = [168, 62, 0];
 const UP = [86, 180, 233];
@@ -233,7 +265,7 @@ const SAME = 245;
 
 /** @param {{x: number, y: number, effect: Effect, most: number}} props */
 function Square({ x, y, effect, most }) {
-  const [left, top] = [30 + x * CELL, y * CELL];
+  const [left, top] = [LEFT + x * CELL, y * CELL];
   const share = (effect.log2_fold_change ?? 0) / most;
   const own = effect.ref === effect.alt;
   return html`<rect
@@ -280,15 +312,18 @@ function shade(share) {
   return `#${colour.join("")}`;
 }
 
-/** @param {Effect} effect */
-function inWords({ position, ref, alt, mrl, log2_fold_change, consequence }) {
-  const place = `−${-position} ${ref}`;
-  if (ref === alt) return `${place}: the sequence’s own letter, MRL ${number(mrl)}`;
+/**
+ * @param {Effect} effect
+ * @param {number} length Of the sequence.
+ */
+function inWords({ position, ref, alt, mrl, log2_fold_change, consequence }, length) {
+  const place = `−${-position}, letter ${length + position + 1}: ${ref}`;
+  if (ref === alt) return `${place}, the sequence’s own letter, MRL ${number(mrl)}`;
   const change =
     log2_fold_change === null
       ? ""
       : `, log2 fold change ${log2_fold_change >= 0 ? "+" : ""}${number(log2_fold_change)}`;
-  return `${place} to ${alt}: MRL ${number(mrl)}${change}${consequence ? `; ${consequence}` : ""}`;
+  return `${place} to ${alt}, MRL ${number(mrl)}${change}${consequence ? `; ${consequence}` : ""}`;
 }
 
 /** @param {number} length */
@@ -296,8 +331,12 @@ function ticks(length) {
   return Array.from({ length: Math.floor(length / 10) }, (_, at) => 10 * (at + 1));
 }
 
+/** Letters of the coding sequence that are drawn, and the most and the least pixels of each letter. */
 const CODING = 12;
-const NT = 9;
+const NT = [3, 9];
+/** Pixels before the first letter, and from the start codon on. */
+const BEFORE = 60;
+const AFTER = 120;
 
 /**
  * Upstream start codons, the frames they open, and the start codon.
@@ -306,24 +345,26 @@ const NT = 9;
 export function UorfMap({ seq, uorfs }) {
   const length = seq.length;
   const before = Math.max(0, ...uorfs.map((uorf) => -uorf.position - length));
+  const [least = 0, most = 0] = NT;
+  const nt = Math.max(least, Math.min(most, (room() - BEFORE - AFTER) / (length + before)));
   /** @param {number} position */
-  const x = (position) => 60 + (position + length + before) * NT;
+  const x = (position) => BEFORE + Math.min(0, position) * nt + (length + before) * nt + (position > 0 ? AFTER - 8 : 0);
   const said = uorfs.map(uorfInWords).join("; ") || "no upstream start codon";
-  const width = x(CODING) + 110;
+  const width = x(0) + AFTER;
   return html`<svg
     class="uorfs" viewBox=${`0 0 ${width} 122`} width=${width} height="122" role="img"
     aria-label=${`Upstream start codons: ${said}`}
   >
     ${[0, 1, 2].map((frame) => html`<text x="4" y=${23 + 38 * frame}>frame ${frame}</text>`)}
     ${[0, 1, 2].map((frame) => html`<line class="axis" x1=${x(-length)} x2=${x(CODING)} y1=${18 + 38 * frame} y2=${18 + 38 * frame} />`)}
-    <rect class="coding" x=${x(0)} y="10" width=${CODING * NT} height="16" />
+    <rect class="coding" x=${x(0)} y="10" width=${x(CODING) - x(0)} height="16" />
     <text class="on-coding" x=${x(0) + 5} y="22.5">start codon</text>
     ${uorfs.map((uorf) => {
       const inside = uorf.kind === "uORF" && uorf.stop !== null;
       const end = inside ? (uorf.stop ?? 0) + 3 : CODING;
       const y = 10 + 38 * uorf.frame;
       return html`<g>
-        <rect class=${`orf ${uorf.strength}`} x=${x(uorf.position)} y=${y} width=${(end - uorf.position) * NT} height="16">
+        <rect class=${`orf ${uorf.strength}`} x=${x(uorf.position)} y=${y} width=${x(end) - x(uorf.position)} height="16">
           <title>${uorfInWords(uorf)}</title>
         </rect>
         <text x=${x(uorf.position)} y=${y + 29}>${uorf.codon} −${-uorf.position}, ${uorf.strength}</text>

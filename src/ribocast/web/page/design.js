@@ -1,7 +1,7 @@
 // The tab Design: what is wanted and which rules hold, progress while it is searched, the designs.
 import { ApiError, call, callJson } from "./api.js";
 import { Field, Menu, PasteBox, Tick, UploadButton } from "./inputs.js";
-import { explainColumn, filled, stripColumn } from "./predict.js";
+import { explainColumn, filled, intervalColumn, stripColumn } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { problemOf, Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";
@@ -54,8 +54,7 @@ const ALGORITHMS = /** @type {[string, string][]} */ ([
   ["evolution", "evolution"],
 ]);
 const NUMBERS = "target mrl mrl_low mrl_high judge_mrl second strange gc free_energy kozak_score".split(" ");
-const SHOWN =
-  "name target mrl mrl_low mrl_high judge_mrl uatgs kozak gc free_energy strange edits length note seq".split(" ");
+const MORE = "mrl_low mrl_high judge_mrl uatgs gc free_energy strange edits length".split(" ");
 
 export class DesignTab extends Tab {
   name = "design";
@@ -71,9 +70,12 @@ export class DesignTab extends Tab {
     if (job) this.#follow(job);
   }
 
-  /** @param {import("./tab.js").TabProps} before */
-  componentDidUpdate(before) {
-    super.componentDidUpdate(before);
+  /**
+   * @param {import("./tab.js").TabProps} before
+   * @param {import("./tab.js").TabState} past
+   */
+  componentDidUpdate(before, past) {
+    super.componentDidUpdate(before, past);
     const { job = "" } = this.props.values;
     if (job && job !== before.values.job && job !== this.job?.id) this.#follow(job);
   }
@@ -448,22 +450,29 @@ const tables = new WeakMap();
 function tableOf(designs, words, quantiles, go) {
   const known = tables.get(designs);
   if (known) return known;
+  const kinds = /** @type {Record<string, Partial<import("./table.js").TableColumn>>} */ ({
+    ...Object.fromEntries(NUMBERS.map((key) => [key, { kind: "number" }])),
+    note: { kind: "words" },
+    uatgs: { kind: "whole" },
+    edits: { kind: "whole" },
+    length: { kind: "whole" },
+    seq: { kind: "seq" },
+  });
+  for (const key of MORE) kinds[key] = { ...kinds[key], isMore: true };
+  /** @param {string[]} keys */
+  const made = (...keys) => columnsOf(filled(designs, keys), words, kinds);
   const columns = [
+    ...made("name", "target", "seq", "mrl"),
+    ...stripColumn(designs, quantiles),
+    ...intervalColumn(designs, words, "mrl_low", "mrl_high"),
+    ...made("kozak"),
     explainColumn(
       go,
       (row) => row.name,
       (row) => row.seq,
     ),
-    ...columnsOf(filled(designs, SHOWN), words, {
-      ...Object.fromEntries(NUMBERS.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
-      note: { kind: "words" },
-      uatgs: { kind: "whole" },
-      edits: { kind: "whole" },
-      length: { kind: "whole" },
-      seq: { kind: "seq" },
-    }),
+    ...made("note", ...MORE),
   ];
-  columns.splice(columns.findIndex((column) => column.key === "mrl") + 1, 0, ...stripColumn(designs, quantiles));
   tables.set(designs, columns);
   return columns;
 }

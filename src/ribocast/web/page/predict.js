@@ -118,21 +118,23 @@ function tableOf(predictions, words, quantiles, go) {
   const known = tables.get(predictions);
   if (known) return known;
   const { rows, inputs } = withInputs(predictions);
+  const [first, ...others] = inputs;
   const columns = [
+    ...columnsOf(identity(rows, "id"), words, { row: { kind: "whole" } }),
+    ...(first ? [first] : []),
+    ...columnsOf(["seq", "mrl"], words, { seq: { kind: "seq" }, mrl: { kind: "number" } }),
+    ...stripColumn(rows, quantiles),
+    ...intervalColumn(rows, words, "mrl_low", "mrl_high"),
     explainColumn(
       go,
       (row) => row.id,
       (row) => row.seq,
     ),
-    ...columnsOf(identity(rows, "id"), words, { row: { kind: "whole" } }),
-    ...inputs,
-    ...columnsOf(["mrl"], words, { mrl: { kind: "number" } }),
-    ...stripColumn(rows, quantiles),
-    ...columnsOf(filled(rows, ["mrl_low", "mrl_high", "note", "seq"]), words, {
-      mrl_low: { kind: "number" },
-      mrl_high: { kind: "number" },
-      note: { kind: "words" },
-      seq: { kind: "seq" },
+    ...columnsOf(filled(rows, ["note"]), words, { note: { kind: "words" } }),
+    ...others,
+    ...columnsOf(filled(rows, ["mrl_low", "mrl_high"]), words, {
+      mrl_low: { kind: "number", isMore: true },
+      mrl_high: { kind: "number", isMore: true },
     }),
   ];
   const table = { rows, columns };
@@ -200,6 +202,22 @@ export function stripColumn(rows, quantiles) {
     />`,
     },
   ];
+}
+
+/**
+ * A column of intervals, from their two ends.
+ * @param {any[]} rows
+ * @param {Record<string, import("./api.js").ColumnWords>} words
+ * @param {string} low
+ * @param {string} high
+ * @returns {TableColumn[]} None where no row has an interval.
+ */
+export function intervalColumn(rows, words, low, high) {
+  if (!filled(rows, [low]).length) return [];
+  const cell = (/** @type {any} */ row) =>
+    typeof row[low] === "number" ? `${number(row[low])} to ${number(row[high])}` : "";
+  const description = words[low]?.description ?? "";
+  return [{ key: "interval", title: "90 % interval", kind: "number", description, cell }];
 }
 
 /**

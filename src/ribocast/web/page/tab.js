@@ -10,6 +10,8 @@ const FILE = ".file";
 /** Formats of which rows can be picked. */
 const IN_ROWS = ["csv", "tsv", "fasta", "order"];
 const TOLD_MS = 6_000;
+/** A result that begins lower on the screen is brought up. */
+const LOW = 0.7;
 
 /**
  * @typedef {import("./api.js").Catalogue} Catalogue
@@ -56,9 +58,17 @@ export class Tab extends Component {
     if (this.props.values.run) this.run();
   }
 
-  /** @param {TabProps} before */
-  componentDidUpdate(before) {
+  /**
+   * @param {TabProps} before
+   * @param {TabState} past
+   */
+  componentDidUpdate(before, past) {
     if (this.props.values.run === "go" && before.values.run !== "go") this.run();
+    const { result } = this.state;
+    if (!result || result === past.result || !navigator.userActivation?.hasBeenActive) return;
+    // On a phone, what was asked for is else below the screen.
+    const section = document.getElementById(`${this.name}-result`);
+    if (section && section.getBoundingClientRect().top > LOW * innerHeight) section.scrollIntoView();
   }
 
   componentWillUnmount() {

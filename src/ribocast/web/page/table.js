@@ -10,6 +10,7 @@ import { Component, count, html, number, some } from "./view.js";
  * @property {string} [description]
  * @property {"number" | "whole" | "text" | "words" | "seq"} kind Words are sentences.
  * @property {(row: Row) => any} [cell] What stands in a cell, where it is not the value.
+ * @property {boolean} [isMore] Whether it is shown at a press alone.
  *
  * @typedef {object} TableProps
  * @property {Row[]} rows
@@ -25,6 +26,7 @@ import { Component, count, html, number, some } from "./view.js";
  * @typedef {object} TableState
  * @property {typeof TableCore | null} library
  * @property {number} page
+ * @property {boolean} hasMore Whether all columns are shown.
  */
 
 /** Longer tables have pages of fewer rows. */
@@ -45,7 +47,7 @@ const COMPARE = {
 /** @extends {Component<TableProps, TableState>} */
 export class ResultTable extends Component {
   /** @type {TableState} */
-  state = { library: null, page: 0 };
+  state = { library: null, page: 0, hasMore: false };
   /** @type {import("@tanstack/table-core").Table<Row> | null} */
   #table = null;
 
@@ -126,7 +128,9 @@ export class ResultTable extends Component {
 
   render() {
     const { rows, columns, caption, actions, filter, onView } = this.props;
-    const { library, page } = this.state;
+    const { library, page, hasMore } = this.state;
+    const seen = columns.filter((column) => hasMore || !column.isMore);
+    const hidden = columns.filter((column) => column.isMore).length;
     const { passing, pages, shown } = this.#rows();
     const [sorted] = this.#sorting;
     const said = passing.length < rows.length ? `${caption}; ${count(passing.length)} pass the filter` : caption;
@@ -142,13 +146,21 @@ export class ResultTable extends Component {
           />
         </label>`
         }
+        ${
+          hidden > 0 &&
+          html`<button
+          type="button" aria-pressed=${hasMore ? "true" : "false"} onClick=${() => this.setState({ hasMore: !hasMore })}
+        >More columns</button>`
+        }
       </div>
       <p class="caption">${said}</p>
       <div class="scroll" tabindex="0" role="region" aria-label=${said}>
-        <table aria-label=${caption}>
-          <thead><tr>${columns.map((column) => this.#head(column, sorted, library !== null))}</tr></thead>
-          <tbody>
-            ${shown.map((row) => html`<tr>${columns.map((column) => cellOf(column, row))}</tr>`)}
+        <table role="table" aria-label=${caption} class=${seen.some((column) => column.kind === "seq") ? "cards" : ""}>
+          <thead role="rowgroup">
+            <tr role="row">${seen.map((column) => this.#head(column, sorted, library !== null))}</tr>
+          </thead>
+          <tbody role="rowgroup">
+            ${shown.map((row) => html`<tr role="row">${seen.map((column) => cellOf(column, row))}</tr>`)}
           </tbody>
         </table>
       </div>
@@ -166,10 +178,12 @@ export class ResultTable extends Component {
   #head(column, sorted, canSort) {
     const direction = sorted?.id === column.key ? (sorted.desc ? "descending" : "ascending") : undefined;
     const mark = direction ? (direction === "ascending" ? " ▲" : " ▼") : "";
-    const words = html`${column.title}${column.unit && html` <small>${column.unit}</small>`}`;
+    // The caption says the unit of most.
+    const hasUnit = column.unit && !this.props.caption.includes(column.unit);
+    const words = html`${column.title}${hasUnit && html` <small>${column.unit}</small>`}`;
     const kind = column.kind === "number" || column.kind === "whole" ? "number" : "";
-    if (!column.title) return html`<td></td>`;
-    return html`<th scope="col" class=${kind} aria-sort=${direction}>
+    if (!column.title) return html`<td role="cell"></td>`;
+    return html`<th scope="col" role="columnheader" class=${kind} aria-sort=${direction}>
       ${
         canSort && !column.cell
           ? html`<button type="button" class="sort" onClick=${() => this.#sort(column.key)}>
@@ -224,14 +238,23 @@ function Legend({ columns }) {
  * @param {Row} row
  */
 function cellOf(column, row) {
-  if (column.cell) return html`<td>${column.cell(row)}</td>`;
-  const value = row[column.key];
-  if (column.kind === "number") return html`<td class="number">${number(value)}</td>`;
-  if (column.kind === "whole") return html`<td class="number">${String(value ?? "").replace(/^-/, "−")}</td>`;
+  const text = textOf(column, row[column.key]);
+  let kind = "";
+  if (column.kind === "number" || column.kind === "whole") kind = "number";
+  else if (column.kind === "seq") kind = "seq";
+  else if (text.length > 24) kind = column.kind === "words" ? "wide" : "long";
+  const content = column.cell ? column.cell(row) : column.kind === "seq" ? html`<code>${shortened(text)}</code>` : text;
+  return html`<td role="cell" class=${kind} data-label=${column.title || undefined}>${content}</td>`;
+}
+
+/**
+ * @param {TableColumn} column
+ * @param {any} value
+ */
+function textOf(column, value) {
+  if (column.kind === "number") return number(value);
   const text = value === null || value === undefined ? "" : String(value);
-  if (column.kind === "seq") return html`<td><code>${shortened(text)}</code></td>`;
-  const width = column.kind === "words" ? "wide" : "long";
-  return html`<td class=${text.length > 24 ? width : ""}>${text}</td>`;
+  return column.kind === "whole" ? text.replace(/^-/, "−") : text;
 }
 
 /** @param {string} seq */

@@ -1,13 +1,17 @@
 // The tab Variants: pairs of sequences, or a small VCF against pasted 5′ UTRs.
 import { ApiError, checkSize } from "./api.js";
 import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
-import { explainColumn, filled, identity, withInputs } from "./predict.js";
+import { explainColumn, filled, identity, intervalColumn, withInputs } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";
 import { html, some } from "./view.js";
 
 /** @typedef {import("./api.js").Call} Call */
+
+/** Letters of a sequence that is shown whole; of a longer one, and of a change in it, a part is. */
+const WHOLE = 60;
+const PART = 25;
 
 class Scores extends Tab {
   path = "variants";
@@ -201,25 +205,69 @@ function tableOf(variants, words, go) {
   const known = tables.get(variants);
   if (known) return known;
   const { rows, inputs } = withInputs(variants);
-  const numbers = ["log2_fold_change", "log2_low", "log2_high", "ref_mrl", "alt_mrl"];
   /** @param {any} row */
   const name = (row) => row.id ?? (row.chrom ? `${row.chrom}:${row.pos}${row.vcf_ref}>${row.vcf_alt}` : null);
+  const kinds = /** @type {Record<string, Partial<import("./table.js").TableColumn>>} */ ({
+    row: { kind: "whole" },
+    pos: { kind: "whole" },
+    // The pair shows them.
+    vcf_ref: { isMore: true },
+    vcf_alt: { isMore: true },
+    log2_fold_change: { kind: "number" },
+    ref_mrl: { kind: "number" },
+    alt_mrl: { kind: "number" },
+    consequence: { kind: "words" },
+    note: { kind: "words" },
+    log2_low: { kind: "number", isMore: true },
+    log2_high: { kind: "number", isMore: true },
+    ref: { kind: "seq", isMore: true },
+    alt: { kind: "seq", isMore: true },
+  });
+  /** @param {string[]} keys */
+  const made = (...keys) => columnsOf(filled(rows, keys), words, kinds);
   const columns = [
+    ...columnsOf(identity(rows, "id", "chrom", "pos", "vcf_ref", "vcf_alt"), words, kinds),
+    pairColumn,
+    ...made("log2_fold_change"),
+    ...intervalColumn(rows, words, "log2_low", "log2_high"),
+    ...made("ref_mrl", "alt_mrl", "consequence"),
     explainColumn(go, name, (row) => row.alt),
-    ...columnsOf(identity(rows, "id", "chrom", "pos", "vcf_ref", "vcf_alt"), words, {
-      row: { kind: "whole" },
-      pos: { kind: "whole" },
-    }),
+    ...made("note"),
     ...inputs,
-    ...columnsOf(filled(rows, [...numbers, "consequence", "note", "ref", "alt"]), words, {
-      ...Object.fromEntries(numbers.map((key) => [key, { kind: /** @type {const} */ ("number") }])),
-      consequence: { kind: "words" },
-      note: { kind: "words" },
-      ref: { kind: "seq" },
-      alt: { kind: "seq" },
-    }),
+    ...made("log2_low", "log2_high", "ref", "alt"),
   ];
   const table = { rows, columns };
   tables.set(variants, table);
   return table;
+}
+
+/** @type {import("./table.js").TableColumn} */
+const pairColumn = {
+  key: "pair",
+  title: "reference, alternative",
+  kind: "seq",
+  description: "The reference above the alternative; what differs is marked.",
+  cell: (row) => html`<${Pair} reference=${row.ref} alternative=${row.alt} />`,
+};
+
+/**
+ * A reference above its alternative, with what differs marked.
+ * @param {{reference: string, alternative: string}} props
+ */
+function Pair({ reference, alternative }) {
+  const least = Math.min(reference.length, alternative.length);
+  let first = 0;
+  while (first < least && reference[first] === alternative[first]) first += 1;
+  let same = 0;
+  while (same < least - first && reference.at(-1 - same) === alternative.at(-1 - same)) same += 1;
+  const isLong = Math.max(reference.length, alternative.length) > WHOLE;
+  const from = isLong ? Math.max(0, first - PART) : 0;
+  return html`<div>${[reference, alternative].map((seq) => {
+    const end = seq.length - same;
+    const to = isLong ? Math.min(seq.length, end + PART) : seq.length;
+    const changed = end - first > 2 * PART ? `${seq.slice(first, first + 2 * PART)}…` : seq.slice(first, end);
+    return html`<code class="line"
+      >${from > 0 && "…"}${seq.slice(from, first)}<mark>${changed}</mark>${seq.slice(end, to)}${to < seq.length && "…"}</code
+    >`;
+  })}</div>`;
 }
