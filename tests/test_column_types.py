@@ -121,7 +121,7 @@ def tables(draw, kinds, least=1):
 def predict(model, source, output, rows=None, piece=16_384):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predicting, "_PREDICT_ROWS", piece)
-        predict_file(model, source, output, rows=rows, mark="x")
+        predict_file(model, source, output, rows=rows)
     return output
 
 

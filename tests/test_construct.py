@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from ribocast.construct import EGFP, Construct, frame, position_from_start
 from ribocast.errors import RibocastError
+from ribocast.sequence import is_missing
 
-utrs = st.text(st.sampled_from("ACGTUNacgtun"), max_size=60)
+utrs = st.text(st.sampled_from("ACGTUNacgtun"), max_size=60).filter(lambda text: not is_missing(text))
 
 
 @given(before=utrs, after=utrs, utr=utrs)

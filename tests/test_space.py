@@ -1,8 +1,7 @@
-"""The layout of a Hugging Face Space, put together as its README says and started as a Space starts it."""
+"""The container file: what it installs and starts is what the package has, as far as that shows without a container."""
 
-import os
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,36 +10,38 @@ from pathlib import Path
 import httpx
 
 import ribocast
-from served import LEADER
+from served import LEADER, serving
 
 ROOT = Path(__file__).parent.parent
 SPACE = ROOT / "examples" / "space"
+LINES = (SPACE / "Dockerfile").read_text(encoding="utf-8").splitlines()
 
 
-def test_a_space_of_these_files_and_the_package_predicts(tmp_path):
-    for file in SPACE.iterdir():
-        shutil.copy(file, tmp_path)
-    shutil.copytree(Path(ribocast.__file__).parent, tmp_path / "ribocast", ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"RIBOCAST_PORT": "0", "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "app.py"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            port = re.fullmatch(r"http://0\.0\.0\.0:(\d+)\n", process.stdout.readline())[1]
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
-                page = client.get("/", headers={"host": "someone-ribocast.hf.space"})
-                answer = client.post("/api/v1/predict", json={"sequences": [LEADER]}).json()
-        finally:
-            process.terminate()
-    assert page.status_code == 200
-    assert "frame-ancestors https://huggingface.co https://*.hf.space" in page.headers["content-security-policy"]
-    assert abs(answer["predictions"][0]["mrl"] - ribocast.load().mrl([LEADER])[0]) < 1e-3
+def values(word):
+    return [line.removeprefix(f"{word} ") for line in LINES if line.startswith(f"{word} ")]
 
 
-def test_its_requirements_are_those_of_the_extra_web():
+def test_what_is_copied_is_there_and_enough_to_install():
+    copied = [name for line in values("COPY") for name in shlex.split(line)[:-1]]
+    assert all((ROOT / name).exists() for name in copied)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = {*project["dependencies"], *extras["design"], *extras["web"]} - {"ribocast[design]"}
-    lines = (SPACE / "requirements.txt").read_text().splitlines()
-    assert {line for line in lines if not line.startswith("#")} == wanted
+    assert {project["readme"], *project["license-files"], "pyproject.toml", "src"} <= set(copied)
+    assert "web" in project["optional-dependencies"]
+    assert any('".[web]"' in line for line in values("RUN"))
+    assert values("USER") == ["ribocast"]
+
+
+def test_a_server_with_its_settings_answers_the_container_s_health_check_and_predicts(tmp_path):
+    settings = dict(word.split("=") for line in values("ENV") for word in line.split() if word.startswith("RIBOCAST_"))
+    named = dict(re.findall(r"`?RIBOCAST_([A-Z_]+)=([^`\s]+)`?", (SPACE / "README.md").read_text(encoding="utf-8")))
+    assert settings == {"RIBOCAST_HOST": "0.0.0.0"}
+    with serving(tmp_path, "--model", "default", host="0.0.0.0", auth="no", **{
+        name.lower(): value for name, value in named.items() if name.lower() not in ("host", "token", "auth")
+    }) as server:  # fmt: skip
+        (check,) = values("HEALTHCHECK")
+        program = re.search(r'"-c", "(.*)"\]', check)[1].replace("7860", str(server.port))
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=120, trust_env=False) as client:
+            assert client.get("/").status_code == 200
+            answer = client.post("/api/v1/predict", json={"sequences": [LEADER]}).json()
+    assert abs(answer["predictions"][0]["mrl"] - ribocast.load().mrl([LEADER])[0]) < 1e-3
