@@ -1,6 +1,5 @@
 """Scores: equal to those of scipy and scikit-learn, with intervals that cover."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
