@@ -158,6 +158,7 @@ def column(page, area, title):
 
 def keep_picture(page, name):
     if SCREENSHOTS:
+        page.set_viewport_size(WIDE)
         page.wait_for_timeout(500)
         page.screenshot(path=Path(SCREENSHOTS) / f"page-{name}.png", full_page=True)
 
