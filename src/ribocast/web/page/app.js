@@ -47,6 +47,8 @@ class App extends Component {
   async componentDidMount() {
     addEventListener("hashchange", () => this.#readAddress());
     addEventListener("pagehide", () => this.#write(false));
+    // Drawings fit the screen: a phone may be turned.
+    addEventListener("resize", () => this.setState({}));
     this.#showTheme();
     await this.#load();
   }
