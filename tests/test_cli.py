@@ -383,7 +383,7 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
         (["train", "TABLE", "-o", "out", "--split", "nope"], "--split"),
         (["train", "TABLE", "-o", "out", "--seed", str(2**32)], "--seed"),
         (["train", "TABLE"], "Missing option '-o'"),
-        (["train", "TABLE", "-o", "train.csv"], "train.csv: File exists"),
+        (["train", "TABLE", "-o", "train.csv"], "train.csv: is a file"),
         (["train", "TABLE", "-o", "train.csv/out"], "train.csv/out: Not a directory"),
         (["train", "TABLE", "-o", "out", "--lr", "-1"], "learning rate is -1"),
         (["train", "TABLE", "-o", "out", "--lr", "nan"], "learning rate is nan"),

@@ -501,7 +501,7 @@ def test_labels_are_decimal_numbers(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["high", "1;5", "1_000", "0x10", "True", "NA", "nan", "inf", "-inf", "1e999", "1 2", "٣", "5f"]
+    "text", ["high", "1;5", "1_000", "0x10", "True", "inf", "-inf", "1e999", "1 2", "٣", "5f"]
 )
 def test_a_label_that_is_no_finite_number_is_named_with_row_and_column(tmp_path, text):
     (chunk,) = read_chunks(put(tmp_path, "t.csv", f"seq,MRL\nA,1\nC,{text}\n"))
@@ -512,7 +512,7 @@ def test_a_label_that_is_no_finite_number_is_named_with_row_and_column(tmp_path,
     assert chunk.faults(need_label=False) == []
 
 
-@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize("text", ["", "  ", "NA", "nan"])
 def test_a_label_that_is_not_there_is_called_missing(tmp_path, text):
     (chunk,) = read_chunks(put(tmp_path, "t.csv", f"seq,label\nA,{text}\n"))
     assert [chunk.say(fault) for fault in chunk.faults(need_label=True)] == [
