@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 import ribocast
-from killing import Server, kill_at_random, kill_server, make_jobs, measure, measure_server
+from killing import Server, kill_at_work, kill_server, make_jobs, measure, measure_server
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.learn import fit
@@ -54,19 +54,19 @@ def last_line(stderr: bytes | str) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-@pytest.mark.parametrize("name", ["predict", "predict parquet", "variants", "design"])
-def test_a_command_killed_at_random_moments_leaves_nothing_half_and_ends_well(jobs, place, name):
-    # The same for train and search: test_fitting, test_search; all of them 100 times: tests/killing.py.
-    whole, seconds = measure(jobs[name], place / f"{name} whole")
-    kill_at_random(jobs[name], place / f"{name} killed", whole, seconds, random.Random(name))
+@pytest.mark.parametrize("name", ["predict CSV", "predict Parquet", "variants table", "design"])
+def test_a_command_killed_at_work_leaves_nothing_half_and_ends_well(jobs, place, name):
+    # The same for train and search: test_fitting, test_search; all of them, many times: tests/killing.py.
+    kill_at_work(jobs[name], place / "killed", measure(jobs[name], place / f"{name} whole"), random.Random(name))
+    shutil.rmtree(place / "killed")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_after_a_killed_server_the_next_one_takes_its_place(framed):
     server = Server(str(framed))
-    whole, seconds = measure_server(server)
-    kill_server(server, whole, seconds, random.Random(0))
-    assert measure_server(server)[0] == whole
+    whole = measure_server(server)
+    kill_server(server, whole, random.Random(0))
+    assert measure_server(server) == whole
 
 
 # --- disks -----------------------------------------------------------------------------------------------------
@@ -136,10 +136,10 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays(small_disk, framed, jo
     assert (disk / f"out.{ending}").read_text() == "old"
 
 
-@pytest.mark.parametrize("command", ["predict", "train", "search", "design"])
+@pytest.mark.parametrize("command", ["predict CSV", "train", "search", "design"])
 def test_a_read_only_folder_is_one_line(small_disk, jobs, place, capsys, command):
     disk = small_disk("disk", "size=64k,ro")
-    assert main([argument.replace("OUT", str(disk)) for argument in jobs[command].arguments]) == 2
+    assert main(jobs[command].command(disk)) == 2
     assert last_line(capsys.readouterr().err).startswith(f"error: {disk}")
 
 
@@ -223,18 +223,15 @@ def test_a_reader_that_goes_away_ends_a_command_silently(framed, jobs, place, co
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process")
 @pytest.mark.usefixtures("heeded")
-@pytest.mark.parametrize("name", ["train", "predict"])
+@pytest.mark.parametrize("name", ["train", "predict CSV"])
 def test_ctrl_c_is_one_line_and_leaves_what_can_be_resumed(jobs, place, tmp_path, name):
-    job, folder = jobs[name], tmp_path / name
+    job, folder = jobs[name], tmp_path / "out"
     folder.mkdir()
-    process = job.start(folder)
-    while not any(folder.iterdir()) and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
-    if process.returncode:
-        assert process.returncode == 130
-        assert last_line(said) == "error: interrupted"
+    run = job.begin(folder)
+    run.process.send_signal(signal.SIGINT)
+    if run.wait():
+        assert run.process.returncode == 130
+        assert last_line(run.said) == "error: interrupted"
         assert job.is_there(folder) == {}
     job.finish(folder, again=True)
     assert len(job.is_there(folder)) == len(job.outputs)
@@ -244,19 +241,20 @@ def test_ctrl_c_is_one_line_and_leaves_what_can_be_resumed(jobs, place, tmp_path
 
 
 def test_two_predictions_to_one_output_leave_a_whole_one(jobs, tmp_path):
-    job = jobs["predict"]
-    both = [job.start(tmp_path) for _ in range(2)]
-    assert [process.communicate() and process.returncode for process in both] == [0, 0]
-    (tmp_path / "alone").mkdir()
-    job.finish(tmp_path / "alone")
-    assert job.is_there(tmp_path) == job.is_there(tmp_path / "alone")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "out.csv"]
+    job, folders = jobs["predict CSV"], [tmp_path / "both", tmp_path / "alone"]
+    for folder in folders:
+        folder.mkdir()
+    both = [job.start(folders[0]) for _ in range(2)]
+    assert [run.wait() for run in both] == [0, 0]
+    job.finish(folders[1])
+    assert job.is_there(folders[0]) == job.is_there(folders[1])
+    assert [path.name for path in folders[0].iterdir()] == ["out.csv"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
 def test_two_trainings_in_one_folder_are_refused(jobs, tmp_path, capsys):
     with alone_in(tmp_path / "run"):
-        assert main([argument.replace("OUT", str(tmp_path)) for argument in jobs["train"].arguments]) == 2
+        assert main(jobs["train"].command(tmp_path)) == 2
         assert last_line(capsys.readouterr().err) == f"error: {tmp_path / 'run'}: another run is writing to it"
     assert list(tmp_path.iterdir()) == []
     # Once the other has ended, however it ended, the folder is free.

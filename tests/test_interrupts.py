@@ -82,6 +82,21 @@ except KeyboardInterrupt: sys.exit(fail("numpy could not be imported"))
     assert process.returncode == 143
 
 
+@pytest.mark.parametrize("number", ENDS)
+def test_the_exit_code_is_that_of_the_signal_where_a_thread_is_left_at_work(number):
+    rest = """
+import threading
+from ribocast.background import in_background
+interrupts.begin()
+threading.Timer(0.1, stop).start()
+try: in_background(time.sleep, 30)
+except KeyboardInterrupt: pass
+"""
+    process = start(sys.executable, "-c", SELF.format(number=int(number), rest=rest))
+    process.communicate()
+    assert process.returncode == 128 + number
+
+
 def test_what_is_ignored_stays_ignored():
     """So nohup and shells have it."""
     code = SELF.format(number=2, rest="stop(); interrupts.begin(); stop(); print('on')")

@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from ribocast.interrupts import verdict
+
 Result = TypeVar("Result")
 _LEFT: list[threading.Thread] = []
 
@@ -57,4 +59,5 @@ def _leave() -> None:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
-        os._exit(130)
+        _, code = verdict() or ("", 130)
+        os._exit(code)

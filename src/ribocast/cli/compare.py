@@ -65,10 +65,12 @@ def compare(
 
     if output is None and not as_json:
         output = Path("comparison.html")
+    places = Places([*map(file_of, models), *data])
+    places.add("-")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
             raise RibocastError(f"{output}: the report is HTML: give a name that ends in .html")
-        Places([*map(file_of, models), *data]).add(output, "the report")
+        places.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
     chunks = [usable(read_table(path, column=column, label=label), on_error) for path in data]
     rows = under_one_roof(chunks)

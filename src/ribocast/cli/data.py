@@ -21,7 +21,9 @@ def describe(
 ) -> None:
     """Describe a table: rows, columns, lengths, letters, labels, duplicates, upstream ATGs, a sample of 10."""
     from ribocast.describe import describe as describe_table
+    from ribocast.places import Places
 
+    Places([table]).add("-")
     found = describe_table(table, column=column, label=label, seed=seed)
     if as_json:
         print_json(found.as_dict())

@@ -54,11 +54,13 @@ def evaluate(
     from ribocast.learn.across import evaluate_by_assay, named_assay, split_by_assay
     from ribocast.learn.scoring import evaluate as evaluate_model
     from ribocast.learn.scoring import learnt_from
+    from ribocast.places import Places
     from ribocast.predictor import load
     from ribocast.tables import read_table
 
     if by is None and len(paths) > 2:
         raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")
+    Places(paths).add("-")
     named = len(paths) > 1 and (by is None or not Path(paths[0]).is_file())
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)

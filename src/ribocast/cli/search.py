@@ -82,6 +82,7 @@ def search(
         if name in searched:
             raise RibocastError(f"{grid}: {name} is searched, but the command line fixes it")
     places = Places((table, grid))
+    places.add("-")
     places.add_folder(output, SEARCH_FILES)
     chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
     library = assay_of(chunk, assay)

@@ -96,6 +96,7 @@ def train(
     first = is_first_process()
     with nullcontext() if first else silence():
         places = Places((table, start))
+        places.add("-")
         places.add_folder(output, RUN_FILES)
         chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
         library = assay_of(chunk, assay)
