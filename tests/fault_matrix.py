@@ -401,15 +401,16 @@ def cell(bench: Bench, command: str, fault: str) -> str:
 
 
 def row(bench: Bench, command: str, faults: list[str]) -> list[str]:
-    """Run a command's checks; say on standard error what failed."""
+    """Run a command's checks; say on standard error what was found, and why it is a failure."""
     cells = []
     for fault in faults:
+        why = ""
         try:
             cells.append(cell(bench, command, fault))
         except Exception as error:
-            print(f"{command}, {fault}: {type(error).__name__}: {str(error)[-400:]}", file=sys.stderr, flush=True)
             cells.append(FAILED)
-    print(f"{command}: {', '.join(cells)}", file=sys.stderr, flush=True)
+            why = f": {type(error).__name__}: {str(error)[-400:]}"
+        print(f"{command}, {fault}: {cells[-1]}{why}", file=sys.stderr, flush=True)
     return cells
 
 
@@ -432,7 +433,7 @@ MEANS = {
 def as_markdown(cells: dict[tuple[str, str], str]) -> str:
     """Return the table and what its words mean."""
     lines = [["", *FAULTS], ["---"] * (len(FAULTS) + 1)]
-    lines += [[command, *(cells.get((command, fault), "") for fault in FAULTS)] for command in COMMANDS]
+    lines += [[command, *(cells.get((command, fault), "not run") for fault in FAULTS)] for command in COMMANDS]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     means = "\n".join(f"- {word}: {meaning}." for word, meaning in MEANS.items())
     return f"ribocast {ribocast.__version__}, {date.today()}, {sys.platform}:\n\n{table}\n\n{means}\n"
