@@ -500,9 +500,7 @@ def test_labels_are_decimal_numbers(tmp_path, text):
     assert chunk.labels().tolist() == [float(text)]
 
 
-@pytest.mark.parametrize(
-    "text", ["high", "1;5", "1_000", "0x10", "True", "inf", "-inf", "1e999", "1 2", "٣", "5f"]
-)
+@pytest.mark.parametrize("text", ["high", "1;5", "1_000", "0x10", "True", "inf", "-inf", "1e999", "1 2", "٣", "5f"])
 def test_a_label_that_is_no_finite_number_is_named_with_row_and_column(tmp_path, text):
     (chunk,) = read_chunks(put(tmp_path, "t.csv", f"seq,MRL\nA,1\nC,{text}\n"))
     faults = chunk.faults(need_label=True)
