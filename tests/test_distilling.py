@@ -12,6 +12,7 @@ from ribocast.learn import fit, taught_rows
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.models import architecture
 from ribocast.learn.simulate import simulate
+from ribocast.sequence import is_missing
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,10 @@ def test_leaders_that_are_not_random_get_relatives(teachers, rows):
     assert not any(strange)
 
 
-@given(st.lists(st.text("ACGTN", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(0, 1000))
+@given(
+    st.lists(st.text("ACGTN", min_size=1, max_size=30).filter(lambda utr: not is_missing(utr)), min_size=1, max_size=5),
+    st.integers(0, 1000),
+)
 def test_any_leaders_have_relatives_of_letters_only(teachers, utrs, seed):
     measured = pd.DataFrame({"seq": utrs, "assay": "egfp_varying25to100"})
     taught = taught_rows(teachers, measured, 8, seed=seed)

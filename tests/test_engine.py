@@ -19,10 +19,12 @@ from ribocast.bundle import open_bundle, write_bundle
 from ribocast.engine import OpenVinoEngine, TorchEngine, start_engine
 from ribocast.errors import RibocastError
 from ribocast.learn.simulate import simulate
-from ribocast.sequence import encode
+from ribocast.sequence import encode, is_missing
 
 openvino_core = importlib.import_module("openvino").Core
-UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=130), min_size=1, max_size=12)
+UTRS = st.lists(
+    st.text("ACGTUNacgtun", min_size=1, max_size=130).filter(lambda utr: not is_missing(utr)), min_size=1, max_size=12
+)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ribocast.learn.models import ARCHITECTURES, architecture, parse_settings
 from ribocast.learn.models.framed import OpenFrames
 from ribocast.learn.models.network import Convolution, LetterTable, channels_last
 from ribocast.learn.simulate import simulate
-from ribocast.sequence import encode
+from ribocast.sequence import encode, is_missing
 
 STOPS = {"TAA", "TAG", "TGA"}
 
@@ -106,7 +106,10 @@ def frames_by_hand(utr, before, after):
 @settings(max_examples=150, deadline=None)
 @given(
     utrs=st.lists(
-        st.text("ACGTN", min_size=1, max_size=90) | st.text("ATG", min_size=1, max_size=60), min_size=1, max_size=5
+        st.text("ACGTN", min_size=1, max_size=90).filter(lambda utr: not is_missing(utr))
+        | st.text("ATG", min_size=1, max_size=60),
+        min_size=1,
+        max_size=5,
     ),
     before=st.text("ACGT", max_size=4),
 )
@@ -121,7 +124,11 @@ def test_open_frames_are_those_a_ribosome_would_walk_across_both_joints(utrs, be
 
 @pytest.mark.parametrize(("name", "small"), [("framed", {"channels": 8, "dilations": (1, 2)}), ("framepool", {})])
 @settings(max_examples=30, deadline=None)
-@given(utrs=st.lists(st.text("ACGTN", min_size=1, max_size=130), min_size=2, max_size=6))
+@given(
+    utrs=st.lists(
+        st.text("ACGTN", min_size=1, max_size=130).filter(lambda utr: not is_missing(utr)), min_size=2, max_size=6
+    )
+)
 def test_padding_and_company_change_no_prediction(name, small, utrs):
     network = build(name, **small)
     with torch.inference_mode():
