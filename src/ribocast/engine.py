@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from types import ModuleType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,9 @@ _STARTED: weakref.WeakSet[Any] = weakref.WeakSet()
 def _forget_threads() -> None:
     for engine in list(_STARTED):
         engine.forget_threads()
+    if TorchEngine.has_run:
+        # Its threads stay with the parent; it would wait for them, also where the engine itself is gone.
+        sys.modules["torch"].set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
@@ -247,6 +250,7 @@ class TorchEngine:
     """The learning form, run by PyTorch on the best device there is."""
 
     name = "torch"
+    has_run: ClassVar[bool] = False
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         try:
@@ -264,12 +268,12 @@ class TorchEngine:
         self._network = load_network(bundle).to(self.device).eval()
         self._shape = (len(bundle.card.assays), bundle.card.width)
         self._is_cut_off = False
+        TorchEngine.has_run = True
         _STARTED.add(self)
 
     def forget_threads(self) -> None:
-        """Go on in one thread, in a child of the process: the others stay with the parent, and so does a GPU."""
+        """Leave a GPU to the parent, in a child of the process."""
         self._is_cut_off = self.device.type != "cpu"
-        self._torch.set_num_threads(1)
 
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
