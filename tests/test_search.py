@@ -368,7 +368,7 @@ def test_options_that_cannot_be_end_in_words(place, tmp_path, capsys):
     assert "--timeout soon: seconds, or a number with s, m, h or d" in complaint(*grid, "--timeout", "soon")
     assert "150 folds: one has only 2 rows" in complaint(*grid, "--folds", 150)
     assert "made of trained models, not trained itself" in complaint(*grid, "--model", "ensemble")
-    assert "none.toml: No such file" in complaint("--grid", tmp_path / "none.toml")
+    assert "none.toml: no such file" in complaint("--grid", tmp_path / "none.toml")
     assert not (tmp_path / "out").exists()
 
 

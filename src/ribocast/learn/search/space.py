@@ -161,6 +161,8 @@ def _build(
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_small(path, _LARGEST_GRID, what="a grid").decode("utf-8"))
+    except RibocastError:
+        raise
     except UnicodeDecodeError:
         raise RibocastError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
