@@ -12,12 +12,13 @@ from ribocast.errors import RibocastError
 from ribocast.learn import simulate as module
 from ribocast.learn.assays import ASSAYS
 from ribocast.learn.simulate import FRACTION_WEIGHTS, HIGHEST_LOAD, LOWEST_LOAD, simulate, true_mrl
+from ribocast.sequence import is_missing
 
 STRONG_START = "GCCACCATGG"
 START_CODON = STRONG_START.index("ATG")
 FRACTIONS = [f"r{number}" for number in range(len(FRACTION_WEIGHTS))]
 
-utrs = st.text("ACGTUNacgtun", min_size=1, max_size=60)
+utrs = st.text("ACGTUNacgtun", min_size=1, max_size=60).filter(lambda utr: not is_missing(utr))
 
 
 def quiet(length: int = 50) -> str:
