@@ -68,6 +68,26 @@ def test_more_batches_than_requests_come_back_in_order(trio, cuts, seed):
     assert trio[0][0].engine.run([]) == []
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99))
+def test_a_run_that_was_broken_off_leaves_the_next_one_right(trio, seed):
+    random = np.random.default_rng(seed)
+    letters = np.frombuffer(b"ACGT", np.uint8)
+    batches = [letters[random.integers(0, 4, (18, length))] for length in random.integers(1, 200, 12)]
+
+    def until_it_breaks():
+        yield from batches[: random.integers(1, 6)]
+        raise KeyboardInterrupt
+
+    engine = trio[0][0].engine
+    right = [np.concatenate([engine.run([letters[None]])[0] for letters in batch]) for batch in batches]
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(until_it_breaks())
+    for batch, output in zip(batches, engine.run(batches), strict=True):
+        np.testing.assert_allclose(output, right.pop(0), rtol=0, atol=1e-5)
+        assert len(output) == len(batch)
+
+
 def test_engines_are_chosen_by_name_and_openvino_is_the_default_on_a_cpu(framed):
     bundle = open_bundle(str(framed))
     assert isinstance(start_engine(bundle), OpenVinoEngine)

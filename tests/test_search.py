@@ -323,7 +323,7 @@ def test_a_search_in_which_all_fails_ends_in_one_line(place, tmp_path, capsys):
         ("", "no settings to try"),
         ("[grid]\nlayers = [1]\n[other]\nx = 1", "other stands outside of"),
         ("layers = []", "layers: the list is empty"),
-        ("layers = 3", r"layers: 3 is no list of values, such as \[3\]"),
+        ("layers = 3", r"layers: 3 is neither a list of values, such as \[3\]"),
         ("layers = [1, 1]", "layers: 1 stands there twice"),
         ("layers = [1, 2.5]", "layers: 2.5 is not a whole number"),
         ("layers = [true]", "layers: True is not a whole number"),

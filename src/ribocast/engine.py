@@ -209,11 +209,12 @@ class OpenVinoEngine:
             while running:
                 finish()
         finally:
-            # After an error the others still run, and would write into letters that are gone.
+            # After an error the others still run, and would write into letters that are gone. Nor may they be
+            # cancelled: OpenVINO keeps the shapes of a run that was cut off, and takes them for those of the next.
             for request, _ in running:
                 with suppress(RuntimeError):
-                    request.cancel()
-                    request.wait()
+                    while not request.wait_for(_LISTEN_MS):
+                        pass
                 self._give_back(request)
         return results
 
@@ -297,6 +298,6 @@ def _checked(result: Outputs, rows: int, shape: tuple[int, int]) -> Outputs:
 
 
 def _reason(error: RuntimeError) -> str:
-    """Find the line of OpenVINO's message that says what is wrong; those before say where in its source."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from")]
-    return lines[0] if lines else type(error).__name__
+    """Find the lines of OpenVINO's message that say what is wrong; those before say where in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
+    return ": ".join(lines) or type(error).__name__

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import itertools
 import math
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ def _known(source: str, name: str, defaults: Mapping[str, Any], design: Architec
         kind = RECIPE if name.startswith(RECIPE) else ""
         there = [other.removeprefix(kind) for other in defaults if other.startswith(RECIPE) == bool(kind)]
         whose = "the training recipe" if kind else design.name
-        raise RibocastError(f"{source}: {whose} has no setting {own!r}; it has: {', '.join(there)}")
+        raise RibocastError(f"{source}: {whose} has no setting {reprlib.repr(own)}; it has: {', '.join(there)}")
     if name.startswith(RECIPE) and own in _SEPARATE:
         raise RibocastError(f"{source}: {name} cannot be searched: it {_SEPARATE[own]}")
 
@@ -197,13 +198,14 @@ def _choice(given: Any, default: Any) -> Choice:
     if isinstance(given, Mapping):
         return _range(given, default)
     if not isinstance(given, list | tuple):
-        raise ValueError(f"{given!r} is no list of values, such as [{given!r}], and no range, {{ low = …, high = … }}")
+        text = reprlib.repr(given)
+        raise ValueError(f"{text} is neither a list of values, such as [{text}], nor a range, {{ low = …, high = … }}")
     if not given:
         raise ValueError("the list is empty")
     values = tuple(_value(value, default) for value in given)
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise ValueError(f"{value!r} stands there twice")
+            raise ValueError(f"{reprlib.repr(value)} stands there twice")
     return values
 
 
@@ -211,7 +213,8 @@ def _value(value: Any, default: Any) -> Any:
     """Bring a value to the type of the default: bool, int, float, str, or a tuple."""
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{value!r} is no list; its own is {list(default)}, and several stand in a list of lists")
+            text = reprlib.repr(value)
+            raise ValueError(f"{text} is not a list; its own is {list(default)}, and several stand in a list of lists")
         return tuple(value)
     kind = type(default)
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -221,7 +224,7 @@ def _value(value: Any, default: Any) -> Any:
         return float(value)
     if type(value) is not kind:
         expected = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-        raise ValueError(f"{value!r} is not {expected.get(kind, 'possible')}")
+        raise ValueError(f"{reprlib.repr(value)} is not {expected.get(kind, 'possible')}")
     return value
 
 
