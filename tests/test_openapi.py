@@ -1,5 +1,7 @@
 """The API against its own description: whatever Schemathesis sends, answers are those that are described, never 5xx."""
 
+import time
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -46,18 +48,38 @@ def test_all_that_is_promised_is_described(described):
 @pytest.mark.parametrize("name", PROMISED)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_answers_are_those_that_are_described(described, name, mode):
-    operation = described[name]
-    has_input = bool(operation.body or operation.path_parameters or operation.query)
+    ask(described[name], mode, 20 if takes_input(described[name]) else 2)
+
+
+@pytest.mark.thorough
+def test_answers_are_those_that_are_described_for_ten_minutes(described):
+    end, calls = time.monotonic() + 600, 0
+    while time.monotonic() < end:
+        for operation in filter(takes_input, described.values()):
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                calls += ask(operation, mode, 20, derandomize=False)
+    print(f"{calls:,} calls")
+
+
+def takes_input(operation):
+    return bool(operation.body or operation.path_parameters or operation.query)
+
+
+def ask(operation, mode, examples, *, derandomize=True):
+    calls = 0
     if not (operation.body or operation.query):
         # Any text is a name of a job: there is nothing to be wrong with.
         mode = GenerationMode.POSITIVE
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
-        max_examples=20 if has_input else 2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck),
+        max_examples=examples, deadline=None, derandomize=derandomize, suppress_health_check=list(HealthCheck),
         database=None,
     )  # fmt: skip
-    def ask(case):
+    def call(case):
+        nonlocal calls
+        calls += 1
         case.call_and_validate(checks=CHECKS)
 
-    ask()
+    call()
+    return calls
