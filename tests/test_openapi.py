@@ -58,7 +58,7 @@ def test_answers_are_those_that_are_described_for_ten_minutes(described):
         for operation in filter(takes_input, described.values()):
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 calls += ask(operation, mode, 20, derandomize=False)
-    print(f"{calls:,} calls")
+    assert calls > 10 * len(PROMISED)
 
 
 def takes_input(operation):
