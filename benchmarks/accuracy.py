@@ -27,13 +27,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import ribocast
-from ribocast.bundle import PRETRAINED, Figure, open_bundle
 from ribocast.errors import RibocastError
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.beginning import own_recipe
-from ribocast.learn.changes import pair_unseen
-from ribocast.learn.scoring import Floats
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.evaluate.metrics import Floats
+from ribocast.learn.evaluate.variant_changes import pair_unseen
+from ribocast.learn.train.setup import own_recipe
+from ribocast.model.bundle import PRETRAINED, Figure, open_bundle
 from train_shipped import FOLDS, HUMAN, SHIPPED, VARYING, read_rows, subset_figures, variant_figure
 
 # The longest to train comes first, so that no core waits at the end.

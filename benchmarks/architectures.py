@@ -17,9 +17,9 @@ from pathlib import Path
 
 import ribocast
 from ribocast.learn import evaluate, fit
-from ribocast.learn.assays import ASSAYS, load_measurements
-from ribocast.learn.models import ARCHITECTURES
-from ribocast.learn.splits import random_split
+from ribocast.learn.data.assays import ASSAYS, load_measurements
+from ribocast.learn.data.splits import random_split
+from ribocast.learn.networks import ARCHITECTURES
 
 ASSAY = "egfp_random50"
 EXPECTED = {"attention-2conv": 0.63, "attention-3conv": 0.69, "optimus": 0.87, "framed": 0.91}

@@ -22,17 +22,18 @@ import numpy as np
 import pandas as pd
 
 import ribocast
-from ribocast.construct import EGFP, Construct
-from ribocast.designing import Brief, Forbid, Length, propose
-from ribocast.designing.algorithms import ALGORITHMS
-from ribocast.designing.automaton import strings_of
-from ribocast.designing.checking import find_violations
-from ribocast.designing.contradictions import make_space
-from ribocast.designing.distances import quick_edit_distance
-from ribocast.designing.members import second_opinions
+from ribocast.cli.terminal import number, print_table
+from ribocast.design import Brief, Forbid, Length
+from ribocast.design import design as propose
+from ribocast.design.algorithms import ALGORITHMS
+from ribocast.design.automaton import strings_of
+from ribocast.design.distances import quick_edit_distance
+from ribocast.design.feasibility import make_space
+from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
-from ribocast.predictor import Predictor
-from ribocast.terminal import number, print_table
+from ribocast.model.members import second_opinions
+from ribocast.model.predictor import Predictor
+from ribocast.sequence.construct import EGFP, Construct
 
 
 def main() -> None:

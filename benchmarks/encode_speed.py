@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ribocast.predictor import LONGEST
-from ribocast.sequence import encode
-from ribocast.spelling import Spelled
+from ribocast.model.predictor import LONGEST
+from ribocast.sequence.batch import Spelled
+from ribocast.sequence.letters import encode
 
 LENGTH = 50
 ONE_HOT = {"A": [1, 0, 0, 0], "T": [0, 1, 0, 0], "C": [0, 0, 1, 0], "G": [0, 0, 0, 1], "N": [0, 0, 0, 0]}

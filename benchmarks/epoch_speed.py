@@ -24,10 +24,10 @@ import pandas as pd
 import torch
 
 from notebook import Notebook, ThreeConvolutions
-from ribocast.learn.assays import labelled_rows
-from ribocast.learn.beginning import own_recipe, prepare
+from ribocast.learn.data.assays import labelled_rows
+from ribocast.learn.data.simulate import simulate
 from ribocast.learn.device import has_bfloat16
-from ribocast.learn.simulate import simulate
+from ribocast.learn.train.setup import own_recipe, prepare
 
 NOTEBOOK = "the notebook's loop"
 

@@ -4,7 +4,7 @@
 
 A network is trained without a fifth of the sequences and without the leaders of the varying-length library that are
 longer than 70 nt, and judged on those of that fifth, by length: the residual that one row in ten exceeds, and how many
-times that of 61 to 70 nt it is. `ribocast.learn.intervals.BEYOND_LENGTHS` comes from here.
+times that of 61 to 70 nt it is. `ribocast.learn.evaluate.intervals.BEYOND_LENGTHS` comes from here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 
 import ribocast
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS, load_measurements
-from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
+from ribocast.learn.data.assays import ASSAYS, load_measurements
+from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
 
 LONGEST, ASSAY = 70, "egfp_varying25to100"
 PARTS = ((25, 34), (35, 45), (46, 60), (61, 70), (71, 80), (81, 90), (91, 95), (96, 100))

@@ -26,8 +26,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import ribocast
-from ribocast.learn.export import export
-from ribocast.learn.models import architecture, load_network
+from ribocast.learn.networks import architecture, load_network
+from ribocast.learn.train.export import export
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

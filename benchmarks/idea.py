@@ -18,9 +18,9 @@ import pandas as pd
 
 import ribocast
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.changes import pair_unseen
-from ribocast.learn.models import parse_settings
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.evaluate.variant_changes import pair_unseen
+from ribocast.learn.networks import parse_settings
 from ribocast.learn.recipe import FRAMED_RECIPE
 from train_shipped import (
     HUMAN,

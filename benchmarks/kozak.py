@@ -1,4 +1,4 @@
-"""What the letters around an upstream ATG cost, measured: the numbers of `ribocast.uorf.KOZAK_WEIGHTS`.
+"""What the letters around an upstream ATG cost, measured: the numbers of `ribocast.sequence.uorf.KOZAK_WEIGHTS`.
 
     python benchmarks/kozak.py --data DIR [--json FILE]
 
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ribocast.construct import EGFP
-from ribocast.learnt import fit_context
-from ribocast.uorf import KOZAK_POSITIONS, KOZAK_WEIGHTS, find_uorfs
+from ribocast.explain.global_effects import fit_context
+from ribocast.sequence.construct import EGFP
+from ribocast.sequence.uorf import KOZAK_POSITIONS, KOZAK_WEIGHTS, find_uorfs
 
 LIBRARIES = ("egfp_random50", "egfp_random50_m1psi", "egfp_varying25to100")
 

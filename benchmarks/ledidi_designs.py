@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ribocast.designing.automaton import BASES
-from ribocast.learn.straight_through import SoftLoads
-from ribocast.predictor import Predictor
+from ribocast.design.automaton import BASES
+from ribocast.learn.gradient import SoftLoads
+from ribocast.model.predictor import Predictor
 
 HIGHEST = 9.0
 """The load that is asked of it where the highest is wanted; it needs one."""

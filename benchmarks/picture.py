@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from ribocast.learn.assays import ASSAYS
+from ribocast.learn.data.assays import ASSAYS
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

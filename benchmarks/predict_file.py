@@ -25,8 +25,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 import ribocast
-from ribocast.predicting import predict_file
-from ribocast.spelling import Spelled
+from ribocast.predict.files import predict_file
+from ribocast.sequence.batch import Spelled
 
 ALONE_ROWS, PIECE = 40_000, 500_000
 LETTERS = np.frombuffer(b"ACGT", np.uint8)

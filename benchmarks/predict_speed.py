@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 import ribocast
 from notebook import Optimus, one_hot
-from ribocast.bundle import DEFAULT_MODEL, AssayCard, shipped_models
 from ribocast.errors import RibocastError
-from ribocast.learn.models import architecture
-from ribocast.learn.simulate import simulate
-from ribocast.predictor import Predictor
-from ribocast.sequence import encode
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
+from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, shipped_models
+from ribocast.model.predictor import Predictor
+from ribocast.sequence.letters import encode
 
 TURNS, BATCH = 9, 1024
 DEFAULT = f"ribocast {DEFAULT_MODEL} (openvino)"

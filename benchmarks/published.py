@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ribocast.bundle import DEFAULT_MODEL, Figure, open_bundle
+from ribocast.model.bundle import DEFAULT_MODEL, Figure, open_bundle
 
 
 @dataclass(frozen=True)

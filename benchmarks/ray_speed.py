@@ -17,10 +17,10 @@ from pathlib import Path
 import ray
 
 import ribocast
-from ribocast.jobs import Predictions
-from ribocast.learn.simulate import simulate
-from ribocast.scale import work_on_ray
-from ribocast.shards import divide, work_off
+from ribocast.learn.data.simulate import simulate
+from ribocast.predict.ray import work_on_ray
+from ribocast.predict.shards import divide, work_off
+from ribocast.predict.work import Predictions
 
 BILLION = 10**9
 

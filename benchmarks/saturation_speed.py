@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 import ribocast
-from ribocast.learn.models import load_network
-from ribocast.predictor import to_mrl
-from ribocast.sequence import encode
+from ribocast.learn.networks import load_network
+from ribocast.model.predictor import to_mrl
+from ribocast.sequence.letters import encode
 
 UTR = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
 REST = 0.05

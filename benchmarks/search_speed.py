@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from notebook import Notebook, Optimus
-from ribocast.learn.models import architecture
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import OPTIMUS_RECIPE
-from ribocast.learn.search.searching import Found, search
-from ribocast.learn.simulate import simulate
+from ribocast.learn.tune.search import Found, search
 
 GRID = {"filters": [60, 120]}
 NOTEBOOK, BATCH = "the notebook's loop", OPTIMUS_RECIPE.batch_size

@@ -22,11 +22,11 @@ import pandas as pd
 import torch
 
 from notebook import Notebook, ThreeConvolutions
-from ribocast.learn.assays import labelled_rows, load_measurements
-from ribocast.learn.beginning import prepare
-from ribocast.learn.models import architecture
+from ribocast.learn.data.assays import labelled_rows, load_measurements
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE
-from ribocast.learn.simulate import simulate
+from ribocast.learn.train.setup import prepare
 
 EPOCHS, SEED = 20, 1
 

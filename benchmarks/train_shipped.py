@@ -30,19 +30,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import ribocast
-from ribocast.bundle import PRETRAINED, Figure, ModelCard, open_bundle
 from ribocast.learn import average, fit, taught_rows
-from ribocast.learn.assays import ASSAYS, load_measurements
-from ribocast.learn.changes import pair_unseen, with_change_interval
-from ribocast.learn.export import export
-from ribocast.learn.intervals import calibrate
-from ribocast.learn.judging import figure, judge
-from ribocast.learn.models import load_network
+from ribocast.learn.data.assays import ASSAYS, load_measurements
+from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
+from ribocast.learn.evaluate.calibration import figure, judge
+from ribocast.learn.evaluate.intervals import calibrate
+from ribocast.learn.evaluate.metrics import Floats, score_profile
+from ribocast.learn.evaluate.variant_changes import pair_unseen, with_change_interval
+from ribocast.learn.networks import load_network
 from ribocast.learn.recipe import FRAMED_RECIPE
-from ribocast.learn.scoring import Floats, score_profile
-from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.predictor import Predictor, interval
-from ribocast.unusual import how_unusual, widening
+from ribocast.learn.train.export import export
+from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.bundle import PRETRAINED, Figure, ModelCard, open_bundle
+from ribocast.model.predictor import Predictor, interval
 
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 # Weight decay by teacher: those that differ in more than their seed err more independently.

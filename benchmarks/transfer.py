@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 import ribocast
-from ribocast.bundle import Bundle, open_bundle
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS, load_measurements
-from ribocast.learn.models import architecture
+from ribocast.learn.data.assays import ASSAYS, load_measurements
+from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
+from ribocast.learn.evaluate.metrics import fit_line, score
+from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import Recipe
-from ribocast.learn.scoring import fit_line, score
-from ribocast.learn.splits import grouped_k_fold, shared_kmer_groups
+from ribocast.model.bundle import Bundle, open_bundle
 
 NEW = "egfp_random50_m1psi"
 KNOWN = ("egfp_random50", "egfp_human50", "egfp_varying25to100")

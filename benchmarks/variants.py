@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ribocast.learn.changes import covered_unseen, detect, pair_unseen
-from ribocast.learn.scoring import score
-from ribocast.uorf import consequence
+from ribocast.learn.evaluate.metrics import score
+from ribocast.learn.evaluate.variant_changes import covered_unseen, detect, pair_unseen
+from ribocast.sequence.uorf import consequence
 
 ASSAY = "egfp_human50"
 PUBLISHED = "Optimus 5-Prime (Sample et al. 2019), published: r² 0.553 at 620 reads or more"

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import ribocast
-from ribocast.genomic_files import score_all, score_vcf
-from ribocast.leaders import open_leaders
+from ribocast.variants.files import score_all, score_vcf
+from ribocast.variants.utrs import open_leaders
 
 HUMAN = 30_000_000
 SPACE, WIDTH = 4_000, 60

@@ -27,10 +27,10 @@ with atheris.instrument_imports(include=["ribocast"]):
         transcripts,
         vcf,
     )
-    from ribocast import graph_file as graph_module
-    from ribocast import sequence as sequence_module
-    from ribocast import spelling as spelling_module
     from ribocast.errors import RibocastError
+    from ribocast.model import onnx_check as graph_module
+    from ribocast.sequence.letters import batch as spelling_module
+    from ribocast.sequence.letters import letters as sequence_module
 
 MOST_BYTES = 1 << 14
 _FOLDER = Path(tempfile.mkdtemp(prefix="ribocast-fuzz-"))

@@ -17,9 +17,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [GUARD, os.environ.get("
 
 
 from ribocast.learn import fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import architecture
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
 
 
 @pytest.fixture

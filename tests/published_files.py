@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from ribocast.construct import EGFP, MCHERRY
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.geo.series import LIBRARIES
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.published.series import LIBRARIES
+from ribocast.learn.data.simulate import simulate
+from ribocast.sequence.construct import EGFP, MCHERRY
 
 WEIGHTS_12 = tuple(float(number) for number in range(12))
 

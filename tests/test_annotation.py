@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ribocast.annotation import read_annotation
 from ribocast.errors import RibocastError
+from ribocast.variants.annotation import read_annotation
 from small_genomes import gtf, small_genomes
 
 # What stands in annotations, and what nearly does.

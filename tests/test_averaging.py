@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.bundle import open_bundle
-from ribocast.designing.members import second_opinions
 from ribocast.errors import RibocastError
 from ribocast.learn import average, fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import architecture
-from ribocast.learn.simulate import simulate
-from ribocast.learn.transfer import fine_tuning_recipe
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
+from ribocast.learn.train.transfer import fine_tuning_recipe
+from ribocast.model.bundle import open_bundle
+from ribocast.model.members import second_opinions
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 

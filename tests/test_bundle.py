@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ribocast import bundle as bundle_module
-from ribocast.bundle import (
+from ribocast.errors import RibocastError
+from ribocast.io.safe_text import is_safe
+from ribocast.model import bundle as bundle_module
+from ribocast.model.bundle import (
     CARD_NAME,
     LEARNING_NAME,
     RUNNING_NAME,
@@ -22,9 +24,7 @@ from ribocast.bundle import (
     shipped_models,
     write_bundle,
 )
-from ribocast.construct import EGFP
-from ribocast.errors import RibocastError
-from ribocast.safe_text import is_safe
+from ribocast.sequence.construct import EGFP
 
 FILES = {RUNNING_NAME: b"graph", LEARNING_NAME: b"weights"}
 

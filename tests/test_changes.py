@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ribocast.bundle import open_bundle
 from ribocast.errors import RibocastError
-from ribocast.learn.changes import covered_unseen, detect, pair_unseen, with_change_interval
-from ribocast.learn.intervals import conformal_change_interval
-from ribocast.predictor import around
+from ribocast.learn.evaluate.intervals import conformal_change_interval
+from ribocast.learn.evaluate.variant_changes import covered_unseen, detect, pair_unseen, with_change_interval
+from ribocast.model.bundle import open_bundle
+from ribocast.model.predictor import around
 
 
 def simulated(rows, seed=0):

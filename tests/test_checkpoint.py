@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ribocast.bundle import open_bundle
 from ribocast.errors import RibocastError
-from ribocast.learn.checkpoint import CHECKPOINT_NAME, Progress, load_checkpoint, save_checkpoint
-from ribocast.learn.flat import lay_flat
+from ribocast.learn.train.checkpoint import CHECKPOINT_NAME, Progress, load_checkpoint, save_checkpoint
+from ribocast.learn.train.flat import lay_flat
+from ribocast.model.bundle import open_bundle
 
 LOSSES = st.floats(0, 1e9) | st.just(math.inf)
 HISTORIES = st.lists(

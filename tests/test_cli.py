@@ -14,9 +14,9 @@ from scipy import stats
 from sklearn import metrics
 
 import ribocast
-from ribocast import flow
 from ribocast.cli import main
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.simulate import simulate
+from ribocast.predict import stream as flow
 
 ROOT = Path(__file__).parents[1]
 

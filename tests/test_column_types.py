@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import predicting
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.predicting import predict_file
+from ribocast.predict import files as predicting
+from ribocast.predict.files import predict_file
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 MOMENTS = st.integers(-(10**15), 10**15)

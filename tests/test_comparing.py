@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import ribocast
 from ribocast.cli import main
-from ribocast.construct import EGFP
-from ribocast.learn.comparing import compare, group_rows, upstream_atg
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.evaluate.compare import compare, group_rows, upstream_atg
+from ribocast.sequence.construct import EGFP
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_a_single_row_may_be_of_a_group_called_all():
 
 def test_the_report_without_its_templates_says_what_to_install(rows, table, tmp_path, capsys, monkeypatch):
     rows.assign(pred=rows["mrl"] * 2).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
-    monkeypatch.delitem(sys.modules, "ribocast.pages", raising=False)
+    monkeypatch.delitem(sys.modules, "ribocast.io.html", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert run("compare", tmp_path / "p.csv", "--data", table, "-o", tmp_path / "r.html") == 2
     assert "error: this needs jinja2: pip install 'ribocast[plots]'" in capsys.readouterr().err

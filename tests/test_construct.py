@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.construct import EGFP, Construct, frame, position_from_start
 from ribocast.errors import RibocastError
-from ribocast.sequence import is_missing
+from ribocast.sequence.construct import EGFP, Construct, frame, position_from_start
+from ribocast.sequence.letters import is_missing
 
 utrs = st.text(st.sampled_from("ACGTUNacgtun"), max_size=60).filter(lambda text: not is_missing(text))
 

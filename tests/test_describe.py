@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast import describe as module
-from ribocast.describe import describe
-from ribocast.learn.simulate import simulate
-from ribocast.sequence import is_missing
-from ribocast.tables import read_chunks
+from ribocast.io.tables import read_chunks
+from ribocast.learn.data import describe as module
+from ribocast.learn.data.describe import describe
+from ribocast.learn.data.simulate import simulate
+from ribocast.sequence.letters import is_missing
 
 
 def test_the_figures_of_a_known_table(tmp_path):

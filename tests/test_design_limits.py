@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribocast.cli import main
-from ribocast.construct import EGFP
-from ribocast.designing import Brief, FreeEnergy, Length, MaxEdits, MaxRun, MinDistance, NoOverlap, NoRepeat
-from ribocast.designing.checking import find_violations
-from ribocast.designing.choosing import are_enough, choose
-from ribocast.designing.contradictions import possible_lengths
-from ribocast.designing.distances import edit_distance
-from ribocast.designing.limits import check_work
+from ribocast.design import Brief, FreeEnergy, Length, MaxEdits, MaxRun, MinDistance, NoOverlap, NoRepeat
+from ribocast.design.distances import edit_distance
+from ribocast.design.feasibility import possible_lengths
+from ribocast.design.limits import check_work
+from ribocast.design.select import are_enough, choose
+from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
+from ribocast.sequence.construct import EGFP
 
 BEYOND = str(10**30)
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import ribocast
 from ribocast.cli import main
-from ribocast.construct import EGFP, Construct
-from ribocast.designing import (
+from ribocast.design import (
     GC,
     Brief,
     Forbid,
@@ -32,16 +31,17 @@ from ribocast.designing import (
     no_upstream_starts,
     propose,
 )
-from ribocast.designing.algorithms import ALGORITHMS
-from ribocast.designing.automaton import LetterRules, Near, codes_of, strings_of
-from ribocast.designing.checking import find_violations
-from ribocast.designing.choosing import choose, front
-from ribocast.designing.distances import closer_than, edit_distance, quick_edit_distance
-from ribocast.designing.members import members_of
-from ribocast.designing.sites import COMMON_SITES, find_site
-from ribocast.designing.space import Space
-from ribocast.designing.table import order_sheet
+from ribocast.design.algorithms import ALGORITHMS
+from ribocast.design.automaton import LetterRules, Near, codes_of, strings_of
+from ribocast.design.distances import closer_than, edit_distance, quick_edit_distance
+from ribocast.design.output import order_sheet
+from ribocast.design.restriction_sites import COMMON_SITES, find_site
+from ribocast.design.search_space import Space
+from ribocast.design.select import choose, front
+from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
+from ribocast.model.members import members_of
+from ribocast.sequence.construct import EGFP, Construct
 
 DNA = st.text(st.sampled_from("ACGT"), max_size=14)
 SEED = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
@@ -402,7 +402,7 @@ def test_gradients_climb_under_rules(framed):
 @settings(max_examples=15, deadline=None)
 @given(rules=SMALL_RULES, number=st.integers(0, 99))
 def test_gradients_choose_the_best_sequence_that_the_motifs_allow(rules, number):
-    from ribocast.learn.straight_through import choose_letters
+    from ribocast.learn.gradient import choose_letters
 
     rules = [rule for rule in rules if not isinstance(rule, GC)]
     letters = LetterRules(rules, SHORT, 5)

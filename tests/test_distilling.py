@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.errors import RibocastError
 from ribocast.learn import fit, taught_rows
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import architecture
-from ribocast.learn.simulate import simulate
-from ribocast.sequence import is_missing
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import architecture
+from ribocast.sequence.letters import is_missing
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_pupil_learns_what_it_is_taught_and_its_card_says_so(teachers, rows, t
     recipe = architecture("framed").recipe.with_changes(epochs=4)
     small = {"channels": 16, "dilations": (1, 2)}
     taught = taught_rows(teachers, rows, 1500, seed=3)
-    assays = {name: ribocast.learn.assays.ASSAYS[name] for name in ("egfp_random50", "egfp_human50")}
+    assays = {name: ribocast.learn.data.assays.ASSAYS[name] for name in ("egfp_random50", "egfp_human50")}
     alone, pupil = (
         fit(rows, tmp_path / name, assays=assays, settings=small, recipe=recipe, held_out=0.0, seed=1, taught=more)
         for name, more in (("alone", None), ("pupil", taught))

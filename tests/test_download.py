@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.learn.geo import server
-from ribocast.learn.geo.download import cache_folder, cached, fetch, probe
-from ribocast.locks import alone_at
+from ribocast.io.locks import alone_at
+from ribocast.learn.data.published import server
+from ribocast.learn.data.published.download import cache_folder, cached, fetch, probe
 from web_server import serving
 
 NOISE = np.random.default_rng(0).integers(0, 256, 700_000, dtype=np.uint8).tobytes()

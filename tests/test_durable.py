@@ -11,10 +11,10 @@ import pytest
 
 from ribocast.cli import main
 from ribocast.errors import RibocastError
+from ribocast.io.writers import make_folder, open_table, remove_leftovers, whole_file
 from ribocast.learn import fit
-from ribocast.learn.geo.download import cached
-from ribocast.learn.models import architecture
-from ribocast.writing import make_folder, open_table, remove_leftovers, whole_file
+from ribocast.learn.data.published.download import cached
+from ribocast.learn.networks import architecture
 from small_genomes import Gene, Small, fasta, gtf
 
 SEQS = [f"ACGTACGTAC{a}{b}{c}" for a in "ACGT" for b in "ACGT" for c in "ACGT"]
@@ -119,7 +119,8 @@ def test_a_new_folder_is_on_the_disk_with_those_above_it(traced):
 
 @posix
 def test_the_journal_of_a_stopped_run_is_on_the_disk(traced, framed, monkeypatch):
-    from ribocast import flow, journal
+    from ribocast.predict import resume as journal
+    from ribocast.predict import stream as flow
 
     monkeypatch.setattr(journal, "_WORTH_SECONDS", 0.0)
     Path("t.csv").write_text("seq\nACGTACGTACGT\n")
@@ -171,7 +172,7 @@ def test_two_processes_of_one_number_write_two_files(tmp_path, monkeypatch):
 def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
     script = """
 import os, signal, sys
-from ribocast.writing import whole_file
+from ribocast.io.writers import whole_file
 with whole_file(sys.argv[1]) as partial:
     partial.write_text("half")
     print(partial, flush=True)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import ribocast
-from ribocast.bundle import open_bundle, write_bundle
-from ribocast.engine import OpenVinoEngine, TorchEngine, start_engine
 from ribocast.errors import RibocastError
-from ribocast.learn.simulate import simulate
-from ribocast.sequence import encode, is_missing
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.torch_engine import TorchEngine
+from ribocast.model.bundle import open_bundle, write_bundle
+from ribocast.model.engine import OpenVinoEngine, start_engine
+from ribocast.sequence.letters import encode, is_missing
 
 openvino_core = importlib.import_module("openvino").Core
 UTRS = st.lists(

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import explaining
 from ribocast.cli import main
-from ribocast.construct import EGFP
 from ribocast.errors import RibocastError
-from ribocast.explaining import Change, apply_change, count_changes, explain_all, small_changes
-from ribocast.predicting import START_COLUMNS, describe_starts
-from ribocast.sequence import is_missing
-from ribocast.uorf import consequence, find_uorfs
+from ribocast.explain import explain as explaining
+from ribocast.explain.explain import Change, apply_change, count_changes, explain_all, small_changes
+from ribocast.predict.files import START_COLUMNS, describe_starts
+from ribocast.sequence.construct import EGFP
+from ribocast.sequence.letters import is_missing
+from ribocast.sequence.uorf import consequence, find_uorfs
 
 UTRS = st.text(st.sampled_from("ACGTUNacgtun"), min_size=1, max_size=40).filter(lambda utr: not is_missing(utr))
 LEADER = "TGCCACATGGCCATTAAGCCATGCCCCGGACATGCTGACAACTAGCAACC"
@@ -241,8 +241,8 @@ class Nowhere:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Nowhere())
 from ribocast.cli import main
-from ribocast.sequence import is_missing
-from ribocast.construct import EGFP
+from ribocast.sequence.letters import is_missing
+from ribocast.sequence.construct import EGFP
 folder, out = sys.argv[1:]
 assert main(["explain", "ACGTACGT", "--model", folder, "--table", out + "ism.csv"]) == 0
 assert main(["variants", out + "in.csv", "--model", folder, "-o", out + "out.csv"]) == 0

@@ -24,12 +24,12 @@ import ribocast
 from killing import Server, kill_at_work, kill_server, make_jobs, measure, measure_server
 from ribocast.cli import main
 from ribocast.errors import RibocastError
+from ribocast.io.tables import read_chunks
+from ribocast.io.text import open_lines
+from ribocast.io.writers import alone_in, whole_file
 from ribocast.learn import fit
-from ribocast.learn.models import architecture
-from ribocast.lines import open_lines
-from ribocast.predicting import predict_file
-from ribocast.tables import read_chunks
-from ribocast.writing import alone_in, whole_file
+from ribocast.learn.networks import architecture
+from ribocast.predict.files import predict_file
 
 RUN = [sys.executable, "-m", "ribocast"]
 
@@ -260,7 +260,7 @@ def test_two_trainings_in_one_folder_are_refused(jobs, tmp_path, capsys):
     # Once the other has ended, however it ended, the folder is free.
     script = f"""
         import os, signal
-        from ribocast.writing import alone_in
+        from ribocast.io.writers import alone_in
         with alone_in({str(tmp_path)!r}):
             os.kill(os.getpid(), signal.SIGKILL)
     """

@@ -19,19 +19,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ribocast
-import ribocast.bundle
-from ribocast.bundle import PRETRAINED, open_bundle
+import ribocast.model.bundle
 from ribocast.errors import RibocastError
+from ribocast.io.tables import as_chunk
 from ribocast.learn import evaluate, fit
-from ribocast.learn.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
-from ribocast.learn.batches import epoch_batches, label, trim
-from ribocast.learn.beginning import with_profile
-from ribocast.learn.models import architecture
+from ribocast.learn.data.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.data.splits import Split, random_split
+from ribocast.learn.evaluate.metrics import learnt_from
+from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
-from ribocast.learn.scoring import learnt_from
-from ribocast.learn.simulate import simulate
-from ribocast.learn.splits import Split, random_split
-from ribocast.tables import as_chunk
+from ribocast.learn.train.batches import epoch_batches, label, trim
+from ribocast.learn.train.setup import with_profile
+from ribocast.model.bundle import PRETRAINED, open_bundle
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 SMALL = {"channels": 8, "dilations": (1, 2)}
@@ -214,9 +214,9 @@ def test_loads_that_do_not_differ_are_refused(tmp_path):
 RUN = """
 import sys, ribocast
 from ribocast.learn import evaluate, fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import architecture
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.networks import architecture
+from ribocast.learn.data.simulate import simulate
 name, folder, resume = sys.argv[1], sys.argv[2], sys.argv[3] == "resume"
 settings = {"channels": 8, "dilations": (1, 2)} if name == "framed" else {}
 fit(simulate(1200, seed=3).assign(assay="egfp_random50"), folder, assays={"egfp_random50": ASSAYS["egfp_random50"]},
@@ -349,7 +349,7 @@ def test_half_a_profile_is_none():
 
 def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():
     rows = table(50).assign(reads=[10, 10_000] * 25)
-    model = ribocast.bundle.AssayCard(
+    model = ribocast.model.bundle.AssayCard(
         name="egfp_random50", before="", after="ATG", min_length=50, max_length=50, label_mean=6, label_scale=2
     )
     data = label(rows, [model], width=14, fixed_length=None, noise_reads=380)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ribocast.learn.flat import lay_flat
-from ribocast.learn.models.network import Convolution, channels_last
+from ribocast.learn.networks.network import Convolution, channels_last
+from ribocast.learn.train.flat import lay_flat
 
 
 def network(channels, kernel, seed):

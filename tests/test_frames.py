@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 import ribocast
 from ribocast.errors import RibocastError
-from ribocast.explaining import explain_all
+from ribocast.explain.explain import explain_all
 from ribocast.learn import fit
-from ribocast.learn.assays import labelled_rows
-from ribocast.learn.beginning import own_recipe
-from ribocast.learn.changes import pair_unseen
-from ribocast.learn.geo.utr_ends import cut_to_utr
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.assays import labelled_rows
+from ribocast.learn.data.published.utr_ends import cut_to_utr
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.evaluate.variant_changes import pair_unseen
+from ribocast.learn.train.setup import own_recipe
 
 UTRS = ["ATGATGATGATG" * 4, "CCACC" * 10, "ACGT" * 12, "CAACAA" * 8, "GGC", "TTATG"]
 INDEXES = {

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.genome import Genome, contig_key
-from ribocast.transcripts import reverse_complement
+from ribocast.variants.genome import Genome, contig_key
+from ribocast.variants.transcripts import reverse_complement
 
 CONTIGS = st.lists(st.text("ACGTNacgtnRYryX", min_size=1, max_size=90), min_size=1, max_size=4)
 

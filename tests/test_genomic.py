@@ -6,11 +6,11 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ribocast.annotation import read_annotation
-from ribocast.genome import Genome
-from ribocast.genomic import every_substitution, in_leaders
-from ribocast.leaders import Leaders
-from ribocast.vcf import Record
+from ribocast.variants.alleles import every_substitution, in_leaders
+from ribocast.variants.annotation import read_annotation
+from ribocast.variants.genome import Genome
+from ribocast.variants.utrs import Leaders
+from ribocast.variants.vcf import Record
 from small_genomes import expected, fasta, gtf, leader, mirrored, small_genomes, small_variants, turned
 
 

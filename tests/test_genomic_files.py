@@ -17,18 +17,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import genomic_files
-from ribocast.annotation import read_annotation
 from ribocast.cli import main
-from ribocast.construct import Construct
 from ribocast.errors import RibocastError
-from ribocast.genome import Genome, contig_key
-from ribocast.genomic import COLUMNS
-from ribocast.leaders import open_leaders
-from ribocast.predictor import Predictor
-from ribocast.uorf import consequence
-from ribocast.variants import score_variants
-from ribocast.vcf import encoded
+from ribocast.model.predictor import Predictor
+from ribocast.sequence.construct import Construct
+from ribocast.sequence.uorf import consequence
+from ribocast.variants.alleles import COLUMNS
+from ribocast.variants.annotation import read_annotation
+from ribocast.variants.genome import Genome, contig_key
+from ribocast.variants.score import files as genomic_files
+from ribocast.variants.score import score_variants
+from ribocast.variants.utrs import open_leaders
+from ribocast.variants.vcf import encoded
 from small_genomes import expected, fasta, leader, mirrored, small_genomes, small_variants, turned
 from small_genomes import gtf as genes
 

@@ -17,9 +17,9 @@ import ribocast
 from published_files import FORMS, write
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import ASSAYS, KNOWN_ASSAYS, labelled_rows
-from ribocast.learn.geo import series as geo
-from ribocast.learn.geo.series import BASE_URL, LIBRARIES, PAIRS, choose_libraries, files_of
+from ribocast.learn.data.assays import ASSAYS, KNOWN_ASSAYS, labelled_rows
+from ribocast.learn.data.published import series as geo
+from ribocast.learn.data.published.series import BASE_URL, LIBRARIES, PAIRS, choose_libraries, files_of
 from web_server import serving
 
 SOURCE = Path(ribocast.__file__).resolve().parents[1]

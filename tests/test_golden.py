@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import ribocast
-from ribocast.bundle import RUNNING_NAME, open_bundle, shipped_models
-from ribocast.predictor import to_mrl
-from ribocast.sequence import encode
+from ribocast.model.bundle import RUNNING_NAME, open_bundle, shipped_models
+from ribocast.model.predictor import to_mrl
+from ribocast.sequence.letters import encode
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.json"))
 
@@ -81,7 +81,7 @@ def test_order_and_company_change_nothing(golden, engine, torch_threads):
 # OpenVINO's kernels use no instructions beyond those of the set that is named there.
 _WITHOUT_AVX512 = """
 import sys, json, numpy as np, ribocast
-from ribocast.predictor import _MOST_ROWS, to_mrl
+from ribocast.model.predictor import _MOST_ROWS, to_mrl
 golden = json.load(open(sys.argv[1], encoding="utf-8"))
 model = ribocast.load(golden["model"], threads=1)
 random = np.random.default_rng(0)

@@ -307,7 +307,7 @@ def test_nothing_that_a_client_wrote_is_in_the_log(direct):
 
 
 STUCK = """
-import time, ribocast.explaining
+import time, ribocast.explain.explain
 {}
 """
 
@@ -330,12 +330,12 @@ def test_calls_under_way_are_answered_when_the_server_stops(tmp_path):
 
 def test_an_explanation_that_takes_too_long_is_told_so_when_the_server_stops(tmp_path):
     slow = STUCK.format("""
-from ribocast.stopping import check_stopped
+from ribocast.model.stopping import check_stopped
 def explain(*_, **__):
     while True:
         check_stopped()
         time.sleep(0.01)
-ribocast.explaining.explain = explain
+ribocast.explain.explain.explain = explain
 """)
     with serving(tmp_path, "--no-page", "--model", "default", before=slow, shutdown_seconds=0.5) as server:
         with send(server, {"seq": LEADER}, "1.2.3.4") as connection:
@@ -349,7 +349,7 @@ ribocast.explaining.explain = explain
     "stuck",
     [
         # A thread that heeds nothing.
-        "ribocast.explaining.explain = lambda *_, **__: time.sleep(1e6)",
+        "ribocast.explain.explain.explain = lambda *_, **__: time.sleep(1e6)",
         # The thread of the event loop.
         "import ribocast.web.service as service; service.Service.find = lambda *_: [None for _ in iter(int, 1)]",
     ],

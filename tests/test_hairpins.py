@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.construct import EGFP
-from ribocast.learn.models.hairpins import _PAIRS, _RT, _STACKS, Hairpins, _loop
-from ribocast.learn.models.network import LetterTable
-from ribocast.sequence import encode, to_dna
+from ribocast.learn.networks.hairpins import _PAIRS, _RT, _STACKS, Hairpins, _loop
+from ribocast.learn.networks.network import LetterTable
+from ribocast.sequence.construct import EGFP
+from ribocast.sequence.letters import encode, to_dna
 
 AFTER = EGFP.after[:20]
 # Stems must be short enough for their weights not to be capped.

@@ -20,7 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.bundle import (
+from ribocast.cli import main
+from ribocast.errors import RibocastError
+from ribocast.learn.networks import ARCHITECTURES, load_network
+from ribocast.learn.train.export import to_onnx
+from ribocast.model.bundle import (
     CARD_NAME,
     LEARNING_NAME,
     RUNNING_NAME,
@@ -29,11 +33,7 @@ from ribocast.bundle import (
     shipped_models,
     write_bundle,
 )
-from ribocast.cli import main
-from ribocast.errors import RibocastError
-from ribocast.graph_file import OPERATORS, parse_graph, read_graph
-from ribocast.learn.export import to_onnx
-from ribocast.learn.models import ARCHITECTURES, load_network
+from ribocast.model.onnx_check import OPERATORS, parse_graph, read_graph
 
 helper = onnx.helper
 SOURCE = Path(ribocast.__file__).parents[2]
@@ -306,7 +306,7 @@ def test_a_length_at_which_a_network_grows_is_refused_when_it_comes(forge):
 
 
 def test_too_long_a_sequence_for_a_large_network_is_refused(framed, monkeypatch):
-    monkeypatch.setattr("ribocast.graph_cost.MOST_OPERATIONS", 1 << 30)
+    monkeypatch.setattr("ribocast.model.onnx_cost.MOST_OPERATIONS", 1 << 30)
     model = ribocast.load(framed, threads=1)
     assert model.mrl(["A" * 50]).shape == (1,)
     assert "too much work for 1 × " in refused(model.mrl, ["ACGT" * 25_000])
@@ -452,7 +452,7 @@ def test_nothing_but_a_models_own_files_is_opened(framed, forge, tmp_path):
 def test_after_its_imports_a_prediction_opens_nothing_but_the_models_files_and_the_machines_description(framed):
     program = (
         "import sys, os, ribocast, numpy\n"
-        "from ribocast.bundle import open_bundle\n"
+        "from ribocast.model.bundle import open_bundle\n"
         "ribocast.load(threads=1).mrl(['ACGT'])\n"
         "import onnx.checker\n"
         "os.stat('/from/here/on')\n"
@@ -665,7 +665,7 @@ def test_nothing_is_loaded_before_card_and_hashes_are_right(framed, tmp_path, mo
     def loading(*_, **__):
         pytest.fail("it was loaded")
 
-    monkeypatch.setattr("ribocast.engine._import_openvino", loading)
+    monkeypatch.setattr("ribocast.model.engine._import_openvino", loading)
     monkeypatch.setattr("safetensors.torch.load", loading)
     for number, (name, spoil) in enumerate([
         (CARD_NAME, lambda text: text.replace(b'"format_version": 1', b'"format_version": 2')),

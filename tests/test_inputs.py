@@ -18,14 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast import formats
-from ribocast.annotation import read_annotation
 from ribocast.errors import RibocastError
-from ribocast.genome import Genome
-from ribocast.inputs import Input, open_input, read_small
-from ribocast.lines import open_lines
-from ribocast.tables import read_chunks, read_table
-from ribocast.vcf import open_vcf
+from ribocast.io import readers as formats
+from ribocast.io.inputs import Input, open_input, read_small
+from ribocast.io.tables import read_chunks, read_table
+from ribocast.io.text import open_lines
+from ribocast.variants.annotation import read_annotation
+from ribocast.variants.genome import Genome
+from ribocast.variants.vcf import open_vcf
 
 ROWS = 60_000
 VCF_HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -238,9 +238,9 @@ def test_an_input_is_read_by_place(tmp_path):
 MEASURED = """
     import resource, sys
     from ribocast.errors import RibocastError
-    from ribocast.tables import read_chunks
-    from ribocast.annotation import read_annotation
-    from ribocast.vcf import open_vcf
+    from ribocast.io.tables import read_chunks
+    from ribocast.variants.annotation import read_annotation
+    from ribocast.variants.vcf import open_vcf
     import pyarrow.parquet, gzip
     def vcf():
         with open_vcf(sys.argv[1]) as opened:

@@ -28,7 +28,7 @@ def start(*arguments, **options) -> subprocess.Popen:
 
 SELF = """
 import os, signal, sys, time
-from ribocast import interrupts
+from ribocast.io import interrupts
 def stop(number={number}):
     os.kill(os.getpid(), number)
 interrupts.install()
@@ -73,7 +73,7 @@ def test_a_signal_is_not_lost_where_exceptions_are(tmp_path, rest):
 def test_an_error_that_a_signal_turned_into_is_not_told():
     rest = """
 interrupts.begin()
-from ribocast.terminal import fail
+from ribocast.cli.terminal import fail
 try: stop()
 except KeyboardInterrupt: sys.exit(fail("numpy could not be imported"))
 """
@@ -86,7 +86,7 @@ except KeyboardInterrupt: sys.exit(fail("numpy could not be imported"))
 def test_the_exit_code_is_that_of_the_signal_where_a_thread_is_left_at_work(number):
     rest = """
 import threading
-from ribocast.background import in_background
+from ribocast.model.background import in_background
 interrupts.begin()
 threading.Timer(0.1, stop).start()
 try: in_background(time.sleep, 30)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ribocast.bundle import AssayCard
-from ribocast.learn.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calibrate, conformal_interval
-from ribocast.predictor import interval
-from ribocast.unusual import how_unusual, widening
+from ribocast.learn.evaluate.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calibrate, conformal_interval
+from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.bundle import AssayCard
+from ribocast.model.predictor import interval
 
 
 def card(calibration):

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.learn.models.network import Convolution, channels_last
+from ribocast.learn.networks.network import Convolution, channels_last
 
 SIZES = st.integers(1, 6)
 

@@ -8,11 +8,11 @@ import pytest
 
 import ribocast
 from ribocast.cli import main
-from ribocast.construct import EGFP
 from ribocast.errors import RibocastError
-from ribocast.learnt import GROUPS, measured_rows, random_leaders, summarise
-from ribocast.learnt_report import agreement
-from ribocast.uorf import find_uorfs
+from ribocast.explain.global_effects import GROUPS, measured_rows, random_leaders, summarise
+from ribocast.explain.global_report import agreement
+from ribocast.sequence.construct import EGFP
+from ribocast.sequence.uorf import find_uorfs
 
 
 def planted(utrs, seed=0):
@@ -112,7 +112,7 @@ def test_the_page_shows_the_model_beside_the_measurements(framed, tmp_path, caps
 
 
 def test_the_page_of_a_model_alone_says_what_was_drawn(framed, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("ribocast.learnt.random_leaders.__defaults__", (1200,))
+    monkeypatch.setattr("ribocast.explain.global_effects.random_leaders.__defaults__", (1200,))
     command = ["explain", "--global", "-o", str(tmp_path / "a.html"), "--model", str(framed), "--seed", "5"]
     assert main([*command, "--assay", "egfp_varying25to100"]) == 0
     page = (tmp_path / "a.html").read_text()

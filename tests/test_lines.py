@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.lines import open_lines
+from ribocast.io.text import open_lines
 
 
 def bgzipped(folder, data):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from ribocast.learn.loop import huber
+from ribocast.learn.train.loop import huber
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1), st.floats(0.1, 5))
@@ -32,10 +32,10 @@ def test_no_row_pulls_harder_than_one_at_the_bound(error, bound):
 
 TWO_LOSSES = """
     import numpy as np, torch
-    from ribocast.learn.assays import labelled_rows
-    from ribocast.learn.beginning import own_recipe, prepare
+    from ribocast.learn.data.assays import labelled_rows
+    from ribocast.learn.train.setup import own_recipe, prepare
     from ribocast.learn.device import has_bfloat16
-    from ribocast.learn.simulate import simulate
+    from ribocast.learn.data.simulate import simulate
 
     cpu = torch.device("cpu")
     rows, assays = labelled_rows(simulate(200, seed=0)[["seq", "mrl"]], "simulated")

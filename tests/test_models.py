@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from ribocast.bundle import AssayCard
-from ribocast.construct import EGFP
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import ARCHITECTURES, architecture, parse_settings
-from ribocast.learn.models.framed import OpenFrames
-from ribocast.learn.models.network import Convolution, LetterTable, channels_last
-from ribocast.learn.simulate import simulate
-from ribocast.sequence import encode, is_missing
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import ARCHITECTURES, architecture, parse_settings
+from ribocast.learn.networks.framed import OpenFrames
+from ribocast.learn.networks.network import Convolution, LetterTable, channels_last
+from ribocast.model.bundle import AssayCard
+from ribocast.sequence.construct import EGFP
+from ribocast.sequence.letters import encode, is_missing
 
 STOPS = {"TAA", "TAG", "TGA"}
 

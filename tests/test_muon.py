@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from ribocast.learn.flat import lay_flat  # noqa: E402
-from ribocast.learn.muon import Muon, orthogonal  # noqa: E402
+from ribocast.learn.train.flat import lay_flat  # noqa: E402
+from ribocast.learn.train.muon import Muon, orthogonal  # noqa: E402
 
 
 def network() -> nn.Module:

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
 from ribocast.learn import fit
-from ribocast.learn.models import load_network
-from ribocast.learn.models.norms import LengthNorm, settle
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks import load_network
+from ribocast.learn.networks.norms import LengthNorm, settle
 from ribocast.learn.recipe import FRAMED_RECIPE
-from ribocast.learn.simulate import simulate
+from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
 
 
 def batches(lengths, rows=64, channels=3):

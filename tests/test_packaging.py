@@ -29,7 +29,7 @@ def test_a_wheel_has_the_code_the_models_and_the_mark_of_types(built):
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
     assert "ribocast/py.typed" in names
-    assert {f"ribocast/pretrained/default/model.{ending}" for ending in ("json", "onnx", "safetensors")} <= names
+    assert {f"ribocast/model/pretrained/default/model.{ending}" for ending in ("json", "onnx", "safetensors")} <= names
     ours = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "ribocast").rglob("*.py")}
     assert ours <= names
 
@@ -66,5 +66,5 @@ def test_a_users_checker_knows_the_types(built, tmp_path):
     (tmp_path / "user.py").write_text("import ribocast\nmodel = ribocast.load()\nreveal_type(model)\n")
     said, _, code = mypy.run(["--python-executable", str(python), "--cache-dir", str(tmp_path / "cache"),
                               "--config-file", "", str(tmp_path / "user.py")])  # fmt: skip
-    assert 'Revealed type is "ribocast.predictor.Predictor"' in said
+    assert 'Revealed type is "ribocast.model.predictor.Predictor"' in said
     assert code == 0, said

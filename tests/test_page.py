@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 import ribocast
-from ribocast.bundle import PRETRAINED, open_bundle
+from ribocast.model.bundle import PRETRAINED, open_bundle
 from served import LEADER, serving
 
 CHROMIUM = shutil.which("chromium")

@@ -10,9 +10,9 @@ import pytest
 
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.journal import MAGIC
-from ribocast.places import LISTS, Places, beside
-from ribocast.writing import whole_file
+from ribocast.io.places import LISTS, Places, beside
+from ribocast.io.writers import whole_file
+from ribocast.predict.resume import MAGIC
 
 GOOD, BAD = "seq\nACGTACGTACGT\n", "seq\nACGTACGTACGT\nXXXX\n"
 

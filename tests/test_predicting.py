@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import predicting
 from ribocast.errors import RibocastError
-from ribocast.predicting import Predicted, predict_file
-from ribocast.sequence import to_dna
+from ribocast.predict import files as predicting
+from ribocast.predict.files import Predicted, predict_file
+from ribocast.sequence.letters import to_dna
 
 ADDED = ["mrl", "mrl_low", "mrl_high", "note"]
 LEADERS = [f"ACGTTGCAGG{tail}" * 3 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from published_files import FORMS, WEIGHTS_12, designed, egfp_unmod_1, twelve, varying, write
-from ribocast.construct import EGFP, MCHERRY
 from ribocast.errors import RibocastError
 from ribocast.learn import fit
-from ribocast.learn.assays import KNOWN_ASSAYS, labelled_rows
-from ribocast.learn.geo.prepare import prepare
-from ribocast.learn.geo.published import find_columns, read_published, shares_of
-from ribocast.learn.geo.series import LIBRARIES, PAIRS
-from ribocast.learn.geo.utr_ends import cut_to_utr
-from ribocast.learn.models import architecture
+from ribocast.learn.data.assays import KNOWN_ASSAYS, labelled_rows
+from ribocast.learn.data.published.prepare import prepare
+from ribocast.learn.data.published.published import find_columns, read_published, shares_of
+from ribocast.learn.data.published.series import LIBRARIES, PAIRS
+from ribocast.learn.data.published.utr_ends import cut_to_utr
+from ribocast.learn.networks import architecture
+from ribocast.sequence.construct import EGFP, MCHERRY
 
 MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.construct import EGFP
-from ribocast.designing.distances import edit_distance
+from ribocast.design.distances import edit_distance
 from ribocast.errors import RibocastError
+from ribocast.sequence.construct import EGFP
 
 DNA = st.text("ACGT", min_size=6, max_size=20)
 MOTIFS = st.text("ACGTNRY", min_size=2, max_size=4) | st.lists(st.text("ACGT", min_size=3, max_size=5), max_size=2)
@@ -32,7 +32,7 @@ BRIEFS = st.fixed_dictionaries(
 def loaded_once():
     """Load the shipped model that judges once, not for every brief."""
     with pytest.MonkeyPatch.context() as patch:
-        module = importlib.import_module("ribocast.designing.propose")
+        module = importlib.import_module("ribocast.design.design")
         patch.setattr(module, "load", functools.cache(module.load))
         yield
 

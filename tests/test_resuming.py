@@ -10,15 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import journal, predicting, variants
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.journal import Journal
-from ribocast.predicting import predict_file
-from ribocast.sequence import to_dna
-from ribocast.uorf import consequence
-from ribocast.variants import score_table
-from ribocast.writing import TABLE_ENDINGS
+from ribocast.io.writers import TABLE_ENDINGS
+from ribocast.predict import files as predicting
+from ribocast.predict import resume as journal
+from ribocast.predict.files import predict_file
+from ribocast.predict.resume import Journal
+from ribocast.sequence.letters import to_dna
+from ribocast.sequence.uorf import consequence
+from ribocast.variants.score import score as variants
+from ribocast.variants.score import score_table
 
 PIECE, KILLED_AFTER = 7, 3
 TERMS = {"model": "m", "assay": "a"}
@@ -70,7 +72,8 @@ def stop_after(monkeypatch, pieces, error):
 KILLED = f"""
 import os, signal, sys
 import ribocast
-from ribocast import journal, predicting
+from ribocast.predict import resume as journal
+from ribocast.predict import files as predicting
 predicting._PREDICT_ROWS = {PIECE}
 add = journal.Journal.add
 def add_and_die(self, *arguments):

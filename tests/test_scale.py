@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 
 import ribocast
-from ribocast import scale
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.jobs import Predictions
-from ribocast.learn.search.on_ray import _join
-from ribocast.learn.simulate import simulate
-from ribocast.scale import Hand, Order, _hear, work_on_ray
-from ribocast.shards import Portion, divide, terms_of, work_off
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.tune.ray import _join
+from ribocast.predict import ray as scale
+from ribocast.predict.ray import Hand, Order, _hear, work_on_ray
+from ribocast.predict.shards import Portion, divide, terms_of, work_off
+from ribocast.predict.work import Predictions
 from test_shards import contents, rows, write, write_genome
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ribocast[scale]'")

@@ -10,7 +10,7 @@ from sklearn import metrics
 
 import ribocast
 from ribocast.errors import RibocastError
-from ribocast.learn.scoring import evaluate, score, score_profile
+from ribocast.learn.evaluate.metrics import evaluate, score, score_profile
 
 LEADERS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
 LOADS = st.floats(-20, 20).map(lambda load: round(load, 4))

@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
+from ribocast.io.locks import FileLock
 from ribocast.learn import fit
-from ribocast.learn.assays import labelled_rows
-from ribocast.learn.models import architecture
-from ribocast.learn.search.fold_worker import FOLD_COLUMN, Job, predict_fold, score_fold
-from ribocast.learn.search.rules import Trial, importance, is_hopeless, judge_trials, winner
-from ribocast.learn.search.run import fold_file
-from ribocast.learn.search.searching import search
-from ribocast.learn.search.space import Range, divide, read_space
-from ribocast.learn.search.study import Study
-from ribocast.learn.simulate import simulate
-from ribocast.learn.splits import Split, divide_into_folds, shared_kmer_groups
-from ribocast.locks import FileLock
+from ribocast.learn.data.assays import labelled_rows
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.data.splits import Split, divide_into_folds, shared_kmer_groups
+from ribocast.learn.networks import architecture
+from ribocast.learn.tune.pruning import Trial, importance, is_hopeless, judge_trials, winner
+from ribocast.learn.tune.scheduler import fold_file
+from ribocast.learn.tune.search import search
+from ribocast.learn.tune.space import Range, divide, read_space
+from ribocast.learn.tune.study import Study
+from ribocast.learn.tune.worker import FOLD_COLUMN, Job, predict_fold, score_fold
 
 FOLDS = 6
 RECIPE = architecture("optimus").recipe.with_changes(epochs=4, batch_size=16)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.learn.models import architecture
-from ribocast.learn.search.space import Range, divide, read_space
+from ribocast.learn.networks import architecture
+from ribocast.learn.tune.space import Range, divide, read_space
 
 OPTIMUS, FRAMED = architecture("optimus"), architecture("framed")
 SCALARS = st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=3)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.seen import Seen
+from ribocast.predict.cache import Seen
 
 SEQUENCES = st.text("AC", min_size=1, max_size=4)
 PIECES = st.lists(st.lists(SEQUENCES, unique=True, max_size=8), max_size=12)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import ribocast
 from ribocast.errors import RibocastError
-from ribocast.learn.assays import labelled_rows
-from ribocast.predicting import predict_file
-from ribocast.sequence import PAD, Fault, SequenceError, decode, encode, find_faults, is_missing, to_dna
-from ribocast.tables import read_table
-from ribocast.variants import _changes
+from ribocast.io.tables import read_table
+from ribocast.learn.data.assays import labelled_rows
+from ribocast.predict.files import predict_file
+from ribocast.sequence.letters import PAD, Fault, SequenceError, decode, encode, find_faults, is_missing, to_dna
+from ribocast.variants.score import _changes
 
 letters = st.sampled_from("ACGTUNacgtun")
 utrs = st.text(letters, min_size=1, max_size=60).filter(lambda utr: not is_missing(utr))

@@ -15,7 +15,7 @@ import pytest
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.sequence import to_dna
+from ribocast.sequence.letters import to_dna
 from ribocast.web.settings import Settings, read_settings
 from served import LEADER, serving
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.learn.geo.server import MAX_BYTES, Answer, LostError, ask, refuse_large
+from ribocast.learn.data.published.server import MAX_BYTES, Answer, LostError, ask, refuse_large
 from web_server import serving
 
 NUMBERS = st.integers(0, 10**9).map(str) | st.sampled_from(["", "-1", "1" * 5000, "²", "٣", "*", "x", "1,1"])

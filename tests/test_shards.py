@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import predicting, shards
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.formats import read_pieces
-from ribocast.locks import alone_at
-from ribocast.predicting import predict_file
-from ribocast.shards import Done, Portion, Share, divide_evenly, finished, note_finished, read_share
-from ribocast.tables import rows_of
-from ribocast.writing import open_table
+from ribocast.io.locks import alone_at
+from ribocast.io.readers import read_pieces
+from ribocast.io.tables import rows_of
+from ribocast.io.writers import open_table
+from ribocast.predict import files as predicting
+from ribocast.predict import shards
+from ribocast.predict.files import predict_file
+from ribocast.predict.shards import Done, Portion, Share, divide_evenly, finished, note_finished, read_share
 from small_genomes import Gene, Small, fasta, gtf
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import ribocast
-from ribocast.bundle import PRETRAINED, open_bundle, shipped_models
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.scoring import evaluate
-from ribocast.learn.simulate import simulate
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.evaluate.metrics import evaluate
+from ribocast.model.bundle import PRETRAINED, open_bundle, shipped_models
 
 MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
 NEEDED = {  # what two networks without hairpins reached, on each library's unseen rows

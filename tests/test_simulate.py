@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.construct import EGFP, Construct
 from ribocast.errors import RibocastError
-from ribocast.learn import simulate as module
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.simulate import FRACTION_WEIGHTS, HIGHEST_LOAD, LOWEST_LOAD, simulate, true_mrl
-from ribocast.sequence import is_missing
+from ribocast.learn.data import simulate as module
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import FRACTION_WEIGHTS, HIGHEST_LOAD, LOWEST_LOAD, simulate, true_mrl
+from ribocast.sequence.construct import EGFP, Construct
+from ribocast.sequence.letters import is_missing
 
 STRONG_START = "GCCACCATGG"
 START_CODON = STRONG_START.index("ATG")
@@ -290,5 +290,5 @@ def test_no_sequences_no_loads():
 
 
 def test_simulating_needs_no_torch():
-    program = "import sys, ribocast.learn.simulate as s; s.simulate(3); sys.exit('torch' in sys.modules)"
+    program = "import sys, ribocast.learn.data.simulate as s; s.simulate(3); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

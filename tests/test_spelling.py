@@ -5,8 +5,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.sequence import decode, encode, find_faults, to_dna
-from ribocast.spelling import Spelled
+from ribocast.sequence.batch import Spelled
+from ribocast.sequence.letters import decode, encode, find_faults, to_dna
 
 UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=20), max_size=12)
 TEXTS = st.lists(st.one_of(st.none(), st.text("ACGTUNacgtunXé-\n", max_size=9)), max_size=12)

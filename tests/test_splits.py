@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from ribocast.errors import RibocastError
-from ribocast.learn.splits import (
+from ribocast.learn.data.splits import (
     KMER,
     grouped_k_fold,
     grouped_split,

@@ -6,9 +6,9 @@ import time
 import pytest
 
 import ribocast
-from ribocast.designing.brief import Brief
-from ribocast.designing.propose import propose
-from ribocast.stopping import StoppedError, check_stopped, is_stopped, stopping_when
+from ribocast.design.design import propose
+from ribocast.design.request import Brief
+from ribocast.model.stopping import StoppedError, check_stopped, is_stopped, stopping_when
 
 LONG = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC" * 8
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ribocast import formats
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.sequence import is_missing
-from ribocast.tables import Chunk, read_chunks, read_table
+from ribocast.io import readers as formats
+from ribocast.io.tables import Chunk, read_chunks, read_table
+from ribocast.sequence.letters import is_missing
 
 UTRS = ["ACGTACGT", "ggcnu", "TTT"]
 LABELS = ["1.5", "7", "-2e-1"]
@@ -332,7 +332,7 @@ def test_parquet_without_rows_or_with_a_column_twice_is_refused(tmp_path):
 
 READ_STDIN = """
 from ribocast.errors import RibocastError
-from ribocast.tables import read_chunks
+from ribocast.io.tables import read_chunks
 try:
     print([utr for chunk in read_chunks("-", chunk_rows=2) for utr in chunk.utrs])
 except RibocastError as error:
@@ -735,7 +735,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
         import resource, sys
         from pathlib import Path
         import pandas
-        from ribocast.tables import read_chunks
+        from ribocast.io.tables import read_chunks
         rows = sum(len(chunk.frame) for chunk in read_chunks(sys.argv[1], chunk_rows=16384))
         status = Path("/proc/self/status")
         # Where there is no such file: getrusage tells of the process that started this one, if that was larger.
@@ -766,7 +766,7 @@ def test_reading_may_stop_anywhere_and_python_still_ends_well(tmp_path, ending):
         frame.to_csv(path, index=False)
     script = textwrap.dedent("""
         import sys
-        from ribocast.tables import read_chunks
+        from ribocast.io.tables import read_chunks
         for number in range(20):
             chunks = read_chunks(sys.argv[1], chunk_rows=100)
             next(chunks)

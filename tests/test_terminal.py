@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.cli import main
-from ribocast.safe_text import for_stdout, is_safe, safe_text
-from ribocast.terminal import fail, print_json, print_table, say
+from ribocast.cli.terminal import fail, print_json, print_table, say
+from ribocast.io.safe_text import for_stdout, is_safe, safe_text
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp\u2066\x7f\r\u200bx"
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ribocast.errors import RibocastError
-from ribocast.learn.checkpoint import CHECKPOINT_NAME
-from ribocast.learn.models.norms import LengthNorm
-from ribocast.learn.simulate import simulate
-from ribocast.learn.together import Team, join_team
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.networks.norms import LengthNorm
+from ribocast.learn.train.checkpoint import CHECKPOINT_NAME
+from ribocast.learn.train.distributed import Team, join_team
 
 ALONE = (sys.executable, "-m", "ribocast")
 TWO = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ribocast")

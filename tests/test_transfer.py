@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.bundle import open_bundle
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.learn import average, fit
-from ribocast.learn.assays import ASSAYS
-from ribocast.learn.models import architecture
-from ribocast.learn.scoring import fit_line
-from ribocast.learn.simulate import simulate
-from ribocast.learn.transfer import begin_from, fine_tuning_recipe, tilt_to
+from ribocast.learn.data.assays import ASSAYS
+from ribocast.learn.data.simulate import simulate
+from ribocast.learn.evaluate.metrics import fit_line
+from ribocast.learn.networks import architecture
+from ribocast.learn.train.transfer import begin_from, fine_tuning_recipe, tilt_to
+from ribocast.model.bundle import open_bundle
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_measured_loads_are_within_reach_though_the_line_is_flat(trained, seed, 
 def _letters(utrs):
     import torch
 
-    from ribocast.sequence import encode
+    from ribocast.sequence.letters import encode
 
     return torch.from_numpy(encode(utrs.tolist()))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.stopping import StoppedError, check_stopped
+from ribocast.model.stopping import StoppedError, check_stopped
 from ribocast.web.jobs import Jobs
 from ribocast.web.limits import RefusedError
 from ribocast.web.turns import Pool, Turns, client_now

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.bundle import AssayCard, Composition, Interval, Knots, Widening
-from ribocast.unusual import how_unusual, remark, widening
+from ribocast.model.applicability import how_unusual, remark, widening
+from ribocast.model.bundle import AssayCard, Composition, Interval, Knots, Widening
 
 
 def card(**widening):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.construct import EGFP, Construct
-from ribocast.uorf import (
+from ribocast.sequence.construct import EGFP, Construct
+from ribocast.sequence.uorf import (
     KOZAK_WEIGHTS,
     MOST_TOLD,
     NEAR_COGNATES,

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast import variants
-from ribocast.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.learn.changes import with_change_interval
-from ribocast.predictor import Predictor
-from ribocast.sequence import is_missing
-from ribocast.uorf import NO_CONSEQUENCE, consequence
-from ribocast.variants import score_table, score_variants
+from ribocast.learn.evaluate.variant_changes import with_change_interval
+from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
+from ribocast.model.predictor import Predictor
+from ribocast.sequence.letters import is_missing
+from ribocast.sequence.uorf import NO_CONSEQUENCE, consequence
+from ribocast.variants.score import score as variants
+from ribocast.variants.score import score_table, score_variants
 
 SCORES = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high", "consequence", "note")
 

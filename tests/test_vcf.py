@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.vcf import (
+from ribocast.variants.vcf import (
     ENTRY,
     INFO_ID,
     LOG2_ID,

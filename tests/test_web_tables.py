@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.spelling import Spelled
+from ribocast.sequence.batch import Spelled
 from ribocast.web import jobs as jobs_module
 from ribocast.web import limits
 from ribocast.web.alleles import read_alleles

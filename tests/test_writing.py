@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.tables import read_table
-from ribocast.writing import TABLE_ENDINGS, check_output, open_table, whole_file
+from ribocast.io.tables import read_table
+from ribocast.io.writers import TABLE_ENDINGS, check_output, open_table, whole_file
 
 ROWS = pd.DataFrame({"seq": ["ACG", "GGC"], "mrl": [1.25, 7.5], "note": ["", 'a, "b"\tc']})
 
@@ -79,7 +79,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     script = f"""
 import os, signal
 import pandas as pd
-from ribocast.writing import open_table
+from ribocast.io.writers import open_table
 with open_table({str(path)!r}) as sink:
     sink.write(pd.DataFrame({{"seq": ["ACG"]}}))
     os.kill(os.getpid(), signal.SIGKILL)

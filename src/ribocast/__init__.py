@@ -7,22 +7,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ribocast.designing.propose import design
+    from ribocast.design.design import design
     from ribocast.errors import RibocastError
-    from ribocast.explaining import explain
-    from ribocast.predictor import Predictor, load
-    from ribocast.variants import score_variants
+    from ribocast.explain.explain import explain
+    from ribocast.model.predictor import Predictor, load
+    from ribocast.variants.score import score_variants
 
 __version__ = "0.1.0"
 __all__ = ["Predictor", "RibocastError", "__version__", "design", "explain", "load", "score_variants"]
 
 _HOMES = {
-    "Predictor": "ribocast.predictor",
+    "Predictor": "ribocast.model.predictor",
     "RibocastError": "ribocast.errors",
-    "design": "ribocast.designing.propose",
-    "explain": "ribocast.explaining",
-    "load": "ribocast.predictor",
-    "score_variants": "ribocast.variants",
+    "design": "ribocast.design.design",
+    "explain": "ribocast.explain.explain",
+    "load": "ribocast.model.predictor",
+    "score_variants": "ribocast.variants.score",
 }
 
 

@@ -6,12 +6,12 @@ import sys
 def start() -> int:
     """Run a command; return its exit code."""
     try:
-        from ribocast import interrupts
+        from ribocast.io import interrupts
 
         # Before anything that takes time.
         interrupts.install()
         from ribocast.cli import main
-        from ribocast.terminal import fail
+        from ribocast.cli.terminal import fail
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)  # noqa: T201
         return 130

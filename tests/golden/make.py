@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import ribocast
-from ribocast.bundle import RUNNING_NAME, open_bundle, shipped_models
+from ribocast.model.bundle import RUNNING_NAME, open_bundle, shipped_models
 
 HERE = Path(__file__).parent
 ASSAYS = ("egfp_random50", "egfp_human50", "egfp_varying25to100")

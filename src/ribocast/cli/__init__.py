@@ -10,9 +10,9 @@ import typer
 
 from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo, serve  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
+from ribocast.cli.terminal import drop_output, fail, prepare_streams
 from ribocast.errors import RibocastError
-from ribocast.interrupts import verdict
-from ribocast.terminal import drop_output, fail, prepare_streams
+from ribocast.io.interrupts import verdict
 
 _EXTRAS = {
     "learn": {"torch", "safetensors", "onnx", "onnxscript", "scipy", "optuna"},

@@ -18,12 +18,12 @@ from ribocast.cli.options import (
     app,
     usable,
 )  # fmt: skip
+from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import RibocastError
-from ribocast.lines import number
-from ribocast.terminal import print_json, print_table, say
+from ribocast.io.text import number
 
 if TYPE_CHECKING:
-    from ribocast.learn.comparing import Comparison
+    from ribocast.learn.evaluate.compare import Comparison
 
 
 @app.command(epilog="Example: ribocast compare default run1 theirs.csv:pred --data test.csv --by uatg -o report.html")
@@ -56,12 +56,12 @@ def compare(
 
     Somebody else's predictions can stand in for a model, as a table with the same sequences in any order.
     """
-    from ribocast.learn.across import under_one_roof
-    from ribocast.learn.comparing import compare as compare_predictions
-    from ribocast.learn.comparing import group_rows
-    from ribocast.learn.contenders import contender, file_of, predicted_by_all
-    from ribocast.places import Places
-    from ribocast.tables import read_table
+    from ribocast.io.places import Places
+    from ribocast.io.tables import read_table
+    from ribocast.learn.evaluate.by_assay import under_one_roof
+    from ribocast.learn.evaluate.compare import compare as compare_predictions
+    from ribocast.learn.evaluate.compare import group_rows
+    from ribocast.learn.evaluate.contenders import contender, file_of, predicted_by_all
 
     if output is None and not as_json:
         output = Path("comparison.html")
@@ -89,7 +89,7 @@ def compare(
     groups = None if groups is None else groups[kept]
     found = compare_predictions(rows.labels()[kept], predicted, groups, seed=seed, resamples=resamples)
     if output is not None:
-        from ribocast.learn.comparison_report import write_report
+        from ribocast.learn.evaluate.report import write_report
 
         given = {"by": by, "assay": assay, "on-missing": on_missing, "column": column, "label": label,
                  "on-error": on_error, "engine": engine, "resamples": resamples, "seed": seed}  # fmt: skip

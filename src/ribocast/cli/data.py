@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, LengthOption, app, data_app
-from ribocast.terminal import print_json, print_table, progress
+from ribocast.cli.terminal import print_json, print_table, progress
 
 
 @data_app.command("describe", epilog="Example: ribocast data describe train.csv")
@@ -20,8 +20,8 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Describe a table: rows, columns, lengths, letters, labels, duplicates, upstream ATGs, a sample of 10."""
-    from ribocast.describe import describe as describe_table
-    from ribocast.places import Places
+    from ribocast.io.places import Places
+    from ribocast.learn.data.describe import describe as describe_table
 
     Places([table]).add("-")
     found = describe_table(table, column=column, label=label, seed=seed)
@@ -58,8 +58,8 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Simulate a library: a scanning ribosome, upstream starts and stops, polysome fractions, read noise."""
-    from ribocast.learn.simulate import simulate as simulate_library
-    from ribocast.writing import open_table
+    from ribocast.io.writers import open_table
+    from ribocast.learn.data.simulate import simulate as simulate_library
 
     with open_table(output) as sink, progress("simulating", results_to=output) as (advance, _):
         rows = simulate_library(

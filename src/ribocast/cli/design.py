@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app
+from ribocast.cli.terminal import print_json, progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, progress, say
 
 if TYPE_CHECKING:
-    from ribocast.designing.propose import Designs
-    from ribocast.designing.running import Progress
+    from ribocast.design.design import Designs
+    from ribocast.design.rounds import Progress
 
 
 @app.command(epilog="Example: ribocast design --target 8 --length 50 -n 20 --forbid ATG -o designs.csv")
@@ -111,13 +111,13 @@ def design(
     again by other code. Columns: target, seq, mrl with its 90 % interval, judge_mrl (an independent model's opinion),
     upstream starts, gc, free_energy, edits from the seed.
     """
-    from ribocast.designing import options
-    from ribocast.designing.brief import Brief
-    from ribocast.designing.propose import propose
-    from ribocast.designing.table import FASTA_ENDINGS
-    from ribocast.places import Places
-    from ribocast.predictor import load
-    from ribocast.writing import TABLE_ENDINGS, check_output
+    from ribocast.design import parse as options
+    from ribocast.design.design import propose
+    from ribocast.design.output import FASTA_ENDINGS
+    from ribocast.design.request import Brief
+    from ribocast.io.places import Places
+    from ribocast.io.writers import TABLE_ENDINGS, check_output
+    from ribocast.model.predictor import load
 
     if (target is not None) + maximise + (series is not None) != 1:
         raise RibocastError("one of --target, --maximise and --series, please")
@@ -166,7 +166,7 @@ def design(
 
 
 def _bare(output: Path | None) -> Path | None:
-    from ribocast.designing.table import FASTA_ENDINGS
+    from ribocast.design.output import FASTA_ENDINGS
 
     return output.with_suffix("") if output and output.suffix.lower() in FASTA_ENDINGS else output
 
@@ -174,8 +174,8 @@ def _bare(output: Path | None) -> Path | None:
 def _write(
     found: Designs, output: Path | None, order: str | None, sheet: Path | None, figure: Path | None, *, as_json: bool
 ) -> None:
-    from ribocast.designing.table import order_sheet, write_designs
-    from ribocast.writing import open_table
+    from ribocast.design.output import order_sheet, write_designs
+    from ribocast.io.writers import open_table
 
     if as_json and (output is None or str(output) == "-"):
         print_json([{key: None if value != value else value for key, value in row.items()}
@@ -191,9 +191,9 @@ def _write(
         if as_json:
             print_json({"designs": len(found.table), "predictions": found.calls, "remarks": found.remarks})
     if figure is not None:
-        from ribocast.designing.figure import draw_designs
-        from ribocast.figures import save_figure
-        from ribocast.writing import whole_file
+        from ribocast.design.plot import draw_designs
+        from ribocast.io.figures import save_figure
+        from ribocast.io.writers import whole_file
 
         with whole_file(figure) as partial:
             save_figure(draw_designs(found), partial, figure.suffix.lower())

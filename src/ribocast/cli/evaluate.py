@@ -17,12 +17,12 @@ from ribocast.cli.options import (
     app,
     usable,
 )  # fmt: skip
+from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import RibocastError
-from ribocast.lines import number
-from ribocast.terminal import print_json, print_table, say
+from ribocast.io.text import number
 
 if TYPE_CHECKING:
-    from ribocast.learn.across import AssayScores
+    from ribocast.learn.evaluate.by_assay import AssayScores
 
 
 @app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
@@ -51,12 +51,12 @@ def evaluate(
     With --by assay also on assays that the model does not know: the squared correlation does not mind another scale,
     the other figures do, and are given again after a straight line fitted on other rows.
     """
-    from ribocast.learn.across import evaluate_by_assay, named_assay, split_by_assay
-    from ribocast.learn.scoring import evaluate as evaluate_model
-    from ribocast.learn.scoring import learnt_from
-    from ribocast.places import Places
-    from ribocast.predictor import load
-    from ribocast.tables import read_table
+    from ribocast.io.places import Places
+    from ribocast.io.tables import read_table
+    from ribocast.learn.evaluate.by_assay import evaluate_by_assay, named_assay, split_by_assay
+    from ribocast.learn.evaluate.metrics import evaluate as evaluate_model
+    from ribocast.learn.evaluate.metrics import learnt_from
+    from ribocast.model.predictor import load
 
     if by is None and len(paths) > 2:
         raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")

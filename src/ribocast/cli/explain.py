@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.terminal import print_json, print_lines, progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, print_lines, progress, say
 
 if TYPE_CHECKING:
-    from ribocast.explaining import Explanation
-    from ribocast.predictor import Predictor
+    from ribocast.explain.explain import Explanation
+    from ribocast.model.predictor import Predictor
 
 
 @app.command(epilog="Example: ribocast explain ACATTTGCTTCTGACACAACTGTG -o why.png --table ism.csv")
@@ -56,7 +56,7 @@ def explain(
 
     A deletion or an insertion keeps the letters behind it where they are: sequences are aligned at the start codon.
     """
-    from ribocast.predictor import load
+    from ribocast.model.predictor import load
 
     if as_learnt:
         if source is not None or output is None or output.suffix.lower() != ".html" or table is not None:
@@ -78,7 +78,7 @@ def explain(
             loaded, output, measured, assay=assay, seed=seed, column=column, command=command, as_json=as_json
         )
         return
-    from ribocast.explaining_files import as_dict, explain_file, in_words
+    from ribocast.explain.files import as_dict, explain_file, in_words
 
     shown: list[dict[str, Any]] = []
     to_stdout = str(table) == "-"
@@ -106,9 +106,9 @@ def _explain_model(
     model: Predictor, output: Path, measured: Path | None, *, assay: str | None, seed: int, column: str | None,
     command: str, as_json: bool,
 ) -> None:  # fmt: skip
-    from ribocast.learnt import measured_rows, predict_summary, random_leaders, summarise
-    from ribocast.learnt_report import agreement, write_learnt
-    from ribocast.places import Places
+    from ribocast.explain.global_effects import measured_rows, predict_summary, random_leaders, summarise
+    from ribocast.explain.global_report import agreement, write_learnt
+    from ribocast.io.places import Places
 
     Places((measured, model.bundle.folder)).add(output, "the page")
     card = model.card.assay(assay)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ribocast.cli.options import JsonOption, data_app
+from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, print_table, progress, say
 
 LibraryOption = Annotated[
     list[str] | None,
@@ -28,9 +28,9 @@ def fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Download published tables: sizes first, resumed where it broke off, checked, not twice."""
-    from ribocast.learn.geo.download import cached, probe
-    from ribocast.learn.geo.download import fetch as fetch_file
-    from ribocast.learn.geo.series import BASE_URL, SERIES, choose_libraries, files_of
+    from ribocast.learn.data.published.download import cached, probe
+    from ribocast.learn.data.published.download import fetch as fetch_file
+    from ribocast.learn.data.published.series import BASE_URL, SERIES, choose_libraries, files_of
 
     if series.upper() != SERIES:
         raise RibocastError(f"{series!r} is no series that ribocast knows: it knows {SERIES}")
@@ -80,8 +80,8 @@ def prepare(
 
     Without --library, every library whose file is there.
     """
-    from ribocast.learn.geo.prepare import prepare as prepare_library
-    from ribocast.learn.geo.series import choose_libraries
+    from ribocast.learn.data.published.prepare import prepare as prepare_library
+    from ribocast.learn.data.published.series import choose_libraries
 
     folder = folder or _cache()
     chosen = [entry for entry in choose_libraries(library) if library or replicate <= len(entry.files)]
@@ -113,8 +113,8 @@ def prepare(
 
 
 def _cache() -> Path:
-    from ribocast.learn.geo.download import cache_folder
-    from ribocast.learn.geo.series import SERIES
+    from ribocast.learn.data.published.download import cache_folder
+    from ribocast.learn.data.published.series import SERIES
 
     return cache_folder() / SERIES
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ribocast.terminal import say
+from ribocast.cli.terminal import say
 
 if TYPE_CHECKING:
-    from ribocast.places import Places
-    from ribocast.sieve import OnError
-    from ribocast.tables import Chunk
+    from ribocast.io.places import Places
+    from ribocast.io.rejects import OnError
+    from ribocast.io.tables import Chunk
 
 app = typer.Typer(
     name="ribocast",
@@ -61,8 +61,8 @@ RayOption = Annotated[
 
 def usable(chunk: Chunk, on_error: OnError, places: Places | None = None, output: Path | None = None) -> Chunk:
     """Return a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
-    from ribocast.places import Places
-    from ribocast.sieve import Sieve
+    from ribocast.io.places import Places
+    from ribocast.io.rejects import Sieve
 
     with Sieve(on_error, places or Places(), output, say) as sieve:
         good = sieve.keep(chunk, chunk.faults(need_label=True))

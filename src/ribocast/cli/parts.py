@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ribocast.errors import RibocastError
 
 if TYPE_CHECKING:
-    from ribocast.jobs import Predictions
-    from ribocast.predictor import Predictor
-    from ribocast.shards import Job, Portion, Share
-    from ribocast.variant_jobs import PairScores, Substitutions
+    from ribocast.model.predictor import Predictor
+    from ribocast.predict.shards import Job, Portion, Share
+    from ribocast.predict.work import Predictions
+    from ribocast.variants.work import PairScores, Substitutions
 
 
 class Parts(NamedTuple):
@@ -36,7 +36,7 @@ class Parts(NamedTuple):
         RibocastError
             If so, and they have nowhere to go.
         """
-        from ribocast.writing import is_folder_name
+        from ribocast.io.writers import is_folder_name
 
         if self.shard is None and self.ray is None and tables < 2 and not (output and is_folder_name(output)):
             return False
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
 
     def share(self) -> Share | None:
         """Read `--shard`."""
-        from ribocast.shards import read_share
+        from ribocast.predict.shards import read_share
 
         return read_share(self.shard) if self.shard is not None else None
 
@@ -58,8 +58,8 @@ def do_files(
     done: Callable[[int], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Do a job for all rows of some files, or for a share of them."""
-    from ribocast.scale import SHARD_ROWS
-    from ribocast.shards import divide, is_folder
+    from ribocast.predict.ray import SHARD_ROWS
+    from ribocast.predict.shards import divide, is_folder
 
     if parts.ray is not None and not is_folder(sources, output):
         raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
@@ -75,9 +75,9 @@ def do_substitutions(
     """Score all substitutions, or a share of them."""
     from dataclasses import replace
 
-    from ribocast.scale import SHARD_ROWS
-    from ribocast.shards import divide_evenly, refuse_clashes
-    from ribocast.writing import is_folder_name, make_folder
+    from ribocast.io.writers import is_folder_name, make_folder
+    from ribocast.predict.ray import SHARD_ROWS
+    from ribocast.predict.shards import divide_evenly, refuse_clashes
 
     share, into_folder = parts.share(), is_folder_name(output)
     if parts.ray is not None and not into_folder:
@@ -101,10 +101,10 @@ def _do(
     if not portions:
         say(f"--shard {parts.shard}: nothing is left for it")
     elif parts.ray is None:
-        from ribocast.shards import work_off
+        from ribocast.predict.shards import work_off
 
         work_off(model, job, portions, resume=parts.resume, done=done, say=say)
     else:
-        from ribocast.scale import work_on_ray
+        from ribocast.predict.ray import work_on_ray
 
         work_on_ray(parts.ray, model, job, portions, threads=parts.of_one or 1, resume=parts.resume, done=done, say=say)

@@ -19,8 +19,8 @@ from ribocast.cli.options import (
     app,
 )
 from ribocast.cli.parts import Parts, do_files
+from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, print_table, progress, say
 
 
 @app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
@@ -56,9 +56,9 @@ def predict(
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added. Of several tables, each has
     an output of its name in the folder.
     """
-    from ribocast.background import Background
-    from ribocast.engine import leave_out_converters
-    from ribocast.predictor import load
+    from ribocast.model.background import Background
+    from ribocast.model.engine import leave_out_converters
+    from ribocast.model.predictor import load
 
     if near_cognates and not uorf:
         raise RibocastError("--near-cognates belongs to --uorf")
@@ -67,7 +67,7 @@ def predict(
     leave_out_converters()
     # The network is made ready meanwhile, mostly outside Python.
     loading = Background(load, model, engine=engine, threads=parts.of_one)
-    from ribocast.predicting import predict_file
+    from ribocast.predict.files import predict_file
 
     loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
@@ -76,7 +76,7 @@ def predict(
             advance(rows, None, "")
 
         if in_parts:
-            from ribocast.jobs import Predictions
+            from ribocast.predict.work import Predictions
 
             job = Predictions(assay, column, profile, uorf, near_cognates, on_error)
             do_files(loaded, job, tables, output or "", parts, done, tell)
@@ -93,8 +93,8 @@ def predict(
 @app.command(epilog="Example: ribocast models --json")
 def models(as_json: JsonOption = False) -> None:
     """List the architectures to train, and the trained models at hand with their figures."""
-    from ribocast.bundle import open_bundle, shipped_models
-    from ribocast.learn.models import ARCHITECTURES
+    from ribocast.learn.networks import ARCHITECTURES
+    from ribocast.model.bundle import open_bundle, shipped_models
 
     shipped = shipped_models()
     here = [str(path.parent) for path in sorted(Path().glob("*/model.json"))]

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, usable
+from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, print_table, progress, say
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -61,18 +61,18 @@ def search(
     Each trial is scored by the mean squared Pearson correlation on folds it has not learnt from. Writes trials.csv,
     search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
     """
-    from ribocast.learn.assays import assay_of, training_rows
-    from ribocast.learn.beginning import own_recipe
-    from ribocast.learn.models import architecture, parse_settings
-    from ribocast.learn.search.report import as_dict, rows_for_people
-    from ribocast.learn.search.rules import importance
-    from ribocast.learn.search.run import describe, outcome
-    from ribocast.learn.search.searching import Found
-    from ribocast.learn.search.searching import search as search_here
-    from ribocast.learn.search.space import RECIPE, read_space
-    from ribocast.learn.search.study import SEARCH_FILES
-    from ribocast.places import Places
-    from ribocast.tables import read_table
+    from ribocast.io.places import Places
+    from ribocast.io.tables import read_table
+    from ribocast.learn.data.assays import assay_of, training_rows
+    from ribocast.learn.networks import architecture, parse_settings
+    from ribocast.learn.train.setup import own_recipe
+    from ribocast.learn.tune.pruning import importance
+    from ribocast.learn.tune.report import as_dict, rows_for_people
+    from ribocast.learn.tune.scheduler import describe, outcome
+    from ribocast.learn.tune.search import Found
+    from ribocast.learn.tune.search import search as search_here
+    from ribocast.learn.tune.space import RECIPE, read_space
+    from ribocast.learn.tune.study import SEARCH_FILES
 
     changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr}
     recipe = own_recipe(model).with_changes(**changes)
@@ -89,7 +89,7 @@ def search(
     if ray is None:
         search_settings: Callable[..., Found] = search_here
     else:
-        from ribocast.learn.search.on_ray import search_on_ray
+        from ribocast.learn.tune.ray import search_on_ray
 
         search_settings = partial(search_on_ray, ray)
     with progress("searching") as (advance, tell):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ribocast.cli.options import ThreadsOption, app
-from ribocast.terminal import say
+from ribocast.cli.terminal import say
 
 
 @app.command(epilog="Example: ribocast serve --port 7860; then open http://127.0.0.1:7860")
@@ -33,7 +33,7 @@ def serve(
     """
     import os
 
-    from ribocast.engine import leave_out_converters
+    from ribocast.model.engine import leave_out_converters
     from ribocast.web.settings import read_settings
 
     settings = read_settings(

@@ -16,11 +16,11 @@ from ribocast.cli.options import (
     app,
     usable,
 )  # fmt: skip
+from ribocast.cli.terminal import print_json, progress, say, silence
 from ribocast.errors import RibocastError
-from ribocast.terminal import print_json, progress, say, silence
 
 if TYPE_CHECKING:
-    from ribocast.learn.loop import Step
+    from ribocast.learn.train.loop import Step
 
 
 @app.command(epilog="Example: ribocast train train.csv --model attention-3conv -o run1")
@@ -63,17 +63,17 @@ def train(
     and a checkpoint to the folder. Several processes or GPUs train one model together under torchrun, each with
     --batch-size rows of every batch: torchrun --nproc-per-node 2 -m ribocast train train.csv -o run1
     """
-    from ribocast.bundle import open_bundle
-    from ribocast.learn.assays import assay_of, training_rows
-    from ribocast.learn.checkpoint import CHECKPOINT_NAME
-    from ribocast.learn.fitting import RUN_FILES, fit
-    from ribocast.learn.history import in_words
-    from ribocast.learn.models import architecture, parse_settings
-    from ribocast.learn.together import is_first_process
-    from ribocast.learn.transfer import fine_tuning_recipe
-    from ribocast.places import Places
-    from ribocast.tables import read_table
-    from ribocast.writing import alone_in
+    from ribocast.io.places import Places
+    from ribocast.io.tables import read_table
+    from ribocast.io.writers import alone_in
+    from ribocast.learn.data.assays import assay_of, training_rows
+    from ribocast.learn.networks import architecture, parse_settings
+    from ribocast.learn.train.checkpoint import CHECKPOINT_NAME
+    from ribocast.learn.train.distributed import is_first_process
+    from ribocast.learn.train.fit import RUN_FILES, fit
+    from ribocast.learn.train.history import in_words
+    from ribocast.learn.train.transfer import fine_tuning_recipe
+    from ribocast.model.bundle import open_bundle
 
     if resume and overwrite:
         raise RibocastError("--resume continues a run, --overwrite replaces it: one of them, please")

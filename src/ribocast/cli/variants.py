@@ -17,11 +17,11 @@ from ribocast.cli.options import (
     app,
 )
 from ribocast.cli.parts import Parts, do_files, do_substitutions
+from ribocast.cli.terminal import progress, say
 from ribocast.errors import RibocastError
-from ribocast.terminal import progress, say
 
 if TYPE_CHECKING:
-    from ribocast.predictor import Predictor
+    from ribocast.model.predictor import Predictor
 
 _EPILOG = (
     "Example: ribocast variants table.csv -o out.csv; "
@@ -84,7 +84,7 @@ def variants(
     model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
     compared with the genome.
     """
-    from ribocast.predictor import load
+    from ribocast.model.predictor import load
 
     of_genome = gtf is not None or fasta is not None or every
     named_vcf = table is not None and Path(table).name.lower().endswith((".vcf", ".vcf.gz", ".bcf"))
@@ -108,7 +108,7 @@ def variants(
         raise RibocastError("--resume is for tables of pairs, and for --all in parts")
     loaded = load(model, engine=engine, threads=parts.of_one)
     if in_parts:
-        from ribocast.variant_jobs import PairScores, Substitutions
+        from ribocast.variants.work import PairScores, Substitutions
 
         with progress("scoring", results_to=output) as (advance, tell):
 
@@ -126,7 +126,7 @@ def variants(
     elif gtf is not None and fasta is not None:
         _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
     elif table is not None:
-        from ribocast.variants import score_table
+        from ribocast.variants.score import score_table
 
         with progress("scoring", results_to=output) as (advance, tell):
             score_table(
@@ -142,9 +142,9 @@ def _of_genome(
     model: Predictor, path: str | None, output: str | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
     assay: str | None, on_error: OnErrorOption,
 ) -> None:  # fmt: skip
-    from ribocast.genomic_files import is_vcf, score_all, score_vcf
-    from ribocast.leaders import open_leaders
-    from ribocast.places import Places
+    from ribocast.io.places import Places
+    from ribocast.variants.files import is_vcf, score_all, score_vcf
+    from ribocast.variants.utrs import open_leaders
 
     # Before an annotation is read for a minute.
     is_vcf(output, only_table=phased or path is None)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ribocast.learn.averaging import average
-    from ribocast.learn.distilling import taught_rows
-    from ribocast.learn.fitting import fit
-    from ribocast.learn.scoring import evaluate
+    from ribocast.learn.evaluate.metrics import evaluate
+    from ribocast.learn.train.distill import taught_rows
+    from ribocast.learn.train.ensemble import average
+    from ribocast.learn.train.fit import fit
 
 __all__ = ["average", "evaluate", "fit", "taught_rows"]
 
 _HOMES = {
-    "average": "ribocast.learn.averaging",
-    "evaluate": "ribocast.learn.scoring",
-    "fit": "ribocast.learn.fitting",
-    "taught_rows": "ribocast.learn.distilling",
+    "average": "ribocast.learn.train.ensemble",
+    "evaluate": "ribocast.learn.evaluate.metrics",
+    "fit": "ribocast.learn.train.fit",
+    "taught_rows": "ribocast.learn.train.distill",
 }
 
 

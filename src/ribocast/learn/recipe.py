@@ -20,7 +20,7 @@ class Recipe:
     ----------
     optimiser : {"adam", "adamw", "muon"}
         Betas 0.9 and 0.999, epsilon 1e-8. Muon is for the matrices inside a network, AdamW for the rest (for all of
-        an ensemble, or where there are but two); see `ribocast.learn.muon`.
+        an ensemble, or where there are but two); see `ribocast.learn.train.muon`.
     learning_rate : float
         Highest step size.
     weight_decay : float

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ribocast.errors import RibocastError
-from ribocast.sequence import to_dna
-from ribocast.vcf import NO_CHANGE, Broken, Record, is_sequence, read_vcf
+from ribocast.sequence.letters import to_dna
+from ribocast.variants.vcf import NO_CHANGE, Broken, Record, is_sequence, read_vcf
 from ribocast.web.bodies import RowError, Rows
 from ribocast.web.limits import RefusedError
 

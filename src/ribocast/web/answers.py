@@ -90,7 +90,7 @@ def table_answer(table: pa.Table, form: str, headers: Mapping[str, str] | None =
         stream = io.BytesIO()
         pyarrow.parquet.write_table(table, stream)
         return Response(stream.getvalue(), headers=dict(headers or {}), media_type=MEDIA["parquet"])
-    from ribocast.writing import write_text_table
+    from ribocast.io.writers import write_text_table
 
     text = io.StringIO()
     write_text_table(_without_formulas(table), text, "," if form == "csv" else "\t")
@@ -107,7 +107,7 @@ def frame_answer(frame: pd.DataFrame, form: str) -> Response:
 def figure_answer(draw: Callable[[], Figure], form: str) -> Response:
     """Answer with a figure as SVG or PNG; it is the one that the command line draws."""
     try:
-        from ribocast.figures import save_figure
+        from ribocast.io.figures import save_figure
     except ImportError:
         raise RefusedError(406, 'figures need matplotlib on the server: pip install "ribocast[plots]"') from None
     stream = io.BytesIO()

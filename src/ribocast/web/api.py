@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from ribocast import __version__
-from ribocast.sequence import to_dna
-from ribocast.sieve import OnError
+from ribocast.io.rejects import OnError
+from ribocast.sequence.letters import to_dna
 from ribocast.web import schemas
 from ribocast.web.alleles import read_alleles
 from ribocast.web.answers import (
@@ -182,7 +182,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         effects = found.effects[offset:] if limit is None else found.effects[offset : offset + limit]
         if answer != "json":
             return frame_answer(effects, answer)
-        from ribocast.explaining_files import as_dict
+        from ribocast.explain.files import as_dict
 
         shown = as_dict(found)
         del shown["strongest"], shown["name"]
@@ -274,17 +274,17 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         found = _result(job)
         designs = found.designs
         if answer in FIGURE_FORMATS:
-            from ribocast.designing.figure import draw_designs
+            from ribocast.design.plot import draw_designs
 
             return await service.run(lambda: figure_answer(lambda: draw_designs(designs), answer))
         total = len(designs.table)
         table = designs.table[offset:] if limit is None else designs.table[offset : offset + limit]
         if answer == "fasta":
-            from ribocast.designing.table import as_fasta
+            from ribocast.design.output import as_fasta
 
             return Response(as_fasta(table), media_type=MEDIA["fasta"])
         if answer == "order":
-            from ribocast.designing.table import order_sheet
+            from ribocast.design.output import order_sheet
 
             return frame_answer(order_sheet(table, designs.construct, "idt"), "csv")
         if answer != "json":
@@ -443,7 +443,7 @@ def _table(rows: Rows, columns: dict[str, Any], form: str, headers: dict[str, st
     """Answer with a table: what was sent, then the columns of the result, as the command line writes them."""
     import pyarrow as pa
 
-    from ribocast.sieve import add_columns
+    from ribocast.io.rejects import add_columns
 
     table = rows.table
     seqs = {name: pa.array(values) for name, values in zip(rows.columns, rows.values, strict=True)}

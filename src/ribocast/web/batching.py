@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ribocast.bundle import AssayCard
-from ribocast.predictor import Predictor
-from ribocast.spelling import Spelled
-from ribocast.stopping import StoppedError, stopping_when
+from ribocast.model.bundle import AssayCard
+from ribocast.model.predictor import Predictor
+from ribocast.model.stopping import StoppedError, stopping_when
+from ribocast.sequence.batch import Spelled
 from ribocast.web.limits import RefusedError
 from ribocast.web.turns import STOPPING, Turns, client_now
 

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from ribocast.errors import RibocastError
-from ribocast.sequence import SEQUENCE_NAMES
-from ribocast.tables import Chunk, need_column, read_open
-from ribocast.variants import pair_columns
+from ribocast.io.tables import Chunk, need_column, read_open
+from ribocast.sequence.letters import SEQUENCE_NAMES
+from ribocast.variants.score import pair_columns
 from ribocast.web.limits import RefusedError
 from ribocast.web.settings import Settings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from ribocast import __version__
-from ribocast.bundle import AssayCard, ModelCard
-from ribocast.columns import COLUMNS
+from ribocast.io.columns import COLUMNS
+from ribocast.model.bundle import AssayCard, ModelCard
 from ribocast.web import examples, schemas
 from ribocast.web.service import Served, Service
 from ribocast.web.settings import Settings

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ribocast.bundle import AssayCard
-from ribocast.construct import Construct
-from ribocast.designing.brief import Brief
-from ribocast.designing.constraints import read_seed
-from ribocast.designing.folding import free_energy
-from ribocast.designing.options import Given, make_rules
-from ribocast.designing.propose import JUDGE, Designs, propose
-from ribocast.designing.running import Progress
+from ribocast.design.constraints import read_seed
+from ribocast.design.design import JUDGE, Designs, propose
+from ribocast.design.folding import free_energy
+from ribocast.design.parse import Given, make_rules
+from ribocast.design.request import Brief
+from ribocast.design.rounds import Progress
+from ribocast.model.bundle import AssayCard
+from ribocast.sequence.construct import Construct
 from ribocast.web.jobs import Job
 from ribocast.web.limits import RefusedError
 from ribocast.web.schemas import DesignIn
 from ribocast.web.service import Service
 
 if TYPE_CHECKING:
-    from ribocast.designing.constraints import Constraint
+    from ribocast.design.constraints import Constraint
 
 
 class Designed(NamedTuple):

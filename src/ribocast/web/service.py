@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ribocast.bundle import AssayCard, shipped_models
 from ribocast.errors import RibocastError
-from ribocast.predictor import Predictor, load
-from ribocast.sieve import OnError
-from ribocast.spelling import Spelled
+from ribocast.io.rejects import OnError
+from ribocast.model.bundle import AssayCard, shipped_models
+from ribocast.model.predictor import Predictor, load
+from ribocast.sequence.batch import Spelled
 from ribocast.web.batching import Ask, Batcher
 from ribocast.web.bodies import RowError, Rows
 from ribocast.web.jobs import Jobs
@@ -26,7 +26,7 @@ from ribocast.web.turns import Pool
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ribocast.explaining import Explanation
+    from ribocast.explain.explain import Explanation
     from ribocast.web.design_jobs import Designed
 
 _READ_AT_ONCE = 50_000
@@ -191,7 +191,7 @@ class Service:
         near_cognates: bool = False,
     ) -> tuple[str, Explanation]:  # fmt: skip
         """Explain the one sequence of a call; see `ribocast.explain`. Gives the model's name too."""
-        from ribocast.explaining import explain
+        from ribocast.explain.explain import explain
 
         if len(rows) != 1:
             names = ", ".join(name or f"row {row}" for row, name in zip(rows.numbers[:5], rows.ids, strict=False))
@@ -213,7 +213,7 @@ class Service:
         on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
     ) -> Result[pd.DataFrame]:  # fmt: skip
         """Score pairs, the columns of `ribocast.score_variants`; `unreadable` are rows that are known to be wrong."""
-        from ribocast.variants import score_variants
+        from ribocast.variants.score import score_variants
 
         served, card = self.find(model, assay)
         card = card if assay else served.predictor.card.variant_assay

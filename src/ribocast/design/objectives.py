@@ -1,0 +1,236 @@
+"""What a design is good at: an estimate on the safe side, for sequences like those that were measured.
+
+A network is least to be trusted where nothing was measured, and a search finds just such places. So what is searched
+for is not the predicted load but
+
+- for the highest load, the load less `pessimism` times its doubt;
+- for a target, how near the load is, less `pessimism` times the doubt beyond the usual one of such a load;
+- less `naturalness` times how strange the sequence is.
+
+The doubt is the standard deviation that the calibrated interval stands for (of a normal distribution), with the spread
+of the predictors where there are several. The strangeness is how far the shares of the bases lie from the measured
+ones, and how many four-letter words are repeated, both in standard deviations, as far as they are beyond what is
+common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.design.automaton import strings_of
+from ribocast.errors import RibocastError
+from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.bundle import AssayCard
+from ribocast.model.members import Loads, members_of
+from ribocast.model.predictor import Predictor, around, interval
+
+Floats = NDArray[np.float64]
+_COMMON = 3.0
+"""Standard deviations up to which nothing is strange: 97 in 100 random sequences have such shares of the bases."""
+_WORD = 4
+_SAMPLE = 200
+
+
+class Opinion(NamedTuple):
+    """What is thought of sequences; all of shape (n,).
+
+    `mrl` is the load (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt`
+    the standard deviation it stands for, `extra` how much of this is beyond the usual one of such a load; `strange` how
+    far the sequences are from what was measured; `second` the second objective (0 without one).
+    """
+
+    mrl: Floats
+    low: Floats
+    high: Floats
+    doubt: Floats
+    extra: Floats
+    strange: Floats
+    second: Floats
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What one set of designs is for.
+
+    Attributes
+    ----------
+    target : float or None
+        The load that is wanted; None is the highest.
+    weight : float
+        Of the second objective, as it is added.
+    share : float
+        Of the first objective.
+    """
+
+    target: float | None
+    weight: float = 0.0
+    share: float = 1.0
+
+    def score(self, opinion: Opinion, pessimism: float, naturalness: float) -> Floats:
+        """Score sequences: higher is better; for a target and without a second objective, 0 is best."""
+        if self.target is None:
+            own = opinion.mrl - pessimism * opinion.doubt
+        else:
+            own = -np.abs(opinion.mrl - self.target) - pessimism * opinion.extra
+        return self.share * (own - naturalness * opinion.strange) + self.weight * opinion.second
+
+    def __str__(self) -> str:
+        return "the highest load" if self.target is None else f"target {self.target:g}"
+
+
+class Panel:
+    """The predictors that a search listens to, each asked once of a sequence; a doubter only adds to their spread.
+
+    Attributes
+    ----------
+    calls : int
+        Sequences that they were asked of.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Predictor | Loads],
+        assay: str | None = None,
+        second: Predictor | Loads | None = None,
+        threads: int | None = None,
+        doubter: Loads | None = None,
+    ) -> None:
+        if not models:
+            raise RibocastError("no model to design with")
+        self.models = list(models)
+        self.assay = assay
+        self.second = second
+        self.doubter = doubter
+        self.card = next((card_of(model, assay) for model in models if isinstance(model, Predictor)), None)
+        self._members = [
+            members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
+        ]
+        self.calls = 0
+        self._known: dict[str, int] = {}
+        self._rows: list[Floats] = []
+        self._usual_spread: float | None = None
+        self._repeats: dict[int, tuple[float, float]] = {}
+
+    def ask(self, seqs: Sequence[str]) -> Opinion:
+        """Say what is thought of sequences; those seen before cost nothing."""
+        new = [seq for seq in dict.fromkeys(seqs) if seq not in self._known]
+        if new:
+            # One row per sequence; the columns are those of an opinion.
+            rows = np.column_stack(self._look(new))
+            for seq in new:
+                self._known[seq] = len(self._known)
+            self._rows.append(rows)
+            self.calls += len(new)
+        if len(self._rows) > 64:
+            self._rows = [np.concatenate(self._rows)]
+        picked = np.array([self._known[seq] for seq in seqs], dtype=np.int64)
+        rows = self._pick(picked)
+        return Opinion(*(np.ascontiguousarray(column) for column in rows.T))
+
+    def knows(self, seq: str) -> bool:
+        """Say whether a sequence was asked of before."""
+        return seq in self._known
+
+    def _pick(self, numbers: NDArray[np.int64]) -> Floats:
+        if len(self._rows) == 1:
+            return self._rows[0][numbers]
+        ends = np.cumsum([len(rows) for rows in self._rows])
+        block = np.searchsorted(ends, numbers, side="right")
+        first = np.concatenate([[0], ends[:-1]])
+        picked = np.empty((len(numbers), len(Opinion._fields)))
+        for number in np.unique(block):
+            here = block == number
+            picked[here] = self._rows[number][numbers[here] - first[number]]
+        return picked
+
+    def _look(self, seqs: list[str]) -> Opinion:
+        mrl, spread = self._loads(seqs)
+        if self._usual_spread is None:
+            drawn = self._random(len(seqs[0]), _SAMPLE)
+            self._usual_spread = float(np.median(self._loads(drawn)[1])) if spread.any() else 0.0
+            self.calls += len(drawn) * bool(spread.any())
+        spread = np.maximum(spread - self._usual_spread, 0.0)
+        low, high = np.full(len(seqs), np.nan), np.full(len(seqs), np.nan)
+        doubt, extra, strange = spread.copy(), spread.copy(), self._repetitive(seqs)
+        if self.card is not None:
+            unusual = how_unusual(seqs, self.card)
+            wider = widening(unusual, self.card)
+            low, high = interval(self.card, mrl, wider)
+            strange += np.maximum(unusual.composition - _COMMON, 0.0)
+            if self.card.interval is not None:
+                sides = NormalDist().inv_cdf(0.5 + self.card.interval.coverage / 2) * 2
+                # Not cut off where loads end: doubt must not end there either.
+                (least, most), (usual_least, usual_most) = (
+                    around(self.card.interval, mrl, factor) for factor in (wider, 1.0)
+                )
+                doubt = (most - least) / sides + spread
+                extra = np.maximum(doubt - (usual_most - usual_least) / sides, 0.0)
+        second = np.zeros(len(seqs)) if self.second is None else loads_of(self.second, seqs, self.assay)
+        return Opinion(mrl, low, high, doubt, extra, strange, second)
+
+    def _repetitive(self, seqs: list[str]) -> Floats:
+        """Say how far the number of repeated words lies beyond what is common in random sequences of that length."""
+        repeated = np.array([_repeated_words(seq) for seq in seqs], dtype=np.float64)
+        lengths = [len(seq) for seq in seqs]
+        for length in set(lengths) - set(self._repeats):
+            self._repeats[length] = self._usual_repeats(length)
+        usual = np.array([self._repeats[length] for length in lengths])
+        return np.asarray(np.maximum((repeated - usual[:, 0]) / usual[:, 1] - _COMMON, 0.0))
+
+    def _usual_repeats(self, length: int) -> tuple[float, float]:
+        counts = [_repeated_words(seq) for seq in self._random(length, _SAMPLE)]
+        return float(np.mean(counts)), max(float(np.std(counts)), 0.5)
+
+    def _random(self, length: int, count: int) -> list[str]:
+        """Draw sequences with the measured shares of the bases."""
+        composition = self.card.composition if self.card else None
+        first = composition.mean if composition else (0.25, 0.25, 0.25)
+        shares = np.clip([*first, 1 - sum(first)], 0.01, 1)
+        drawn = np.random.default_rng(length).choice(4, size=(count, length), p=shares / shares.sum())
+        return strings_of(drawn.astype(np.uint8))
+
+    def _loads(self, seqs: list[str]) -> tuple[Floats, Floats]:
+        """Return the mean load of the models, and the standard deviation of all their networks; shape (n,) each."""
+        each = [loads_of(model, seqs, self.assay)[None] if members is None else members.loads(seqs, self.assay)
+                for model, members in zip(self.models, self._members, strict=True)]  # fmt: skip
+        networks = np.concatenate([*each, *([loads_of(self.doubter, seqs)[None]] if self.doubter else [])])
+        spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
+        return np.mean([loads.mean(axis=0) for loads in each], axis=0), spread
+
+
+def card_of(model: Predictor, assay: str | None) -> AssayCard:
+    """Return the assay that a model is asked for: that of the name where it knows it."""
+    return model.card.assay(assay)
+
+
+def loads_of(model: Predictor | Loads, seqs: list[str], assay: str | None = None) -> Floats:
+    """Ask a model, or any callable on a list of strings; shape (n,).
+
+    Raises
+    ------
+    RibocastError
+        If a callable gives something else than one finite number for each.
+    """
+    if isinstance(model, Predictor):
+        return model.mrl(seqs, assay=assay)
+    given = model(list(seqs))
+    try:
+        loads = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RibocastError(f"the given predictor does not give numbers: {str(given)[:60]}") from None
+    if loads.shape != (len(seqs),):
+        raise RibocastError(f"the given predictor gives numbers of shape {loads.shape} for {len(seqs)} sequences")
+    if not np.isfinite(loads).all():
+        raise RibocastError(f"the given predictor gives {loads[~np.isfinite(loads)][0]} for a sequence")
+    return loads
+
+
+def _repeated_words(seq: str) -> int:
+    words = [seq[at : at + _WORD] for at in range(len(seq) - _WORD + 1)]
+    return len(words) - len(set(words))

@@ -1,0 +1,161 @@
+"""Designs as a table, as FASTA and as an order sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ribocast.design.distances import quick_edit_distance
+from ribocast.design.folding import free_energy, vienna
+from ribocast.design.objectives import Floats, Panel, loads_of
+from ribocast.errors import RibocastError
+from ribocast.io.writers import open_table, whole_file
+from ribocast.model.applicability import how_unusual, remark
+from ribocast.model.members import Loads
+from ribocast.model.predictor import Predictor
+from ribocast.model.stopping import StoppedError, is_stopped
+from ribocast.predict.files import describe_starts
+from ribocast.sequence.construct import Construct
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOPS = ("idt",)
+FASTA_ENDINGS = (".fasta", ".fa", ".fna")
+# What Integrated DNA Technologies takes: longest oligonucleotides and Ultramers, shortest and longest gBlocks, nt.
+_OLIGO, _ULTRAMER, _SHORTEST_BLOCK, _LONGEST_BLOCK = 100, 200, 125, 3_000
+
+
+def describe_designs(
+    found: Sequence[tuple[float | None, Sequence[str]]],
+    panel: Panel,
+    construct: Construct,
+    *,
+    judge: Predictor | Loads | None = None,
+    like: str | None = None,
+) -> pd.DataFrame:
+    """Make the table of designs; see `ribocast.design` for its columns.
+
+    Parameters
+    ----------
+    found : sequence of (float or None, sequence of str)
+        Each target with its designs.
+    panel : Panel
+        Who was asked.
+    construct : Construct
+        What stands around the designs.
+    judge : Predictor or callable, optional
+        Who gives an opinion that the search never saw.
+    like : str, optional
+        What edits are counted from.
+    """
+    import pandas as pd
+
+    seqs = [seq for _, mine in found for seq in mine]
+    targets = [np.nan if target is None else target for target, mine in found for _ in mine]
+    opinion = panel.ask(seqs)
+    starts = describe_starts(seqs, construct)
+    folded = vienna() is not None
+    columns = {
+        "name": [f"design_{number}" for number in range(1, len(seqs) + 1)],
+        "target": targets,
+        "seq": seqs,
+        "length": list(map(len, seqs)),
+        "mrl": opinion.mrl.round(4),
+        "mrl_low": opinion.low.round(4),
+        "mrl_high": opinion.high.round(4),
+        "judge_mrl": _judged(seqs, judge, panel),
+    }
+    if panel.second is not None:
+        columns["second"] = opinion.second.round(4)
+    columns["strange"] = opinion.strange.round(2)
+    columns |= {str(name): starts[name] for name in starts}
+    columns["gc"] = [round((seq.count("G") + seq.count("C")) / len(seq), 4) for seq in seqs]
+    # Folding 300 nt takes 70 ms: of a search that was stopped, the designs are given at once and without it.
+    columns["free_energy"] = [np.nan if not folded or is_stopped() else round(free_energy(seq), 1) for seq in seqs]
+    if like is not None:
+        columns["edits"] = [quick_edit_distance(seq, like) for seq in seqs]
+    columns["note"] = _notes(seqs, panel)
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(seqs)))
+
+
+def as_fasta(table: pd.DataFrame) -> str:
+    """Spell designs as FASTA, with their loads in the titles."""
+    lines = []
+    for name, target, mrl, seq in zip(*(table[column] for column in ("name", "target", "mrl", "seq")), strict=True):
+        wanted = "" if np.isnan(target) else f" target={target:g}"
+        lines.append(f">{name}{wanted} mrl={mrl:.2f}\n{seq}\n")
+    return "".join(lines)
+
+
+def write_designs(table: pd.DataFrame, path: str | Path | None) -> None:
+    """Write designs as a table, or as FASTA if the ending says so; standard output without a path."""
+    if path is not None and Path(path).suffix.lower() in FASTA_ENDINGS:
+        with whole_file(path) as partial:
+            partial.write_text(as_fasta(table), encoding="utf-8")
+        return
+    with open_table(path) as sink:
+        sink.write(table)
+
+
+def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.DataFrame:
+    """Make the sheet that a shop takes, each design with the adapter before and the letters after it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Designs.
+    construct : Construct
+        What is ordered around each.
+    shop : {"idt"}
+        Integrated DNA Technologies: single-stranded up to 200 nt (``Name``, ``Sequence``, ``Scale``, ``Purification``;
+        of up to 100 nt on a scale of 100 nmol, beyond as Ultramers), else double-stranded gBlocks (``Name``,
+        ``Sequence``).
+
+    Raises
+    ------
+    RibocastError
+        If the shop is not known or does not make such lengths.
+    """
+    import pandas as pd
+
+    if shop not in SHOPS:
+        raise RibocastError(f"no order sheet for {shop!r}; there are: {', '.join(SHOPS)}")
+    whole = [construct.around(seq) for seq in table["seq"]]
+    longest = max(map(len, whole), default=0)
+    sheet = pd.DataFrame({"Name": table["name"], "Sequence": whole})
+    if longest > _LONGEST_BLOCK:
+        raise RibocastError(f"order: {longest:,} nt with adapter and coding sequence; {shop} makes {_LONGEST_BLOCK:,}")
+    if longest > _ULTRAMER:
+        if min(map(len, whole)) < _SHORTEST_BLOCK:
+            raise RibocastError(f"order: some are above {_ULTRAMER} nt and some below {_SHORTEST_BLOCK}: two orders")
+        return sheet
+    return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
+
+
+def _judged(seqs: list[str], judge: Predictor | Loads | None, panel: Panel) -> Floats | float:
+    if judge is None or not seqs:
+        return np.nan
+    try:
+        return loads_of(judge, seqs, _known_assay(judge, panel)).round(4)
+    except StoppedError:
+        return np.nan
+
+
+def _known_assay(judge: Predictor | Loads | None, panel: Panel) -> str | None:
+    """Return the assay that a judge is asked for: the one of the search if it knows it, else its own."""
+    name = panel.card.name if panel.card else None
+    if isinstance(judge, Predictor) and name not in [known.name for known in judge.card.assays]:
+        return None
+    return name
+
+
+def _notes(seqs: Sequence[str], panel: Panel) -> list[str]:
+    card = panel.card
+    if card is None:
+        return [""] * len(seqs)
+    unusual = how_unusual(seqs, card)
+    return ["; ".join(remark(card, len(seq), unusual.of(row))) for row, seq in enumerate(seqs)]

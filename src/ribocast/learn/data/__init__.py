@@ -1,0 +1,1 @@
+"""Measurements: libraries, splits, simulated and published tables."""

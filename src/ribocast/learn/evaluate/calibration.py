@@ -1,0 +1,79 @@
+"""What rows that a network did not learn from say of it: figures and prediction intervals for its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ribocast.learn.evaluate.intervals import FEWEST_ROWS, calibrate
+from ribocast.learn.evaluate.metrics import score
+from ribocast.model.bundle import Figure, ModelCard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def judge(
+    card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
+    predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
+) -> ModelCard:  # fmt: skip
+    """Add to a card what rows that were not learnt from show: figures and prediction intervals, by assay.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model that predicted.
+    rows : pandas.DataFrame
+        ``seq``, ``mrl`` and ``assay``.
+    predicted : numpy.ndarray of float, shape (n,)
+        Loads on each row's own scale.
+    how : str
+        The split, in words.
+    predict : callable, optional
+        Predicts some of the rows, whose index tells which, with other letters in ``seq``; still unlearnt from. It shows
+        what unknown letters cost.
+    """
+    assays, figures = [], []
+    for assay in card.assays:
+        mine = (rows["assay"] == assay.name).to_numpy()
+        if mine.sum() > 1:
+            measured = rows["mrl"].to_numpy(np.float64)[mine]
+            if mine.sum() >= FEWEST_ROWS:
+                own = rows[mine]
+                hidden = predict and partial(_predict_others, predict, own)
+                assay = calibrate(assay, own["seq"].tolist(), measured, predicted[mine], hidden or None)
+            figures.append(figure(assay.name, "all", how, measured, predicted[mine]))
+        assays.append(assay)
+    return card.model_copy(update={"assays": tuple(assays), "figures": (*card.figures, *figures)})
+
+
+def _predict_others(
+    predict: Callable[[pd.DataFrame], NDArray[np.float64]], rows: pd.DataFrame, numbers: list[int], utrs: list[str]
+) -> NDArray[np.float64]:
+    return predict(rows.iloc[numbers].assign(seq=utrs))
+
+
+def figure(
+    assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64],
+    groups: NDArray[np.int64] | None = None,
+) -> Figure:  # fmt: skip
+    """Put scores into the form of ``model.json``; for `groups` see `score`."""
+    scores = score(measured, predicted, groups=groups)
+    low, high = scores.ci95["pearson_r2"]
+    if not np.isfinite([scores.pearson_r2, low, high]).all():
+        # Predictions that do not differ explain nothing.
+        return Figure(assay=assay, subset=subset, split=how, rows=scores.n, pearson_r2=0.0, mae=scores.mae)
+    return Figure(
+        assay=assay,
+        subset=subset,
+        split=how,
+        rows=scores.n,
+        pearson_r2=round(scores.pearson_r2, 4),
+        pearson_r2_ci95=(round(low, 4), round(high, 4)),
+        spearman_r=round(scores.spearman_r, 4),
+        mae=round(scores.mae, 4),
+    )

@@ -1,0 +1,305 @@
+"""The training loop: a network, its optimiser and rows; one epoch at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ribocast.errors import RibocastError
+from ribocast.learn.device import has_bfloat16
+from ribocast.learn.networks.ensemble import EnsembleNetwork
+from ribocast.learn.networks.network import Network
+from ribocast.learn.networks.norms import LengthNorm, settle
+from ribocast.learn.recipe import Recipe
+from ribocast.learn.train.batches import Labelled, epoch_batches, label, trim
+from ribocast.learn.train.distributed import Team
+from ribocast.learn.train.flat import lay_flat
+from ribocast.learn.train.muon import Muon
+from ribocast.model.bundle import ModelCard
+from ribocast.model.predictor import to_mrl
+from ribocast.sequence.letters import Letters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+_EVALUATION_ROWS = 512
+_SETTLING_BATCHES = 400
+
+
+class Step(NamedTuple):
+    """What a watcher of a training run is told after every batch."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    history: list[dict[str, float]]
+
+
+class Loop:
+    """The state of a run: a network, its optimiser, and rows."""
+
+    def __init__(
+        self, network: Network, card: ModelCard, recipe: Recipe,
+        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device, *, taught: int = 0,
+        team: Team | None = None,
+    ) -> None:  # fmt: skip
+        """Make the loop; the last `taught` of the rows to learn from were labelled by other models.
+
+        Of a team, every process makes one, of the same network and rows.
+        """
+        self.team = team or Team()
+        self.measured = len(train_rows) - taught
+        self.network, self.card, self.recipe, self.device = network, card, recipe, device
+        self._bfloat16 = recipe.bfloat16 and has_bfloat16(device)
+        self.train_set = self._label(train_rows)
+        self.val_set = self._label(val_rows) if len(val_rows) else None
+        self.optimiser = _optimiser(network, recipe, device)
+        if self.team.size > 1:
+            for norm in self._norms():
+                norm.total = self.team.total
+        self._fraction_weights = _fraction_weights(card).to(device)
+        self._means = torch.tensor([assay.label_mean for assay in card.assays], device=device)
+        self._scales = torch.tensor([assay.label_scale for assay in card.assays], device=device)
+
+    def learn(self, epoch: int, history: list[dict[str, float]], watch: Callable[[Step], None] | None) -> float:
+        """Do one epoch; return the mean loss, the squared error in standard deviations."""
+        self.network.train()
+        if self.recipe.keep_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm1d):
+                    module.eval()
+        # Order and dropout depend on seed and epoch alone: a resumed run draws what an unbroken one would have.
+        random = np.random.default_rng([self.card.seed, epoch])
+        batches = self._batches(self.train_set.lengths, random)
+        blocks = [block for group in self.optimiser.param_groups for block in group["params"]]
+        self.team.agree(blocks)
+        total, seen = 0.0, 0
+        with seeded(self.card.seed, epoch, self.device, self.team.number):
+            for number, batch in enumerate(batches):
+                step = (epoch - 1) * len(batches) + number
+                for group in self.optimiser.param_groups:
+                    group["lr"] = self.recipe.learning_rate_at(step, self.recipe.epochs * len(batches))
+                own = self.team.share(batch)
+                rows = len(batch[own])
+                error, loss = self._losses(self.train_set, batch, own)
+                if rows < len(batch):  # what the processes have adds up to the mean
+                    loss = loss * (rows / len(batch))
+                for block in blocks:  # in place: weights' gradients are parts of these; zero_grad takes longer
+                    block.grad.zero_()
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.team.add_gradients(blocks)
+                self.optimiser.step()
+                total += error.item() * rows
+                seen += len(batch)
+                if watch:
+                    watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
+        loss_of_all = self._total(total) / seen
+        check_loss(loss_of_all, epoch)
+        return loss_of_all
+
+    def _batches(self, lengths: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Divide rows into batches, in which each process has a row at the least."""
+        batches = epoch_batches(lengths, self.recipe.batch_size, random, max(2, self.team.size))
+        return [batch for batch in batches if len(batch) >= self.team.size]
+
+    def _total(self, number: float) -> float:
+        return float(self.team.total(torch.tensor(number, dtype=torch.float64, device=self.device)))
+
+    def _norms(self) -> list[LengthNorm]:
+        return [module for module in self.network.modules() if isinstance(module, LengthNorm)]
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Fix what the trained network normalises by, see `LengthNorm`; taught rows have no say in it."""
+        norms = self._norms()
+        if not norms or self.recipe.keep_norms:
+            return
+        data = self.train_set
+        random = np.random.default_rng([self.card.seed, 0])
+        batches = self._batches(data.lengths[: self.measured], random)[:_SETTLING_BATCHES]
+
+        def run() -> Iterator[NDArray[np.int64]]:
+            for batch in batches:
+                self._run(data, batch, self.team.share(batch))
+                yield data.lengths[batch]
+
+        self.network.train()
+        with seeded(self.card.seed, 0, self.device, self.team.number):
+            settle(norms, run())
+
+    @torch.inference_mode()
+    def validate(self) -> float:
+        """Return the mean squared error in standard deviations, each assay counting alike."""
+        self.network.eval()
+        data = cast("Labelled", self.val_set)
+        total = np.zeros(len(self.card.assays))
+        for batch in _in_order(data.lengths)[self.team.number :: self.team.size]:
+            squared = self._error(self._run(data, batch), data, batch).cpu().numpy()
+            total += np.bincount(data.assay[batch], squared, len(total))
+        total = self.team.total(torch.from_numpy(total).to(self.device)).cpu().numpy()
+        rows = np.bincount(data.assay, minlength=len(total))
+        return float((total[rows > 0] / rows[rows > 0]).mean())
+
+    @torch.inference_mode()
+    def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Predict the load of each row on its own assay's scale, in ribosomes per mRNA."""
+        self.network.eval()
+        data = self._label(rows)
+        mrl = np.empty(len(rows))
+        for batch in _in_order(data.lengths):
+            outputs = self._run(data, batch).cpu().numpy()
+            for number, assay in enumerate(self.card.assays):
+                mine = data.assay[batch] == number
+                mrl[batch[mine]] = to_mrl(outputs[mine, number], assay)
+        return mrl
+
+    @torch.inference_mode()
+    def is_dead(self) -> bool:
+        """Tell whether the network gives all rows the same: its units are off, and no gradient can turn them on."""
+        self.network.eval()
+        rows = np.arange(min(len(self.train_set), _EVALUATION_ROWS))
+        outputs = self._run(self.train_set, rows)
+        return len(rows) > 1 and bool((outputs == outputs[:1]).all())
+
+    def _label(self, rows: pd.DataFrame) -> Labelled:
+        data = label(
+            rows, self.card.assays, width=self.card.width, fixed_length=self.network.fixed_length,
+            noise_reads=self.recipe.noise_reads,
+        )  # fmt: skip
+        with torch.inference_mode():
+            return self._look(data)
+
+    def _look(self, data: Labelled) -> Labelled:
+        """Add what the network computes of each row whatever its weights: once, and not in every epoch."""
+        channels: NDArray[np.float32] | None = None
+        numbers: NDArray[np.float32] | None = None
+        for batch in _in_order(data.lengths):
+            letters = self._letters(data, batch)
+            seen = self.network.look(torch.from_numpy(np.ascontiguousarray(letters)).to(self.device))
+            if seen is None:
+                break
+            if channels is None or numbers is None:
+                channels = np.zeros((len(data), seen[0].shape[1], data.letters.shape[1]), dtype=np.float32)
+                numbers = np.zeros((len(data), seen[1].shape[1]), dtype=np.float32)
+            channels[batch, :, -letters.shape[1] :] = seen[0].cpu().numpy()
+            numbers[batch] = seen[1].cpu().numpy()
+        return dataclasses.replace(data, channels=channels, numbers=numbers)
+
+    def _letters(self, data: Labelled, batch: NDArray[np.int64]) -> Letters:
+        """Return the letters of a batch, padded to its longest row, or to what the network takes."""
+        letters = data.letters[batch]
+        return letters if self.network.fixed_length else trim(letters)
+
+    def _run(self, data: Labelled, batch: NDArray[np.int64], own: slice = slice(None)) -> Tensor:
+        """Run some rows of a batch, padded as the whole batch is."""
+        letters = self._letters(data, batch)[own]
+        inputs: list[Any] = [torch.from_numpy(np.ascontiguousarray(letters)).to(self.device)]
+        if data.channels is not None and data.numbers is not None:
+            channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])
+            inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch[own]])))
+        # Judged as the written network will be used, in float32. (To enter and leave autocast takes its time.)
+        if not (self._bfloat16 and self.network.training):
+            return cast("Tensor", self.network(*inputs)).float()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return cast("Tensor", self.network(*inputs)).float()
+
+    def _losses(self, data: Labelled, batch: NDArray[np.int64], own: slice) -> tuple[Tensor, Tensor]:
+        """Return mean squared error and loss of some rows of a batch."""
+        outputs, batch = self._run(data, batch, own), batch[own]
+        squared = self._error(outputs, data, batch)
+        if self.recipe.huber:
+            squared = huber(squared, self.recipe.huber)
+        if self.recipe.noise_reads:
+            squared = squared * torch.from_numpy(data.weight[batch]).to(self.device)
+        error = squared.mean()
+        if not self.recipe.profile_weight or outputs.shape[2] == 1:
+            return error.detach(), error
+        measured = torch.from_numpy(data.fractions[batch]).to(self.device)
+        predicted = outputs[torch.arange(len(batch)), torch.from_numpy(data.assay[batch])]
+        cross_entropy = -(measured * predicted.clamp(min=1e-7).log()).sum(dim=1).mean()
+        return error.detach(), error + self.recipe.profile_weight * cross_entropy
+
+    def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
+        """Squared error of each row: of the standardised load, or the mean over its fractions."""
+        assay = torch.from_numpy(data.assay[batch]).to(self.device)
+        own = outputs[:, 0] if outputs.shape[1] == 1 else outputs[torch.arange(len(batch)), assay]  # (rows, width)
+        if self.recipe.learns == "profile":
+            return ((own - torch.from_numpy(data.fractions[batch]).to(self.device)) ** 2).mean(dim=1)
+        if self.card.output == "fractions":
+            mrl = (own * self._fraction_weights[assay]).sum(dim=1)
+            standardised = (mrl - self._means[assay]) / self._scales[assay]
+        else:
+            standardised = own[:, 0]
+        return (standardised - torch.from_numpy(data.target[batch]).to(self.device)) ** 2
+
+
+def _optimiser(network: Network, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    """Lay the network's weights flat, and make the optimiser of what they lie in."""
+    weights = [tensor for tensor in network.parameters() if tensor.ndim > 1]
+    others = [tensor for tensor in network.parameters() if tensor.ndim <= 1]
+    # One pass, where the plain loop makes a dozen small calls.
+    fused = device.type in ("cpu", "cuda")
+    # What is the first and what the last layer of an ensemble is not seen in the order of its weights.
+    if recipe.optimiser == "muon" and len(weights) > 2 and not isinstance(network, EnsembleNetwork):
+        # What meets letters, and what makes the outputs, is Adam's (Jordan et al.).
+        return Muon(
+            weights[1:-1], _groups([weights[0], weights[-1]], others, recipe.weight_decay), lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay, fused=fused,
+            dtype=torch.bfloat16 if recipe.bfloat16 and has_bfloat16(device) else torch.float32,
+        )  # fmt: skip
+    kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+    return kind(_groups(weights, others, recipe.weight_decay), lr=recipe.learning_rate, fused=fused)
+
+
+def _groups(weights: list[nn.Parameter], others: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    # Each group costs a call.
+    parts = [(weights, decay), (others, 0.0)] if decay else [(weights + others, 0.0)]
+    return [{"params": [lay_flat(part)], "weight_decay": own} for part, own in parts]
+
+
+def huber(squared: Tensor, bound: float) -> Tensor:
+    """Let errors beyond `bound` count by their size: squared errors e² to e², or 2·bound·|e| − bound² (Huber 1964)."""
+    # The root of 0 has no slope.
+    size = squared.clamp(min=bound**2).sqrt()
+    return torch.where(squared > bound**2, 2 * bound * size - bound**2, squared)
+
+
+def _fraction_weights(card: ModelCard) -> Tensor:
+    table = torch.zeros(len(card.assays), card.width)
+    if card.output == "fractions":
+        for number, assay in enumerate(card.assays):
+            weights = torch.tensor(assay.fraction_weights)
+            table[number, : len(weights)] = weights
+    return table
+
+
+def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    order = np.argsort(lengths, kind="stable")
+    return [order[at : at + _EVALUATION_ROWS] for at in range(0, len(order), _EVALUATION_ROWS)]
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Raise if a loss is no number any more."""
+    if not np.isfinite(loss):
+        raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
+
+
+@contextmanager
+def seeded(seed: int, epoch: int, device: torch.device, process: int = 0) -> Iterator[None]:
+    """Seed PyTorch's generators for a while, and leave the caller's as they were."""
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    # Of processes that train together, each draws its own.
+    sequence = np.random.SeedSequence([seed, epoch, process] if process else [seed, epoch])
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
+        yield

@@ -1,0 +1,160 @@
+"""Before the first epoch: the rows, the network, what is known of both, and the loop that will train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ribocast.errors import RibocastError
+from ribocast.learn.data.assays import Assay, describe_assay, describe_data
+from ribocast.learn.networks import Architecture, architecture
+from ribocast.learn.networks.network import Network
+from ribocast.learn.recipe import Recipe
+from ribocast.learn.train.batches import has_profile
+from ribocast.learn.train.distributed import Team
+from ribocast.learn.train.loop import Loop, seeded
+from ribocast.learn.train.transfer import begin_from
+from ribocast.model.bundle import LEARNING_NAME, AssayCard, Bundle, ModelCard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def prepare(
+    rows: pd.DataFrame, train: NDArray[np.int64], val_rows: pd.DataFrame, *, assays: Mapping[str, Assay], model: str,
+    settings: Mapping[str, Any], recipe: Recipe, seed: int, device: torch.device, name: str,
+    base: Bundle | None = None, taught: pd.DataFrame | None = None, team: Team | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Loop:  # fmt: skip
+    """Make a network, fresh or from a trained one, its card, and the loop that will train it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The whole table; see `ribocast.learn.data.assays.training_rows`.
+    train : numpy.ndarray of int64
+        The numbers of the rows to learn from. Labels are standardised on these alone.
+    val_rows : pandas.DataFrame
+        Rows to validate by, or none.
+    assays, model, settings, recipe, seed, name
+        See `fit`.
+    device : torch.device
+        Where the network goes.
+    base : Bundle, optional
+        A trained model to go on from.
+    taught : pandas.DataFrame, optional
+        More rows to learn from, labelled by other models; labels are not standardised on these.
+    team : Team, optional
+        The processes that will train it, of which this is one.
+    say : callable
+        Told of what was chosen.
+
+    Raises
+    ------
+    RibocastError
+        For settings that do not fit, or rows with nothing to learn.
+    """
+    train_rows = rows.iloc[train].reset_index(drop=True)
+    with seeded(seed, 0, device):
+        if base:
+            network, cards = begin_from(base, list(assays.values()), train_rows, say)
+        else:
+            cards = tuple(describe_assay(assay, train_rows) for assay in assays.values())
+            network = _fresh(architecture(model), cards, settings, train_rows)
+    card = ModelCard(
+        name=name,
+        architecture=model,
+        settings=network.settings_dict(),
+        output=cast("Any", network.output),
+        fixed_length=network.fixed_length,
+        assays=cards,
+        default_assay=cards[0].name,
+        seed=seed,
+        epoch=0,
+        recipe=asdict(recipe),
+        started_from=f"{base.card.name} ({base.card.files[LEARNING_NAME].sha256[:12]})" if base else None,
+        data=(*(base.card.data if base else ()), *describe_data(train_rows)),
+        tables=(*(base.card.tables if base else ()), *describe_data(rows)),
+        taught=(*(base.card.taught if base else ()), *(describe_data(taught) if taught is not None else ())),
+        citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
+    )
+    if taught is not None:
+        train_rows = with_taught(train_rows, taught, cards, say)
+    return Loop(
+        network.to(device), card, recipe, train_rows, val_rows, device,
+        taught=0 if taught is None else len(taught), team=team,
+    )  # fmt: skip
+
+
+def own_recipe(model: str) -> Recipe:
+    """Return how an architecture is trained unless told otherwise.
+
+    Raises
+    ------
+    RibocastError
+        If there is no such architecture, or it is made of trained models.
+    """
+    recipe = architecture(model).recipe
+    if recipe is None:
+        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
+    return recipe
+
+
+def longer_than_read(rows: pd.DataFrame, network: Network) -> str:
+    """Say how many sequences are longer than what the network reads; nothing if none is."""
+    length = network.fixed_length
+    longer = int((rows["seq"].str.len() > length).sum()) if length else 0
+    if not longer:
+        return ""
+    return f"{longer:,} sequences are longer than {length} nt: only their last {length} nt are read (--set length=…)"
+
+
+def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame:
+    """Keep the rows with a measured polysome profile."""
+    known = rows[has_profile(rows)]
+    if not len(known):
+        raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
+    say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
+    return known.reset_index(drop=True)
+
+
+def with_taught(
+    rows: pd.DataFrame, taught: pd.DataFrame, cards: tuple[AssayCard, ...], say: Callable[[str], None]
+) -> pd.DataFrame:
+    """Put rows that other models labelled under the measured ones.
+
+    Raises
+    ------
+    RibocastError
+        If they are of an assay that is not learnt.
+    """
+    import pandas as pd
+
+    if strange := set(taught["assay"]) - {card.name for card in cards}:
+        raise RibocastError(f"taught rows of {', '.join(sorted(strange))}, which is not learnt here")
+    say(f"{len(taught):,} more rows to learn from were labelled by other models")
+    return pd.concat([rows, taught], ignore_index=True)
+
+
+def _fresh(
+    design: Architecture, cards: tuple[AssayCard, ...], settings: Mapping[str, Any], rows: pd.DataFrame
+) -> Network:
+    network = design.build(cards, **settings)
+    if network.output == "fractions":
+        width = max(len(card.fraction_weights or ()) for card in cards)
+        columns = [f"r{index}" for index in range(width)]
+        known = rows[has_profile(rows)]
+        profiles = torch.full((len(cards), width), 1 / width)
+        if len(known):
+            for number, card in enumerate(cards):
+                own = known[known["assay"] == card.name]
+                # An assay without measured profiles starts from those of the others.
+                mean = (own if len(own) else known)[columns].fillna(0.0).mean().to_numpy(np.float32)
+                profiles[number] = torch.from_numpy(mean.copy())
+        network.begin_with_profiles(profiles)
+    return network

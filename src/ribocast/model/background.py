@@ -1,0 +1,63 @@
+"""Work that other libraries do for long without Python: done so that Ctrl-C is heard meanwhile."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from ribocast.io.interrupts import verdict
+
+Result = TypeVar("Result")
+_LEFT: list[threading.Thread] = []
+
+
+class Background(Generic[Result]):
+    """A call that is made in a thread of its own, from now on."""
+
+    def __init__(self, function: Callable[..., Result], *arguments: Any, **options: Any) -> None:
+        self._call = partial(function, *arguments, **options)
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._value = self._call()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    def result(self) -> Result:
+        """Wait for it, and give or raise what it did. An interrupt ends the wait, and the process without it."""
+        try:
+            self._done.wait()
+        except BaseException:
+            _LEFT.append(self._thread)
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function that may take long outside Python; Ctrl-C ends the wait for it."""
+    return Background(function, *arguments).result()
+
+
+@atexit.register
+def _leave() -> None:
+    """End at once if a thread that nobody waits for any more is still at work: taking Python down under it crashes."""
+    if any(thread.is_alive() for thread in _LEFT):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        _, code = verdict() or ("", 130)
+        os._exit(code)

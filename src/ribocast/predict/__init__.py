@@ -1,0 +1,1 @@
+"""Files through a model: resumable, on one machine or many."""

@@ -1,0 +1,289 @@
+"""Rows of a file through the network: the same rows out, with columns added, in bounded memory.
+
+Three things go on at the same time: this thread reads and checks pieces, two others run the network (one encodes while
+the other's batches run), and one writes. Pieces are of a fixed size and at most a few are under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import compress
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ribocast import __version__
+from ribocast.errors import RibocastError
+from ribocast.io.places import Places
+from ribocast.io.rejects import OnError, Sieve, add_columns
+from ribocast.io.tables import Chunk
+from ribocast.io.writers import TableSink, open_table
+from ribocast.model.bundle import AssayCard
+from ribocast.model.engine import Outputs
+from ribocast.model.predictor import LONGEST, Predictor
+from ribocast.predict.cache import Question, Seen
+from ribocast.predict.resume import MAGIC, Journal, journal_of
+from ribocast.sequence.batch import Spelled
+from ribocast.sequence.letters import Fault
+
+_UNDER_WAY = 4
+
+
+class Predicted(NamedTuple):
+    """What was done with a file.
+
+    Attributes
+    ----------
+    rows, skipped : int
+        Rows predicted, rows left out.
+    rejects : Path or None
+        Where those are listed.
+    networked : int or None
+        Sequences that the network ran for: neither repeats nor resumed. None where that is not counted.
+    """
+
+    rows: int
+    skipped: int
+    rejects: Path | None
+    networked: int | None = None
+
+
+class Asked(NamedTuple):
+    """The sequences of some rows, each different one once.
+
+    Attributes
+    ----------
+    utrs : list of str
+        The different ones, DNA letters in upper case.
+    spelled : Spelled
+        The same.
+    number_of : numpy.ndarray of int64, shape (sequences of a row × rows,)
+        Which of these the rows have: the first sequence of every row, then the second of every row, and so on.
+    """
+
+    utrs: list[str]
+    spelled: Spelled
+    number_of: NDArray[np.int64]
+
+
+class Work(Protocol):
+    """What is done for a table.
+
+    Attributes
+    ----------
+    model : Predictor
+        Whose network runs.
+    assay : AssayCard
+        On whose scale.
+    like : str
+        What the added columns hold, for people.
+    piece_rows : int
+        Rows of a piece.
+    """
+
+    model: Predictor
+    assay: AssayCard
+    like: str
+    piece_rows: int
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the table in pieces."""
+
+    def spell(self, chunk: Chunk) -> Spelled:
+        """Return the first sequence of every row, then the second of every row, and so on; unchecked."""
+
+    def faults(self, chunk: Chunk) -> list[Fault]:
+        """Find the rows that cannot be used."""
+
+    def columns(self, asked: Asked, outputs: Outputs) -> Mapping[str, pa.Array]:
+        """Make the columns to add from what the network gave for each different sequence, (n, width)."""
+
+
+class _Stopped(Exception):  # noqa: N818 (nothing is wrong with it)
+    """The work is given up; why is told elsewhere."""
+
+
+class _Piece(NamedTuple):
+    """Rows on their way: their sequences, and which of these are new."""
+
+    chunk: Chunk
+    asked: Asked
+    question: Question
+    new: Spelled
+    answers: Future[Outputs]
+    was_resumed: bool
+
+
+def work_through(
+    work: Work,
+    path: str | Path,
+    output: str | Path | None,
+    *,
+    on_error: OnError = "stop",
+    resume: bool = False,
+    keep: bool = True,
+    may_be_empty: bool = False,
+    done: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Predicted:
+    """Write a table with columns added to every row.
+
+    A sequence that stands in the file again, in any spelling, is not predicted again unless 262,144 different ones (or
+    64 MB of letters) were since. For the parameters see `ribocast.predict.files.predict_file`; of a part of a table
+    (`may_be_empty`) all rows may be left out.
+    """
+    say, done = say or (lambda _: None), done or (lambda _: None)
+    run = _Run(work, say)
+    with ExitStack() as stack:
+        journal, are_files = None, "-" not in (str(path), str(output or "-"))
+        if resume and not are_files:
+            raise RibocastError("--resume needs an input file and an output file (-o)")
+        places = Places((path, work.model.bundle.folder))
+        places.add(output)
+        if are_files and keep:
+            places.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
+        sieve = Sieve(on_error, places, output, say)
+        if are_files and keep:
+            journal = stack.enter_context(_journal(run, output or "", resume, say))
+        sink = stack.enter_context(open_table(output))
+        stack.enter_context(sieve)
+        rows = run.pump(work.chunks(), sieve, sink, journal, done)
+        if may_be_empty:
+            run.write_header(sink)
+        else:
+            sieve.refuse_nothing(rows)
+    return Predicted(rows, sieve.count, sieve.path if sieve.count else None, run.networked)
+
+
+@contextmanager
+def _journal(run: _Run, output: str | Path, resume: bool, say: Callable[[str], None]) -> Iterator[Journal]:
+    journal = Journal(output, run.terms(), resume=resume, say=say)
+    failed = True
+    try:
+        yield journal
+        failed = False
+    finally:
+        if journal.close(failed=failed) and run.networked:
+            say(f"{output}: what was predicted is kept; --resume goes on from there")
+
+
+class _Run:
+    """One file's way through reading, the network and writing."""
+
+    def __init__(self, work: Work, say: Callable[[str], None]) -> None:
+        self.work, self.model, self.say = work, work.model, say
+        self.networked = 0
+        self._seen = Seen(self.model.card.width)
+        self._stop = threading.Event()
+        self._is_first = True
+        self._nothing: Chunk | None = None
+
+    def terms(self) -> dict[str, str]:
+        """Return what the network's numbers depend on, to the last bit, beside the sequences."""
+        engine, card = self.model.engine, self.model.card.model_dump_json().encode()
+        return {
+            "ribocast": __version__,
+            "model": f"{self.model.card.name} {hashlib.sha256(card).hexdigest()[:16]}",
+            "assay": self.work.assay.name,
+            "engine": f"{engine.name} {engine.version} with {engine.streams} streams",
+            "pieces": f"{self.work.piece_rows} rows",
+        }
+
+    def pump(
+        self, chunks: Iterator[Chunk], sieve: Sieve, sink: TableSink, journal: Journal | None,
+        done: Callable[[int], None],
+    ) -> int:  # fmt: skip
+        """Keep reading, the network and writing at work; return the number of rows."""
+        rows, reading = 0, True
+        under_way: deque[Future[int]] = deque()
+
+        def finish(most: int) -> None:
+            nonlocal rows
+            while len(under_way) > most:
+                rows += under_way.popleft().result()
+                done(rows)
+
+        with ThreadPoolExecutor(2, "network") as network, ThreadPoolExecutor(1, "writing") as writing:
+            try:
+                for chunk in chunks:
+                    sink.check(chunk.table.schema)
+                    good, spelled = self._check(chunk, sieve)
+                    reading = False
+                    if len(good):
+                        piece = self._begin(good, spelled, network, journal)
+                        under_way.append(writing.submit(self._write, piece, sink, journal))
+                    finish(_UNDER_WAY)
+                    reading = True
+                reading = False
+                finish(0)
+            except BaseException as error:
+                # Rows before a bad one belong on standard output; a file will not be there anyway.
+                if reading and journal is None and isinstance(error, RibocastError):
+                    finish(0)
+                self._stop.set()
+                for pool in (network, writing):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return rows
+
+    def _check(self, chunk: Chunk, sieve: Sieve) -> tuple[Chunk, Spelled]:
+        """Leave the rows out that cannot be predicted, or stop at the first."""
+        spelled = self.work.spell(chunk)
+        suspects = np.unique(spelled.suspects(LONGEST) % len(chunk))
+        if not suspects.size:
+            return chunk, spelled
+        rows = np.zeros(len(chunk), dtype=bool)
+        rows[suspects] = True
+        faults = self.work.faults(chunk.keep(rows))
+        good = sieve.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
+        self._nothing = None if len(good) else good
+        return good, self.work.spell(good)
+
+    def _begin(self, chunk: Chunk, spelled: Spelled, network: ThreadPoolExecutor, journal: Journal | None) -> _Piece:
+        """Have the network run for the sequences that are new, unless the journal has them."""
+        utrs, number_of = spelled.distinct()
+        question = self._seen.ask(utrs)
+        asked = Asked(utrs, Spelled.of(utrs), number_of)
+        new = asked.spelled if question.is_new.all() else Spelled.of(list(compress(utrs, question.is_new)))
+        kept = journal.replay(new.checksum, len(new), self.model.card.width) if journal else None
+        if kept is None:
+            self.networked += len(new)
+            answers = network.submit(self._answer, new)
+        else:
+            answers = Future()
+            answers.set_result(kept)
+        return _Piece(chunk, asked, question, new, answers, kept is not None)
+
+    def _answer(self, new: Spelled) -> Outputs:
+        outputs = self.model.run(new, before_batch=self._stay)
+        return np.ascontiguousarray(outputs[:, self.model.number(self.work.assay)])
+
+    def _stay(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    def _write(self, piece: _Piece, sink: TableSink, journal: Journal | None) -> int:
+        """Write a piece when its answers are there; pieces come in order."""
+        answers = piece.answers.result()
+        if journal and not piece.was_resumed:
+            journal.add(piece.new.checksum, answers)
+        columns = self.work.columns(piece.asked, self._seen.answer(piece.question, answers))
+        say = self.say if self._is_first else None
+        sink.write(add_columns(piece.chunk.table, columns, like=self.work.like, say=say))
+        self._is_first = False
+        return len(piece.chunk)
+
+    def write_header(self, sink: TableSink) -> None:
+        """Write the columns where no row was written."""
+        if self._is_first and self._nothing is not None:
+            nothing = Asked([], Spelled.of([]), np.zeros(0, dtype=np.int64))
+            columns = self.work.columns(nothing, np.zeros((0, self.model.card.width), dtype=np.float32))
+            sink.write(add_columns(self._nothing.table, columns, like=self.work.like, say=None))

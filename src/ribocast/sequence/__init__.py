@@ -1,0 +1,1 @@
+"""Letters, batches of sequences, what stands around a 5′ UTR, upstream ORFs."""

@@ -1,0 +1,1 @@
+"""From a VCF, a name or a pair of sequences to what a variant does to translation."""

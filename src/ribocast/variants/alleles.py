@@ -1,0 +1,178 @@
+"""Variants of a genome: what alleles do to 5′ UTRs, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ribocast.errors import RibocastError
+from ribocast.model.predictor import Predictor
+from ribocast.variants.placement import Leader, Placed, Touches, changed, place, places, position, remark, trim
+from ribocast.variants.score import pair_faults, score_variants
+from ribocast.variants.transcripts import reverse_complement
+from ribocast.variants.utrs import Leaders, own_construct
+from ribocast.variants.vcf import NO_CHANGE, Record, is_sequence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PLACES = ("chrom", "pos", "id", "ref", "alt", "gene", "transcript", "utr_position")
+_NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
+COLUMNS = (*PLACES, *_NUMBERS, "consequence", "note")
+"""What a table of variants of a genome has: one row per variant and transcript."""
+REACH = 2_500
+"""How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
+_DIGITS = 5
+
+
+class Found(NamedTuple):
+    """An allele in a transcript: what its row says, and the pair of UTRs to score, or why there is none."""
+
+    record: int
+    allele: int
+    cells: tuple[str, int, str, str, str, str, str]
+    utr_position: int | None
+    leader: Leader
+    alt: str | None
+    words: str
+
+
+def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]:
+    """Find what the alleles of a VCF's row do to UTRs, in the order of alleles and transcripts.
+
+    Parameters
+    ----------
+    leaders : Leaders
+        The UTRs.
+    record : Record
+        The row.
+    number : int
+        Given back as `Found.record`.
+
+    Raises
+    ------
+    RibocastError
+        If REF is not what the genome has there, near a UTR or not; a contig that the genome lacks is not looked at.
+    """
+    begin, end = record.position - 1, record.position - 1 + len(record.ref)
+    if not all(map(is_sequence, record.alts)):
+        begin, end = min(begin, record.span[0]), max(end, record.span[1])
+    # What keeps its length cannot move among repeats.
+    reach = 0 if all(len(alt) == len(record.ref) for alt in record.alts) else REACH
+    contig = leaders.genome.contig(record.chrom)
+    if contig is None:
+        return []
+    check_ref(leaders, contig, record)
+    # Positions can be any number; a contig is only so long.
+    length = leaders.genome.length(contig)
+    near = leaders.near(record.chrom, min(begin - reach, length), min(end + reach, length))
+    if not near:
+        return []
+    found: list[Found] = []
+    for allele, alt in enumerate(record.alts):
+        if alt in NO_CHANGE:
+            continue
+        edits, (low, high) = None, record.span
+        if is_sequence(alt):
+            edit = trim(record.position, record.ref, alt)
+            if edit.begin == edit.end and not edit.letters:
+                continue
+            edits = places(leaders.genome, contig, edit)
+            # With a letter on either side, for insertions.
+            low, high = edits[0].begin - 1, edits[-1].end + 1
+        for which in near:
+            one = leaders.transcripts[which]
+            if not one.overlaps(low, high):
+                continue
+            leader = leaders.read(which)
+            cells = (record.chrom, record.position, record.cells[2], record.ref, alt, one.gene, one.name)
+            if edits is None:
+                found.append(Found(number, allele, cells, None, leader, None, "symbolic allele: not scored"))
+                continue
+            placed = place(leader, edits)
+            if isinstance(placed, Touches):
+                words = f"touches {placed.what}: not scored"
+                found.append(Found(number, allele, cells, None, leader, None, words))
+            elif placed is not None:
+                utr = changed(leader.utr, [placed])
+                found.append(Found(number, allele, cells, position(leader, placed), leader, utr, placed.note))
+    return found
+
+
+def check_ref(leaders: Leaders, contig: str, record: Record) -> None:
+    """Raise RibocastError if a row's REF is not in the genome; N of the genome may be any letter."""
+    begin = record.position - 1
+    there = leaders.genome.letters(contig, begin, begin + len(record.ref)) if begin >= 0 else ""
+    ref = record.ref.upper()
+    if len(there) != len(ref) or any(a != b and a != "N" for a, b in zip(there, ref, strict=True)):
+        shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (ref, there or "nothing")]
+        where = f"{record.chrom}:{record.position:,}"
+        raise RibocastError(f"{where}: REF is {shown[0]}, but {leaders.genome.name} has {shown[1]}")
+
+
+def to_table(
+    model: Predictor, found: list[Found], assay: str | None, known: dict[str, float] | None = None
+) -> pd.DataFrame:
+    """Score what was found; the columns are ``COLUMNS``, one row each, in order.
+
+    Loads that are `known` are not predicted again; see `ribocast.variants.score.score_variants`.
+    """
+    import pandas as pd
+
+    card = model.card.assay(assay) if assay else model.card.genome_assay
+    frame = pd.DataFrame([one.cells for one in found], columns=list(PLACES[:-1]))
+    frame["utr_position"] = pd.array([one.utr_position for one in found], dtype="Int64")
+    for name in _NUMBERS:
+        frame[name] = np.nan
+    words = ["" if one.alt is not None else one.words for one in found]
+    notes = ["" if one.alt is None else one.words for one in found]
+    rows = [row for row, one in enumerate(found) if one.alt is not None]
+    faults = pair_faults(model, [found[row].leader.utr for row in rows], [found[row].alt for row in rows])
+    bad = {rows[fault.row]: fault.reason for fault in faults}
+    for row, reason in bad.items():
+        words[row], notes[row] = f"not scored: {reason}", ""
+    rows = [row for row in rows if row not in bad]
+    if rows:
+        owns = {
+            number: own_construct(leader) for number, leader in {id(one.leader): one.leader for one in found}.items()
+        }
+        own = [owns[id(found[row].leader)] for row in rows]
+        refs, alts = [found[row].leader.utr for row in rows], [str(found[row].alt) for row in rows]
+        constructs = [one.construct for one in own]
+        scores = score_variants(model, refs, alts, assay=card.name, constructs=constructs, known=known)
+        for name in _NUMBERS:
+            frame.loc[rows, name] = scores[name].round(_DIGITS).to_numpy()
+        joints = [joint_note(card.surroundings.before, ref, alt) for ref, alt in zip(refs, alts, strict=True)]
+        each = zip(rows, own, joints, scores["consequence"], scores["note"], strict=True)
+        for row, mine, joint, told, note in each:
+            words[row] = told
+            notes[row] = "; ".join(part for part in (joint, note, mine.note, notes[row]) if part)
+    frame["consequence"], frame["note"] = words, notes
+    return frame
+
+
+def joint_note(before: str, ref: str, alt: str) -> str:
+    """Say which of two UTRs makes an ATG with the end of the adapter: it is predicted with one that no cell has."""
+    made, lost = ("ATG" in before[-2:] + utr[:2] for utr in (alt, ref))
+    if made == lost:
+        return ""
+    return f"the {'variant' if made else 'reference'} makes an ATG with the adapter, which the transcript lacks"
+
+
+def every_substitution(leader: Leader) -> Iterator[Found]:
+    """Give every substitution in a UTR, 5′→3′; a letter that is N has none."""
+    transcript = leader.transcript
+    spots = [at for begin, end in transcript.utr for at in range(begin, end)]
+    if transcript.strand == "-":
+        spots.reverse()
+    for index, (spot, letter) in enumerate(zip(spots, leader.utr, strict=True)):
+        if letter == "N":
+            continue
+        note = remark(leader, index, index + 1, set())
+        for alt in "ACGT".replace(letter, ""):
+            utr = changed(leader.utr, [Placed(index, index + 1, alt, note)])
+            shown = (letter, alt) if transcript.strand == "+" else (reverse_complement(letter), reverse_complement(alt))
+            cells = (transcript.contig, spot + 1, ".", *shown, transcript.gene, transcript.name)
+            yield Found(0, 0, cells, index - len(leader.utr), leader, utr, note)

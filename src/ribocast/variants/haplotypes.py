@@ -1,0 +1,190 @@
+"""Variants of one UTR on one chromosome of a person, scored together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ribocast.errors import RibocastError
+from ribocast.variants.alleles import REACH, Found
+from ribocast.variants.genome import contig_key
+from ribocast.variants.placement import Leader, Placed, changed, place, places, position, trim
+from ribocast.variants.utrs import Leaders
+from ribocast.variants.vcf import Record
+
+_FORMAT, _FIRST_SAMPLE = 8, 9
+
+
+class Carrier(NamedTuple):
+    """Who has an allele: the sample's number, on which of its chromosomes (1, 2; 0 is all), and its phase set."""
+
+    sample: int
+    side: int
+    phase_set: str
+
+
+class Haplotype(NamedTuple):
+    """Variants of a UTR that are on one chromosome: a row of the table, their spelling, and who has them."""
+
+    found: Found
+    spelling: str
+    samples: str
+
+
+@dataclass
+class _Waiting:
+    leader: Leader
+    end: int
+    alleles: list[tuple[Found, list[Carrier]]] = field(default_factory=list)
+
+
+class Haplotypes:
+    """Collects the alleles of UTRs until a sorted VCF is past them.
+
+    Parameters
+    ----------
+    leaders : Leaders
+        The UTRs.
+    header : list of str
+        The VCF's; its last line names the samples.
+
+    Raises
+    ------
+    RibocastError
+        If there are no samples.
+    """
+
+    def __init__(self, leaders: Leaders, header: list[str]) -> None:
+        self._leaders = leaders
+        self._samples = header[-1].split("\t")[_FIRST_SAMPLE:]
+        if not self._samples:
+            raise RibocastError("the VCF has no samples, so no haplotypes")
+        self._waiting: dict[int, _Waiting] = {}
+        self._last = ("", 0)
+        self._seen: set[str] = set()
+
+    def add(self, record: Record, found: list[Found]) -> Iterator[Haplotype]:
+        """Take a row and what was found in it; give the haplotypes of UTRs that it is behind.
+
+        Raises
+        ------
+        RibocastError
+            If the rows are not sorted.
+        """
+        key = contig_key(record.chrom)
+        if key != self._last[0]:
+            yield from self.finish()
+            if key in self._seen:
+                raise RibocastError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
+            self._seen.add(key)
+        elif record.position < self._last[1]:
+            raise RibocastError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
+        self._last = (key, record.position)
+        behind = [name for name, one in self._waiting.items() if one.end < record.position - 1]
+        for name in behind:
+            yield from self._combined(self._waiting.pop(name))
+        carriers: dict[int, list[Carrier]] = {}
+        for one in found:
+            if one.allele not in carriers:
+                carriers[one.allele] = carriers_of(record.cells, one.allele + 1)
+            transcript = one.leader.transcript
+            waiting = self._waiting.setdefault(
+                id(transcript), _Waiting(one.leader, max(transcript.utr[-1][1], transcript.coding[-1][1]) + REACH)
+            )
+            waiting.alleles.append((one, carriers[one.allele]))
+
+    def finish(self) -> Iterator[Haplotype]:
+        """Give what is left."""
+        for one in self._waiting.values():
+            yield from self._combined(one)
+        self._waiting.clear()
+
+    def _combined(self, waiting: _Waiting) -> Iterator[Haplotype]:
+        if len(waiting.alleles) < 2:
+            return
+        of_sample: dict[int, list[tuple[int, Carrier]]] = {}
+        for number, (_, carriers) in enumerate(waiting.alleles):
+            for carrier in carriers:
+                of_sample.setdefault(carrier.sample, []).append((number, carrier))
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for sample, held in of_sample.items():
+            sets = sorted({carrier.phase_set for _, carrier in held if carrier.side}) or [""]
+            for phase_set in sets:
+                for side in (1, 2):
+                    # What is on both chromosomes is in phase with everything.
+                    numbers = tuple(
+                        number for number, one in held if not one.side or (one.phase_set, one.side) == (phase_set, side)
+                    )
+                    if len(numbers) > 1:
+                        groups.setdefault(numbers, []).append(f"{self._samples[sample]}:{side}")
+        for numbers, names in sorted(groups.items()):
+            unique = " ".join(dict.fromkeys(names))
+            yield self._haplotype(waiting.leader, [waiting.alleles[number][0] for number in numbers], unique)
+
+    def _haplotype(self, leader: Leader, alleles: list[Found], samples: str) -> Haplotype:
+        chrom, spot, _, _, _, gene, transcript = alleles[0].cells
+        names, refs, alts = ("+".join(str(one.cells[column]) for one in alleles) for column in (2, 3, 4))
+        spelling = "+".join(f"{one.cells[1]}:{one.cells[3]}>{one.cells[4]}" for one in alleles)
+        cells = (chrom, spot, names, refs, alts, gene, transcript)
+        unscored = next((one.words for one in alleles if one.alt is None), None)
+        if unscored is not None:
+            found = Found(0, 0, cells, None, leader, None, unscored)
+            return Haplotype(found, spelling, samples)
+        placed = [self._as_written(leader, one) for one in alleles]
+        utr = changed(leader.utr, placed)
+        if utr is None:
+            found = Found(0, 0, cells, None, leader, None, "its variants overlap: not scored")
+        else:
+            notes = "; ".join(dict.fromkeys(one.note for one in placed if one.note))
+            found = Found(0, 0, cells, min(position(leader, one) for one in placed), leader, utr, notes)
+        return Haplotype(found, spelling, samples)
+
+    def _as_written(self, leader: Leader, one: Found) -> Placed:
+        """Place an allele where the VCF has it: moved among repeats, it could come upon another of the haplotype."""
+        edit = trim(one.cells[1], one.cells[3], one.cells[4])
+        placed = place(leader, [edit])
+        if not isinstance(placed, Placed):
+            contig = self._leaders.genome.contig(leader.transcript.contig)
+            placed = place(leader, places(self._leaders.genome, contig or "", edit))
+        if not isinstance(placed, Placed):
+            raise RibocastError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
+        return placed
+
+
+def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
+    """Find who has an allele on a known chromosome.
+
+    Parameters
+    ----------
+    cells : list of str
+        A row of a VCF with samples, as `ribocast.variants.vcf.Record` has it.
+    allele : int
+        As GT counts: 1 is the first ALT.
+
+    Returns
+    -------
+    list of Carrier
+        An allele on all of a sample's chromosomes is in phase whatever GT says; ``0/1`` is not, and is left out.
+    """
+    form, *samples = cells[_FORMAT].split("\t")
+    keys = form.split(":")
+    if "GT" not in keys:
+        return []
+    gt_at, ps_at = keys.index("GT"), keys.index("PS") if "PS" in keys else None
+    wanted, found = str(allele), []
+    for sample, cell in enumerate(samples):
+        values = cell.split(":")
+        genotype = values[gt_at] if gt_at < len(values) else "."
+        calls = genotype.replace("/", "|").split("|")
+        if wanted not in calls:
+            continue
+        # Phased genotypes without a phase set are of one.
+        phase_set = values[ps_at] if ps_at is not None and ps_at < len(values) and values[ps_at] != "." else ""
+        if len(calls) == 1:
+            found.append(Carrier(sample, 1, ""))
+        elif all(call == wanted for call in calls):
+            found.append(Carrier(sample, 0, ""))
+        elif "/" not in genotype:
+            found += [Carrier(sample, at, phase_set) for at, call in enumerate(calls, start=1) if call == wanted]
+    return found

@@ -1,0 +1,72 @@
+"""What is done with each portion of a large piece of variants; see `ribocast.predict.work`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ribocast.io.rejects import OnError
+from ribocast.model.predictor import Predictor
+from ribocast.predict.shards import Done, Portion
+from ribocast.predict.work import OfTables
+
+if TYPE_CHECKING:
+    from ribocast.predict.stream import Predicted
+    from ribocast.variants.utrs import Leaders
+
+
+@dataclass(frozen=True)
+class PairScores(OfTables):
+    """Score every pair; see `ribocast.variants.score.score_table`."""
+
+    assay: str | None = None
+    ref_column: str | None = None
+    alt_column: str | None = None
+    on_error: OnError = "stop"
+
+    def _function(self) -> Callable[..., Predicted]:
+        from ribocast.variants.score import score_table
+
+        return score_table
+
+
+@dataclass(frozen=True)
+class Substitutions:
+    """Score every substitution in some UTRs of an annotation; see `ribocast.variants.files.score_all`."""
+
+    gtf: str
+    fasta: str
+    canonical: bool = False
+    assay: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings."""
+        genome = Path(self.fasta).stat()
+        return {**asdict(self), "genome": [genome.st_size, genome.st_mtime_ns]}
+
+    def leaders(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> Leaders:
+        """Read the annotation, once in a process; see `ribocast.variants.utrs.open_leaders`."""
+        if self not in _READ:
+            from ribocast.variants.utrs import open_leaders
+
+            _READ.clear()
+            _READ[self] = open_leaders(self.gtf, self.fasta, output, canonical=self.canonical, say=say)
+        return _READ[self]
+
+    def do(
+        self, model: Predictor, portion: Portion, *, resume: bool, keep: bool, done: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> Done:  # fmt: skip
+        """Write a portion's output."""
+        from ribocast.variants.files import score_all
+
+        found = score_all(
+            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part,
+            done=lambda rows, _total, _text: done(rows), say=say,
+        )  # fmt: skip
+        return Done(found.rows, 0)
+
+
+_READ: dict[Substitutions, Leaders] = {}
