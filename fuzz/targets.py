@@ -29,8 +29,8 @@ with atheris.instrument_imports(include=["ribocast"]):
     )
     from ribocast.errors import RibocastError
     from ribocast.model import onnx_check as graph_module
-    from ribocast.sequence.letters import batch as spelling_module
-    from ribocast.sequence.letters import letters as sequence_module
+    from ribocast.sequence import batch as spelling_module
+    from ribocast.sequence import letters as sequence_module
 
 MOST_BYTES = 1 << 14
 _FOLDER = Path(tempfile.mkdtemp(prefix="ribocast-fuzz-"))

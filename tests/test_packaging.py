@@ -5,12 +5,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
+from where import ROOT
+
 pytest.importorskip("hatchling", reason="hatchling builds the package; it is in requirements.lock")
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from where import ROOT
+
 FILES = [ROOT / name for name in ("constraints.txt", "requirements.lock", "sbom.cdx.json", "pyproject.toml")]
 pytestmark = pytest.mark.skipif(not all(file.is_file() for file in FILES), reason="not in a checkout")
 

@@ -1,7 +1,5 @@
 """The shipped models: small, described, sane on leaders that biologists know, right on the measurements."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +9,8 @@ from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.evaluate.metrics import evaluate
 from ribocast.model.bundle import PRETRAINED, open_bundle, shipped_models
+from where import MEASUREMENTS
 
-MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
 NEEDED = {  # what two networks without hairpins reached, on each library's unseen rows
     ("egfp_random50", "published test rows"): 0.940,
     ("egfp_human50", "rows with most reads"): 0.831,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from test_shards import contents, rows, write, write_genome
 
 import ribocast
 from ribocast.cli import main
@@ -25,7 +26,6 @@ from ribocast.predict import ray as scale
 from ribocast.predict.ray import Hand, Order, _hear, work_on_ray
 from ribocast.predict.shards import Portion, divide, terms_of, work_off
 from ribocast.predict.work import Predictions
-from test_shards import contents, rows, write, write_genome
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ribocast[scale]'")
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -16,8 +15,9 @@ import ribocast
 from ribocast.model.bundle import RUNNING_NAME, open_bundle, shipped_models
 from ribocast.model.predictor import to_mrl
 from ribocast.sequence.letters import encode
+from where import TESTS
 
-FILES = sorted((Path(__file__).parent / "golden").glob("*.json"))
+FILES = sorted((TESTS / "golden").glob("*.json"))
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)

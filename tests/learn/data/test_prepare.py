@@ -18,8 +18,7 @@ from ribocast.learn.data.published.series import LIBRARIES, PAIRS
 from ribocast.learn.data.published.utr_ends import cut_to_utr
 from ribocast.learn.networks import architecture
 from ribocast.sequence.construct import EGFP, MCHERRY
-
-MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
+from where import MEASUREMENTS
 
 
 def small(name, **changes):

@@ -17,8 +17,7 @@ import ribocast
 from ribocast.cli import main
 from ribocast.learn.data.simulate import simulate
 from ribocast.predict import stream as flow
-
-ROOT = Path(__file__).parents[1]
+from where import ROOT
 
 LEADERS = [f"ACGTTGCAGG{tail}" * 2 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
 

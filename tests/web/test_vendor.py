@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from where import ROOT
+
 VENDOR = ROOT / "src/ribocast/web/page/vendor"
 LIBRARIES = json.loads((VENDOR / "vendor.json").read_text())
 LOCK = json.loads((ROOT / "package-lock.json").read_text())["packages"]

@@ -32,6 +32,7 @@ from ribocast.learn.tune.search import search
 from ribocast.learn.tune.space import Range, divide, read_space
 from ribocast.learn.tune.study import Study
 from ribocast.learn.tune.worker import FOLD_COLUMN, Job, predict_fold, score_fold
+from where import ROOT
 
 FOLDS = 6
 RECIPE = architecture("optimus").recipe.with_changes(epochs=4, batch_size=16)
@@ -373,7 +374,7 @@ def test_options_that_cannot_be_end_in_words(place, tmp_path, capsys):
 
 
 def test_the_example_grid_is_one_of_the_papers_five_settings():
-    space = read_space(Path(__file__).parents[1] / "examples" / "optimus-grid.toml", architecture("optimus"), RECIPE)
+    space = read_space(ROOT / "examples" / "optimus-grid.toml", architecture("optimus"), RECIPE)
     assert list(space.settings) == ["layers", "filter_length", "filters", "dense", "dropout"]
     points = space.points(7)
     assert len(points) == space.size == 32

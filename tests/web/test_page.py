@@ -1,6 +1,6 @@
 """The page, driven in a real browser as a person would: every tab, by mouse, by keyboard and on a narrow screen.
 
-``RIBOCAST_SCREENSHOTS=docs pytest tests/test_page.py`` takes the pictures of docs/ anew.
+``RIBOCAST_SCREENSHOTS=docs pytest tests/web/test_page.py`` takes the pictures of docs/ anew.
 """
 
 import csv
@@ -27,13 +27,15 @@ if CHROMIUM is None:
     pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
+from where import ROOT  # noqa: E402
+
 CHANGED = LEADER[:21] + "A" + LEADER[22:]
 SECONDS = 60_000
 expect.set_options(timeout=SECONDS)  # a machine that does much else at the same time is slow
 UNPACKED, BODY = 300_000, 200_000
 TABS = ("Predict", "Explain", "Variants", "Design")
 EXAMPLES = {"Predict": "six 5′ UTRs", "Explain": "beta-globin with an upstream ATG", "Variants": "two disease variants"}
-AXE = Path(__file__).parent.parent / "node_modules/axe-core/axe.min.js"
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
 SCREENSHOTS = os.environ.get("RIBOCAST_SCREENSHOTS")
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 380, "height": 800}
 

@@ -19,7 +19,7 @@ from ribocast.predict.files import predict_file
 from ribocast.predict.resume import Journal
 from ribocast.sequence.letters import to_dna
 from ribocast.sequence.uorf import consequence
-from ribocast.variants.score import score as variants
+from ribocast.variants import score as variants
 from ribocast.variants.score import score_table
 
 PIECE, KILLED_AFTER = 7, 3

@@ -5,14 +5,13 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import httpx
 
 import ribocast
 from served import LEADER, serving
+from where import ROOT
 
-ROOT = Path(__file__).parent.parent
 SPACE = ROOT / "examples" / "space"
 LINES = (SPACE / "Dockerfile").read_text(encoding="utf-8").splitlines()
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from ribocast.errors import RibocastError
 from ribocast.sequence.letters import to_dna
 from ribocast.web.settings import Settings, read_settings
 from served import LEADER, serving
+from where import ROOT
 
 MOST_BYTES = 200_000
 TOKEN = "a-token-of-some-length"
@@ -198,7 +198,7 @@ def test_names_that_clients_give_are_never_paths(server, tmp_path):
 
 
 def test_every_setting_is_read_from_the_environment_and_described(capsys):
-    described = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+    described = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     for name, field in Settings.model_fields.items():
         assert f"| `{name}` |" in described
         assert field.description in described

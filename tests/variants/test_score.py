@@ -1,7 +1,6 @@
 """Variants: a change, how sure it is, and why; one row or a million."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,9 @@ from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, writ
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.letters import is_missing
 from ribocast.sequence.uorf import NO_CONSEQUENCE, consequence
-from ribocast.variants.score import score as variants
+from ribocast.variants import score as variants
 from ribocast.variants.score import score_table, score_variants
+from where import MEASUREMENTS, ROOT
 
 SCORES = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high", "consequence", "note")
 
@@ -181,9 +181,6 @@ def test_a_table_without_the_columns_is_refused_in_one_line(folder, tmp_path, ca
     assert "no reference column 'nope' among: ref, other (from --ref-column)" in capsys.readouterr().err
 
 
-MEASUREMENTS = Path(__file__).parents[2] / "shared" / "data"
-
-
 @pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="the measurements are not on this machine")
 def test_measured_variants_that_gain_an_upstream_start_out_of_frame_fall():
     rows = pd.read_csv(MEASUREMENTS / "egfp_human50_snv_pairs.csv.gz")
@@ -198,7 +195,7 @@ def test_measured_variants_that_gain_an_upstream_start_out_of_frame_fall():
     assert (scored["log2_fold_change"] < -0.3).all()
 
 
-DISEASE = pd.read_csv(Path(__file__).parents[1] / "examples" / "disease_variants.csv")
+DISEASE = pd.read_csv(ROOT / "examples" / "disease_variants.csv")
 EXPECTED = {
     "CDKN2A": "uATG gained, strong Kozak, frame 1, no stop: overlapping uORF",
     "HBB": "uATG gained, moderate Kozak, frame 1, no stop: overlapping uORF",
