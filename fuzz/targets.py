@@ -14,23 +14,13 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ribocast"]):
-    from ribocast import (  # noqa: F401
-        annotation,
-        bundle,
-        csv_text,
-        delimited,
-        formats,
-        graph_cost,
-        lines,
-        plain,
-        tables,
-        transcripts,
-        vcf,
-    )
     from ribocast.errors import RibocastError
+    from ribocast.io import csv, csv_text, fasta, readers, tables, text  # noqa: F401
+    from ribocast.model import bundle, onnx_cost
     from ribocast.model import onnx_check as graph_module
     from ribocast.sequence import batch as spelling_module
     from ribocast.sequence import letters as sequence_module
+    from ribocast.variants import annotation, transcripts, vcf  # noqa: F401
 
 MOST_BYTES = 1 << 14
 _FOLDER = Path(tempfile.mkdtemp(prefix="ribocast-fuzz-"))
@@ -106,7 +96,7 @@ def graph(data: bytes) -> None:
     again = graph_module.parse_graph(read.content)
     if again.content != read.content or again.nodes != read.nodes:
         raise AssertionError("it does not come back")
-    graph_cost.check_cost(read, 2, 50)
+    onnx_cost.check_cost(read, 2, 50)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

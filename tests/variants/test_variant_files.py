@@ -22,10 +22,10 @@ from ribocast.errors import RibocastError
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.uorf import consequence
+from ribocast.variants import files as genomic_files
 from ribocast.variants.alleles import COLUMNS
 from ribocast.variants.annotation import read_annotation
 from ribocast.variants.genome import Genome, contig_key
-from ribocast.variants import files as genomic_files
 from ribocast.variants.score import score_variants
 from ribocast.variants.utrs import open_leaders
 from ribocast.variants.vcf import encoded
