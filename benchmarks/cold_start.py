@@ -1,8 +1,8 @@
-"""Time `ribocast predict` on a FASTA file of a few leaders, from nothing: a process of its own each time.
+"""Time `ribocast predict` on a FASTA file of a few 5′ UTRs, from nothing: a process of its own each time.
 
     python benchmarks/cold_start.py [--turns 10] [--json FILE]
 
-The example's leaders, the shipped model; also `ribocast --help` and Python by itself. The files are in the system's
+The example's UTRs, the shipped model; also `ribocast --help` and Python by itself. The files are in the system's
 memory after the first turn, which is not counted.
 """
 
@@ -16,11 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-LEADERS = Path(__file__).parents[1] / "examples" / "leaders.fasta"
+UTRS = Path(__file__).parents[1] / "examples" / "utrs.fasta"
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "ribocast --help": ["-m", "ribocast", "--help"],
-    "ribocast predict leaders.fasta": ["-m", "ribocast", "predict", str(LEADERS)],
+    "ribocast predict utrs.fasta": ["-m", "ribocast", "predict", str(UTRS)],
 }
 
 

@@ -2,10 +2,10 @@
 
     python benchmarks/design.py --judge MODEL --output design.json
 
-For the highest load and a few targets, every algorithm designs as many 50-nt leaders without an upstream ATG from the
+For the highest load and a few targets, every algorithm designs as many 50-nt UTRs without an upstream ATG from the
 same number of predictions, with several seeds. The table shows what the model says (mean and best), what the judge
 says, the gap between the two, broken rules, how far the designs are apart, and the time. The same is done once without
-pessimism and naturalness, to show how far a search is fooled then. Where Ledidi is installed, it edits a random leader
+pessimism and naturalness, to show how far a search is fooled then. Where Ledidi is installed, it edits a random UTR
 with as many predictions (it knows no rules, so the ATGs of its designs are counted, not forbidden).
 """
 
@@ -103,7 +103,7 @@ def describe(table: pd.DataFrame, construct: Construct, calls: int, seconds: flo
 
 
 def ledidi_run(model: Predictor, target: float | None, count: int, calls: int, seed: int) -> dict[str, float]:
-    """Design by Ledidi from a random leader without an upstream ATG."""
+    """Design by Ledidi from a random UTR without an upstream ATG."""
     from ledidi_designs import ledidi_designs
 
     space = make_space([Length(50, 50), Forbid("ATG")], EGFP, 50, np.random.default_rng(seed))

@@ -2,7 +2,7 @@
 
     python benchmarks/extrapolation.py --data DIR [--work DIR] [--json FILE]
 
-A network is trained without a fifth of the sequences and without the leaders of the varying-length library that are
+A network is trained without a fifth of the sequences and without the UTRs of the varying-length library that are
 longer than 70 nt, and judged on those of that fifth, by length: the residual that one row in ten exceeds, and how many
 times that of 61 to 70 nt it is. `ribocast.learn.evaluate.intervals.BEYOND_LENGTHS` comes from here.
 """

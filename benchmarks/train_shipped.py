@@ -40,7 +40,7 @@ from ribocast.learn.evaluate.variant_changes import pair_unseen, with_change_int
 from ribocast.learn.networks import load_network
 from ribocast.learn.recipe import FRAMED_RECIPE
 from ribocast.learn.train.export import export
-from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import PRETRAINED, Figure, ModelCard, open_bundle
 from ribocast.model.predictor import Predictor, interval
 
@@ -205,7 +205,7 @@ def coverage_by_fold(
         for number in range(FOLDS):
             unseen = part == number
             calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], loads[~unseen])
-            wider = widening(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
+            wider = interval_scaling(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
             low, high = interval(calibrated, loads[unseen], wider)
             coverage[assay.name].append(
                 round(float(((low <= measured[unseen]) & (measured[unseen] <= high)).mean()), 4)

@@ -21,7 +21,7 @@ import numpy as np
 
 import ribocast
 from ribocast.variants.files import score_all, score_vcf
-from ribocast.variants.utrs import open_leaders
+from ribocast.variants.utrs import open_utrs
 
 HUMAN = 30_000_000
 SPACE, WIDTH = 4_000, 60
@@ -42,18 +42,18 @@ def main() -> None:
     write_files(work, options.genes, options.variants)
     model = ribocast.load(threads=options.threads)
     figures: dict[str, float] = {"memory before, MB": peak()}
-    leaders = open_leaders(work / "genes.gtf", work / "genome.fa", work / "scored.vcf.gz")
+    utrs = open_utrs(work / "genes.gtf", work / "genome.fa", work / "scored.vcf.gz")
     began, worked = time.perf_counter(), time.process_time()
-    done = score_vcf(model, work / "calls.vcf", leaders, work / "scored.vcf.gz")
+    done = score_vcf(model, work / "calls.vcf", utrs, work / "scored.vcf.gz")
     seconds = time.perf_counter() - began
     figures |= {"rows": done.rows, "scored": done.scored, "reported": done.reported, "seconds": round(seconds, 1),
                 "seconds of work by all cores": round(time.process_time() - worked, 1),
                 "rows per second": round(done.rows / seconds), "peak memory, MB": peak()}  # fmt: skip
     some = [line for line in (work / "genes.gtf").open() if int(line.split('"')[1][1:]) < options.all_genes]
     (work / "some.gtf").write_text("".join(some))
-    leaders = open_leaders(work / "some.gtf", work / "genome.fa", work / "all.parquet")
+    utrs = open_utrs(work / "some.gtf", work / "genome.fa", work / "all.parquet")
     began = time.perf_counter()
-    done = score_all(model, leaders, work / "all.parquet")
+    done = score_all(model, utrs, work / "all.parquet")
     seconds = time.perf_counter() - began
     figures |= {"--all, substitutions": done.scored, "--all, per second": round(done.scored / seconds),
                 "--all, hours for 30 million": round(HUMAN * seconds / done.scored / 3600, 2),

@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from served import LEADER, serving
+from served import UTR, serving
 
 # The hook is installed when the models are loaded, and notes what is opened from then on.
 BEFORE = """
@@ -46,16 +46,16 @@ KINDS = ["application/json", "text/csv", "text/tab-separated-values", "text/plai
 ROUTES = ["predict", "explain", "variants", "design", "models", "healthz", "metrics", "design/x", "design/x/result",
           "design/x/cancel", "", "../openapi.json", "docs", f"{NAMED}"]  # fmt: skip
 BODIES = [
-    {"sequences": [LEADER, {"id": "a", "seq": LEADER}], "profile": True, "assay": None},
-    {"seq": LEADER, "indels": 1, "near_cognates": True},
-    {"pairs": [{"ref": LEADER, "alt": LEADER[:-1] + "A"}]},
-    {"utrs": f">HBB\n{LEADER}", "vcf": "HBB\t22\t.\tG\tA\n"},
+    {"sequences": [UTR, {"id": "a", "seq": UTR}], "profile": True, "assay": None},
+    {"seq": UTR, "indels": 1, "near_cognates": True},
+    {"pairs": [{"ref": UTR, "alt": UTR[:-1] + "A"}]},
+    {"utrs": f">HBB\n{UTR}", "vcf": "HBB\t22\t.\tG\tA\n"},
     {"n": 2, "length": 30, "budget": 200, "forbid": ["ATG"], "gc": [0.3, 0.7], "target": 7},
-    {"template": "NNNNACGT", "like": LEADER, "max_edits": 3, "forbid_sites": ["BsaI"], "budget": 100},
+    {"template": "NNNNACGT", "like": UTR, "max_edits": 3, "forbid_sites": ["BsaI"], "budget": 100},
 ]
 JUNK = [None, True, -1, 0, 1e308, 10**400, "", "\0", "\ud800", "NaN", [], {}, [[]], "A" * 6_000, "N" * 300, "é", *PATHS]
-TABLES = [f">a\n{LEADER}\n", f"seq\n{LEADER}\n", f"ref\talt\n{LEADER}\t{LEADER}A\n", "seq,seq\n,\n",
-          "\ufeffseq\n=1+1\n", "PAR1" + "\0" * 40 + "PAR1", "a" * 70_000, "\r" * 999, '"' * 999, f'"{LEADER}\n',
+TABLES = [f">a\n{UTR}\n", f"seq\n{UTR}\n", f"ref\talt\n{UTR}\t{UTR}A\n", "seq,seq\n,\n",
+          "\ufeffseq\n=1+1\n", "PAR1" + "\0" * 40 + "PAR1", "a" * 70_000, "\r" * 999, '"' * 999, f'"{UTR}\n',
           "##fileformat=VCFv4.2\n"]  # fmt: skip
 
 
@@ -115,7 +115,7 @@ class Hostile:
                 return KINDS[0], f'{{"{rng.choice(["sequences", "pairs", "seq"])}": [{",".join(items)}]}}'.encode()
             case 3:
                 disposition = f'Content-Disposition: form-data; name="{{}}"; filename="{rng.choice(PATHS)}"\r\n\r\n'
-                parts = [f"--x\r\n{disposition.format('utrs')}>HBB\n{LEADER}\r\n"]
+                parts = [f"--x\r\n{disposition.format('utrs')}>HBB\n{UTR}\r\n"]
                 parts += [f"--x\r\n{disposition.format('vcf')}HBB\t22\t.\tG\tA\n\r\n"] * rng.choice([1, 1, 99])
                 return KINDS[7], ("".join(parts) + rng.choice(["--x--\r\n", "--x", ""])).encode()
             case 4:
@@ -210,7 +210,7 @@ def run(seconds, seed, clients, folder, say=lambda _: None):
             wrong.append("the server does not answer")
         opened = Path(log).read_text(errors="replace").splitlines()
         wrong += [line for line in dict.fromkeys(opened) if OPENED.search(line) or str(server.temporary) in line]
-        wrong += [line for line in server.log.splitlines() if " failed: " in line or NAMED in line or LEADER in line]
+        wrong += [line for line in server.log.splitlines() if " failed: " in line or NAMED in line or UTR in line]
         ours = sorted({line for line in opened if "site-packages" not in line and "/lib/python" not in line})
         say("files opened, but for those of libraries: " + ", ".join(ours))
     return wrong, statuses

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-LEADER = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
+UTR = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
 _START_SECONDS = 180
 _RUN = "import sys; from ribocast.cli import main; sys.exit(main(sys.argv[1:]))"
 

@@ -47,7 +47,7 @@ def mrna(gene):
     return spots if gene.strand == "+" else spots[::-1]
 
 
-def leader(letters, gene):
+def spliced_utr(letters, gene):
     """Read a 5′ UTR, letter by letter."""
     text = ""
     for spot in mrna(gene):
@@ -169,7 +169,7 @@ def expected(small, gene, spot, ref, alt):
         a_of_atg = gene.first + moved * (gene.first > last)
         if not plus and last < first and gene.first == last:
             a_of_atg = gene.first
-        results.add(leader(changed, Gene(gene.name, gene.strand, exons, a_of_atg)))
+        results.add(spliced_utr(changed, Gene(gene.name, gene.strand, exons, a_of_atg)))
         if last < first:
             before = last if plus else first
             numbers.append(spots.index(before) - length)

@@ -19,13 +19,13 @@ from ribocast.learn.data.simulate import simulate
 from ribocast.predict import stream as flow
 from where import ROOT
 
-LEADERS = [f"ACGTTGCAGG{tail}" * 2 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
+UTRS = [f"ACGTTGCAGG{tail}" * 2 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
 
 
 @pytest.fixture
 def table(tmp_path):
-    path = tmp_path / "leaders.csv"
-    pd.DataFrame({"id": ["007", "1e5", "NA", "", "x,y"], "seq": LEADERS}).to_csv(path, index=False)
+    path = tmp_path / "utrs.csv"
+    pd.DataFrame({"id": ["007", "1e5", "NA", "", "x,y"], "seq": UTRS}).to_csv(path, index=False)
     return path
 
 
@@ -46,7 +46,7 @@ def shell(command, **options):
 
 
 def test_the_first_command_of_the_readme_prints_a_table():
-    printed = shell(f"{sys.executable} -m ribocast predict examples/leaders.fasta", cwd=ROOT, check=True)
+    printed = shell(f"{sys.executable} -m ribocast predict examples/utrs.fasta", cwd=ROOT, check=True)
     lines = printed.stdout.splitlines()
     assert lines[0] == "id,seq,mrl,mrl_low,mrl_high,note"
     assert len(lines) == 8
@@ -60,9 +60,9 @@ def test_predictions_are_added_to_the_input_as_it_stands(framed, table, tmp_path
     assert run("predict", table, "--model", framed, "--assay", "egfp_varying25to100", "-o", out) == 0
     given, got = (pd.read_csv(path, dtype=str, keep_default_na=False) for path in (table, out))
     pd.testing.assert_frame_equal(got[["id", "seq"]], given)
-    expected = ribocast.load(framed).mrl(LEADERS, assay="egfp_varying25to100")
+    expected = ribocast.load(framed).mrl(UTRS, assay="egfp_varying25to100")
     np.testing.assert_allclose(got["mrl"].astype(float), expected, atol=1e-5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["leaders.csv", "out.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["utrs.csv", "out.csv"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"])
@@ -73,24 +73,24 @@ def test_every_ending_holds_the_same_table(framed, table, tmp_path, ending):
         got = pd.read_parquet(path)
     else:
         got = pd.read_csv(path, sep="\t" if "tsv" in ending else ",", dtype={"id": str}, keep_default_na=False)
-    assert got["seq"].tolist() == LEADERS
+    assert got["seq"].tolist() == UTRS
     assert got.columns.tolist() == ["id", "seq", "mrl", "mrl_low", "mrl_high", "note"]
 
 
 def test_standard_input_is_read_and_results_go_to_standard_output(framed):
-    fasta = "".join(f">{number}\n{utr[:10]}\n{utr[10:]}\n" for number, utr in enumerate(LEADERS))
+    fasta = "".join(f">{number}\n{utr[:10]}\n{utr[10:]}\n" for number, utr in enumerate(UTRS))
     command = [sys.executable, "-m", "ribocast", "predict", "-", "--model", str(framed)]
-    loads = ribocast.load(framed).mrl(LEADERS)
+    loads = ribocast.load(framed).mrl(UTRS)
     for sent in (fasta.encode(), gzip.compress(fasta.encode())):
         piped = subprocess.run(command, input=sent, capture_output=True, check=True)
         rows = [line.split(",") for line in piped.stdout.decode().splitlines()]
-        assert [row[:2] for row in rows[1:]] == [[str(number), utr] for number, utr in enumerate(LEADERS)]
+        assert [row[:2] for row in rows[1:]] == [[str(number), utr] for number, utr in enumerate(UTRS)]
         assert [float(row[2]) for row in rows[1:]] == pytest.approx(loads.tolist(), abs=1e-4)
 
 
 def test_a_column_named_like_a_prediction_is_kept_under_another_name_and_said(framed, tmp_path, capsys):
     path = tmp_path / "in.csv"
-    pd.DataFrame({"seq": LEADERS, "mrl": [1, 2, 3, 4, 5]}).to_csv(path, index=False)
+    pd.DataFrame({"seq": UTRS, "mrl": [1, 2, 3, 4, 5]}).to_csv(path, index=False)
     assert run("predict", path, "--model", framed, "-o", tmp_path / "out.csv") == 0
     assert "mrl is now input_mrl" in capsys.readouterr().err
     assert pd.read_csv(tmp_path / "out.csv")["input_mrl"].tolist() == [1, 2, 3, 4, 5]
@@ -213,8 +213,8 @@ def test_models_lists_architectures_and_trained_models_here(fixed, labelled, tmp
 
 def test_evaluate_gives_the_figures_of_scipy_and_scikit_learn_on_what_predict_gives(framed, tmp_path, capsys):
     rows = simulate(400, seed=8)
-    rows.rename(columns={"mrl": "measured", "seq": "leader"}).to_csv(tmp_path / "t.tsv.gz", sep="\t", index=False)
-    named = ("--column", "leader", "--assay", "egfp_random50")
+    rows.rename(columns={"mrl": "measured", "seq": "utr"}).to_csv(tmp_path / "t.tsv.gz", sep="\t", index=False)
+    named = ("--column", "utr", "--assay", "egfp_random50")
     options = (*named, "--label", "measured", "--json")
     assert run("predict", tmp_path / "t.tsv.gz", "--model", framed, *named, "-o", tmp_path / "p.parquet") == 0
     predicted = pd.read_parquet(tmp_path / "p.parquet")["mrl"]
@@ -458,7 +458,7 @@ def test_an_interrupted_command_says_so_and_leaves_nothing(framed, table, tmp_pa
     monkeypatch.setattr(flow, "add_columns", interrupt)
     assert run("predict", table, "--model", framed, "-o", tmp_path / "out.csv") == 130
     assert capsys.readouterr().err.strip() == "error: interrupted"
-    assert [path.name for path in tmp_path.iterdir()] == ["leaders.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["utrs.csv"]
 
 
 def test_progress_is_shown_to_people_alone_and_results_are_the_same(framed, table, tmp_path):

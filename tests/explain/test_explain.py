@@ -22,7 +22,7 @@ from ribocast.sequence.uorf import consequence, find_uorfs
 
 explaining = sys.modules["ribocast.explain.explain"]  # the package has the function under this name
 UTRS = st.text(st.sampled_from("ACGTUNacgtun"), min_size=1, max_size=40).filter(lambda utr: not is_missing(utr))
-LEADER = "TGCCACATGGCCATTAAGCCATGCCCCGGACATGCTGACAACTAGCAACC"
+UTR = "TGCCACATGGCCATTAAGCCATGCCCCGGACATGCTGACAACTAGCAACC"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_all_small_changes_are_listed_once_and_keep_what_is_behind_them(utr):
 
 
 def test_sequences_are_explained_alike_alone_and_together(model, monkeypatch):
-    utrs = [LEADER, "ACGT", LEADER[5:], "TTTTTTTTTTATG"]
+    utrs = [UTR, "ACGT", UTR[5:], "TTTTTTTTTTATG"]
     monkeypatch.setattr(explaining, "_TOGETHER", 60)
     together = list(explain_all(model, utrs, names=list("abcd"), assay="egfp_varying25to100"))
     assert [found.name for found in together] == list("abcd")
@@ -80,7 +80,7 @@ def test_sequences_are_explained_alike_alone_and_together(model, monkeypatch):
 
 
 def test_only_some_letters_of_changed_sequences_are_held_at_once_and_numbers_are_the_same(model, monkeypatch):
-    utrs = [LEADER, LEADER[7:], LEADER]
+    utrs = [UTR, UTR[7:], UTR]
     whole = list(explain_all(model, utrs, indels=2))
     asked, run = [], model.run
     monkeypatch.setattr(model, "run", lambda spelled: (asked.append(len(spelled.letters)), run(spelled))[1])
@@ -89,7 +89,7 @@ def test_only_some_letters_of_changed_sequences_are_held_at_once_and_numbers_are
         pd.testing.assert_frame_equal(one.effects, other.effects, check_exact=True)
         assert (one.mrl, one.mrl_low, one.mrl_high) == (other.mrl, other.mrl_low, other.mrl_high)
     assert len(asked) > 50
-    assert max(asked) < 500 + len(LEADER) + 2
+    assert max(asked) < 500 + len(UTR) + 2
 
 
 @given(length=st.integers(1, 30), indels=st.integers(0, 3))
@@ -102,7 +102,7 @@ def test_a_sequence_whose_changes_would_take_hours_is_refused_with_its_row_or_sk
 ):
     monkeypatch.setattr(explaining, "MOST_LETTERS", 4 * 50 * 50)
     table, effects = tmp_path / "utrs.csv", tmp_path / "effects.csv"
-    pd.DataFrame({"seq": [LEADER, LEADER + "A"]}).to_csv(table, index=False)
+    pd.DataFrame({"seq": [UTR, UTR + "A"]}).to_csv(table, index=False)
     arguments = ["explain", str(table), "--table", str(effects), "--model", str(framed), "--threads", "1"]
     assert main(arguments) == 2
     said = capsys.readouterr().err
@@ -133,22 +133,22 @@ def test_what_cannot_be_explained_is_refused_in_one_line(model):
 
 
 def test_a_model_of_loads_alone_is_explained_without_a_profile(fixed):
-    found = ribocast.explain(ribocast.load(fixed, threads=1), LEADER)
+    found = ribocast.explain(ribocast.load(fixed, threads=1), UTR)
     assert found.profile is None
     assert len(found.plot().axes) == 4
 
 
 def test_a_figure_has_all_its_parts(model):
-    found = ribocast.explain(model, LEADER, indels=2, near_cognates=True, name="mine $x$")
+    found = ribocast.explain(model, UTR, indels=2, near_cognates=True, name="mine $x$")
     figure = found.plot()
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert len(texts) == len(found.uorfs) + 1
     assert any(text.startswith("start: ") for text in texts)
-    assert len(figure.axes[0].patches) == len(LEADER)
+    assert len(figure.axes[0].patches) == len(UTR)
     # Letters that lower the load hang down: the mean of what their substitutions change, turned over.
     heat = figure.axes[1].images[0].get_array()
-    assert heat.shape == (4, len(LEADER))
-    assert figure.axes[2].images[0].get_array().shape == (4, len(LEADER) + 1)
+    assert heat.shape == (4, len(UTR))
+    assert figure.axes[2].images[0].get_array().shape == (4, len(UTR) + 1)
     assert figure.get_suptitle().startswith("mine $x$: predicted load ")
 
 
@@ -160,7 +160,7 @@ def test_a_sequence_without_known_letters_is_drawn_too(model):
 @pytest.mark.parametrize(("ending", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_the_same_sequence_gives_the_same_figure_byte_for_byte(framed, tmp_path, ending, magic, capsys):
     for name in ("a", "b"):
-        assert main(["explain", LEADER, "-o", str(tmp_path / f"{name}{ending}"), "--model", str(framed)]) == 0
+        assert main(["explain", UTR, "-o", str(tmp_path / f"{name}{ending}"), "--model", str(framed)]) == 0
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(magic)
@@ -169,21 +169,21 @@ def test_the_same_sequence_gives_the_same_figure_byte_for_byte(framed, tmp_path,
 
 def test_the_command_writes_the_tidy_table_and_says_uorfs(framed, tmp_path, capsys):
     out = tmp_path / "ism.csv"
-    assert main(["explain", LEADER, "--table", str(out), "--model", str(framed), "--indels", "1"]) == 0
+    assert main(["explain", UTR, "--table", str(out), "--model", str(framed), "--indels", "1"]) == 0
     table = pd.read_csv(out)
     assert table.columns.tolist() == ["row", "name", *explaining.EFFECTS]
     assert len(table) == 4 * 50 + 50 + 4 * 51
     printed = capsys.readouterr().out
     assert "ATG at -51, score " in printed
-    assert main(["explain", LEADER, "--model", str(framed), "--json"]) == 0
+    assert main(["explain", UTR, "--model", str(framed), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    assert [uorf["position"] for uorf in found["uorfs"]] == [uorf.position for uorf in find_uorfs(LEADER)]
+    assert [uorf["position"] for uorf in found["uorfs"]] == [uorf.position for uorf in find_uorfs(UTR)]
     assert len(found["strongest"]) == 8
 
 
 def test_many_sequences_make_many_figures_or_one_page(framed, tmp_path, capsys):
     rows = tmp_path / "in.csv"
-    pd.DataFrame({"name": ["one", "<b>two</b>", "three"], "seq": [LEADER, "ACGX", "ACGT"]}).to_csv(rows, index=False)
+    pd.DataFrame({"name": ["one", "<b>two</b>", "three"], "seq": [UTR, "ACGX", "ACGT"]}).to_csv(rows, index=False)
     command = ["explain", str(rows), "--model", str(framed), "--on-error", "skip"]
     assert main([*command, "-o", str(tmp_path / "why.png")]) == 0
     assert sorted(path.name for path in tmp_path.glob("why*")) == ["why-1.png", "why-3.png", "why.png.rejected.csv"]
@@ -264,12 +264,12 @@ def test_only_figures_and_pages_need_the_extra_plots(framed, tmp_path):
 
 def test_predict_adds_upstream_starts_when_asked(framed, tmp_path):
     rows = tmp_path / "in.csv"
-    pd.DataFrame({"seq": [LEADER, "C" * 50], "kozak": ["mine", "mine"]}).to_csv(rows, index=False)
+    pd.DataFrame({"seq": [UTR, "C" * 50], "kozak": ["mine", "mine"]}).to_csv(rows, index=False)
     assert main(["predict", str(rows), "--uorf", "--model", str(framed), "-o", str(tmp_path / "out.csv")]) == 0
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     assert table.columns[-len(START_COLUMNS) :].tolist() == list(START_COLUMNS)
     assert table["input_kozak"].tolist() == ["mine", "mine"]
-    kinds = [uorf.kind for uorf in find_uorfs(LEADER)]
+    kinds = [uorf.kind for uorf in find_uorfs(UTR)]
     assert table["uatgs"].tolist() == [len(kinds), 0]
     assert table["uorfs"][0] == kinds.count("uORF")
     assert table["overlapping_uorfs"][0] == kinds.count("overlapping uORF")

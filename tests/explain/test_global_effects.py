@@ -9,7 +9,7 @@ import pytest
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.explain.global_effects import GROUPS, measured_rows, random_leaders, summarise
+from ribocast.explain.global_effects import GROUPS, measured_rows, random_utrs, summarise
 from ribocast.explain.global_report import agreement
 from ribocast.sequence.construct import EGFP
 from ribocast.sequence.uorf import find_uorfs
@@ -27,22 +27,22 @@ def planted(utrs, seed=0):
 
 
 @pytest.fixture(scope="module")
-def leaders(framed):
-    return random_leaders(ribocast.load(framed, threads=1).card.assay(), 6000, seed=1)
+def utrs(framed):
+    return random_utrs(ribocast.load(framed, threads=1).card.assay(), 6000, seed=1)
 
 
-def test_random_leaders_have_the_lengths_of_the_assay_and_a_seed(framed):
+def test_random_utrs_have_the_lengths_of_the_assay_and_a_seed(framed):
     card = ribocast.load(framed, threads=1).card.assay("egfp_varying25to100")
-    utrs = random_leaders(card, 500, seed=3)
-    assert utrs == random_leaders(card, 500, seed=3) != random_leaders(card, 500, seed=4)
+    utrs = random_utrs(card, 500, seed=3)
+    assert utrs == random_utrs(card, 500, seed=3) != random_utrs(card, 500, seed=4)
     assert len(utrs) == 500
     assert {len(utr) for utr in utrs} == {*range(25, 101)} & {len(utr) for utr in utrs}
     assert max(map(len, utrs)) > 95
     assert set("".join(utrs)) == set("ACGT")
 
 
-def test_what_was_planted_is_found(leaders):
-    found = summarise(leaders, planted(leaders), EGFP)
+def test_what_was_planted_is_found(utrs):
+    found = summarise(utrs, planted(utrs), EGFP)
     assert found.rows == 6000
     assert found.baseline == pytest.approx(7.5, abs=0.05)
     means = found.groups.set_index("group")["mean"]
@@ -61,28 +61,28 @@ def test_what_was_planted_is_found(leaders):
     assert len(found.lengths) == 1
 
 
-def test_every_leader_is_in_one_group(leaders):
-    found = summarise(leaders, planted(leaders), EGFP)
+def test_every_utr_is_in_one_group(utrs):
+    found = summarise(utrs, planted(utrs), EGFP)
     assert found.groups["n"].sum() == 6000
     assert found.groups["group"].tolist() == list(GROUPS)
 
 
 def test_lengths_that_vary_are_told_apart(framed):
-    utrs = random_leaders(ribocast.load(framed, threads=1).card.assay("egfp_varying25to100"), 3000)
+    utrs = random_utrs(ribocast.load(framed, threads=1).card.assay("egfp_varying25to100"), 3000)
     found = summarise(utrs, np.array([len(utr) / 10 for utr in utrs]), EGFP)
     np.testing.assert_allclose(found.lengths["mean"], found.lengths["length"] / 10)
     assert len(found.lengths) == 8
 
 
-def test_agreement_is_that_of_what_both_have(leaders):
-    loads = planted(leaders)
-    both = {"model": summarise(leaders, loads, EGFP), "measured": summarise(leaders, loads + 1, EGFP)}
+def test_agreement_is_that_of_what_both_have(utrs):
+    loads = planted(utrs)
+    both = {"model": summarise(utrs, loads, EGFP), "measured": summarise(utrs, loads + 1, EGFP)}
     assert all(value == pytest.approx(1) for value in agreement(both).values())
     assert agreement({"model": both["model"]}) == {}
 
 
-def test_too_few_leaders_without_an_upstream_atg_are_refused():
-    with pytest.raises(RibocastError, match="0 leaders without an upstream ATG"):
+def test_too_few_utrs_without_an_upstream_atg_are_refused():
+    with pytest.raises(RibocastError, match="0 UTRs without an upstream ATG"):
         summarise(["ATGC"] * 50, np.ones(50), EGFP)
 
 
@@ -97,8 +97,8 @@ def test_measurements_are_a_table_or_a_folder_of_them(framed, tmp_path):
         measured_rows(tmp_path / "bad.csv", card)
 
 
-def test_the_page_shows_the_model_beside_the_measurements(framed, tmp_path, capsys, leaders):
-    utrs = leaders[:1500]
+def test_the_page_shows_the_model_beside_the_measurements(framed, tmp_path, capsys, utrs):
+    utrs = utrs[:1500]
     pd.DataFrame({"seq": utrs, "mrl": planted(utrs)}).to_csv(tmp_path / "rows.csv", index=False)
     command = ["explain", "--global", "-o", str(tmp_path / "a.html"), "--model", str(framed), "--json"]
     assert main([*command, "--measured", str(tmp_path / "rows.csv")]) == 0
@@ -107,15 +107,15 @@ def test_the_page_shows_the_model_beside_the_measurements(framed, tmp_path, caps
     assert set(found["agreement"]) == {"positions", "minus_3_plus_4", "context"}
     page = (tmp_path / "a.html").read_text()
     assert page.count("data:image/png;base64,") == 4
-    assert "1,500 measured leaders of rows.csv" in page
+    assert "1,500 measured UTRs of rows.csv" in page
     assert "Correlation of model and measurements" in page
 
 
 def test_the_page_of_a_model_alone_says_what_was_drawn(framed, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("ribocast.explain.global_effects.random_leaders.__defaults__", (1200,))
+    monkeypatch.setattr("ribocast.explain.global_effects.random_utrs.__defaults__", (1200,))
     command = ["explain", "--global", "-o", str(tmp_path / "a.html"), "--model", str(framed), "--seed", "5"]
     assert main([*command, "--assay", "egfp_varying25to100"]) == 0
     page = (tmp_path / "a.html").read_text()
-    assert "1,200 random leaders of 25 to 100 nt (seed 5)" in page
+    assert "1,200 random UTRs of 25 to 100 nt (seed 5)" in page
     assert page.count("data:image/png;base64,") == 5
     assert "Correlation of model" not in page

@@ -17,7 +17,7 @@ ASSAYS = ("egfp_random50", "egfp_human50", "egfp_varying25to100")
 
 
 def sequences() -> list[str]:
-    """Return 100 random leaders of 50 nt, 80 of 25 to 100 nt, and 20 with unknown letters, RNA or other lengths."""
+    """Return 100 random UTRs of 50 nt, 80 of 25 to 100 nt, and 20 with unknown letters, RNA or other lengths."""
     random = np.random.default_rng(20_190_701)
     lengths = [50] * 100 + random.integers(25, 101, 80).tolist() + random.integers(1, 200, 20).tolist()
     utrs = []

@@ -29,7 +29,7 @@ many_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture
 
 CSV = "seq,label\n" + "".join(f"{utr},{label}\n" for utr, label in zip(UTRS, LABELS, strict=True))
 TSV = CSV.replace(",", "\t")
-FASTA = "".join(f">leader {number}\n{utr}\n" for number, utr in enumerate(UTRS, start=1))
+FASTA = "".join(f">utr {number}\n{utr}\n" for number, utr in enumerate(UTRS, start=1))
 LINES = "".join(f"{utr}\n" for utr in UTRS)
 TEXTS = {"t.csv": CSV, "t.tsv": TSV, "t.tab": TSV, "t.fasta": FASTA, "t.fa": FASTA, "t.fna": FASTA, "t.txt": LINES,
          "t.seq": LINES, "t": LINES, "u.txt": TSV, "v": CSV, "w.data": FASTA, "t.v1.2": TSV}  # fmt: skip
@@ -437,13 +437,13 @@ def test_columns_are_found_by_name_in_any_case_and_in_a_fixed_order(tmp_path, he
 
 
 def test_columns_that_are_named_win_and_must_be_there_as_spelt(tmp_path):
-    path = put(tmp_path, "t.csv", "seq,label,leader,te\nA,1,C,2\n")
-    (chunk,) = read_chunks(path, column="leader", label="te")
+    path = put(tmp_path, "t.csv", "seq,label,region,te\nA,1,C,2\n")
+    (chunk,) = read_chunks(path, column="region", label="te")
     assert (chunk.utrs, chunk.labels().tolist()) == (["C"], [2.0])
-    assert error_of(path, column="Leader") == (
-        "t.csv: no sequence column 'Leader' among: seq, label, leader, te (from --column)"
+    assert error_of(path, column="Region") == (
+        "t.csv: no sequence column 'Region' among: seq, label, region, te (from --column)"
     )
-    assert error_of(path, label="TE") == "t.csv: no label column 'TE' among: seq, label, leader, te (from --label)"
+    assert error_of(path, label="TE") == "t.csv: no label column 'TE' among: seq, label, region, te (from --label)"
 
 
 def test_a_missing_sequence_column_is_told_with_those_there_are(tmp_path):

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.model.applicability import how_unusual, remark, widening
-from ribocast.model.bundle import AssayCard, Composition, Interval, Knots, Widening
+from ribocast.model.applicability import how_unusual, interval_scaling, remark
+from ribocast.model.bundle import AssayCard, Composition, Interval, IntervalScaling, Knots
 
 
-def card(**widening):
+def card(**scaling):
     return AssayCard(
         name="a", before="", after="ATG", min_length=25, max_length=100, label_mean=0, label_scale=1,
         composition=Composition(mean=(0.25, 0.25, 0.25), precision=((100, 0, 0), (0, 100, 0), (0, 0, 100))),
-        interval=Interval(coverage=0.9, edges=(), below=(1,), above=(1,), rows=9, widening=Widening(**widening)),
+        interval=Interval(coverage=0.9, edges=(), below=(1,), above=(1,), rows=9, scaling=IntervalScaling(**scaling)),
     )  # fmt: skip
 
 
@@ -46,10 +46,10 @@ def default():
 @given(st.lists(st.text("ACGTUN", min_size=1, max_size=150), min_size=1, max_size=5))
 def test_intervals_are_never_narrower_for_what_is_unusual_and_grow_with_it(utrs):
     assay = card(beyond=Knots(at=(0, 10), factor=(1, 1.5)), unknown=Knots(at=(0, 0.1), factor=(1, 2)))
-    factors = widening(how_unusual(utrs, assay), assay)
+    factors = interval_scaling(how_unusual(utrs, assay), assay)
     assert (factors >= 1).all()
-    assert (widening(how_unusual([utr + "N" for utr in utrs], assay), assay) >= 1).all()
-    longer = widening(how_unusual(["A" * 101, "A" * 110, "A" * 200], assay), assay)
+    assert (interval_scaling(how_unusual([utr + "N" for utr in utrs], assay), assay) >= 1).all()
+    longer = interval_scaling(how_unusual(["A" * 101, "A" * 110, "A" * 200], assay), assay)
     np.testing.assert_allclose(longer, [1.05, 1.5, 6.0])
 
 

@@ -775,7 +775,7 @@ def test_numbers_at_the_edge_of_what_a_card_may_say_stay_numbers(framed, forge):
         assay |= {"label_mean": -1e9, "label_scale": 1e9, "fraction_weights": [1e9, -1e9] * 7}
         assay["composition"] = {"mean": [1e9] * 3, "precision": [[-1e18] * 3] * 3}
         assay["interval"] = {"coverage": 0.9, "edges": [-1e9, 1e9], "below": [1e9] * 3, "above": [1e9] * 3, "rows": 1,
-                             "widening": {name: {"at": [0, 1e-9], "factor": [1, 1e9]}
+                             "scaling": {name: {"at": [0, 1e-9], "factor": [1, 1e9]}
                                           for name in ("beyond", "unknown", "composition")}}  # fmt: skip
     table = ribocast.load(forge(ModelCard.model_validate(card)), threads=1).predict(["ACGTN" * 100, "A"])
     assert np.isfinite(table[["mrl", "mrl_low", "mrl_high"]].to_numpy()).all()

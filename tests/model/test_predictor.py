@@ -211,11 +211,11 @@ def test_no_sequences_give_an_empty_table(model):
         assert table.columns.tolist() == ["seq", "mrl", "mrl_low", "mrl_high", "note"]
 
 
-def test_a_leader_as_long_as_a_chromosome_is_refused_and_others_are_not(model):
+def test_a_utr_as_long_as_a_chromosome_is_refused_and_others_are_not(model):
     assert np.isfinite(model.mrl(["ACGT" * 5000])).all()
     chromosome = "ACGT" * 25_001
     assert [fault.row for fault in model.faults(["A", chromosome, "X", None])] == [1, 2, 3]
-    with pytest.raises(SequenceError, match="row 2: 100,004 nt are no leader: at most 100,000 are predicted"):
+    with pytest.raises(SequenceError, match="row 2: sequence is 100,004 nt; the maximum is 100,000"):
         model.predict(["ACGT", chromosome])
 
 

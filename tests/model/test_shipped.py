@@ -1,4 +1,4 @@
-"""The shipped models: small, described, sane on leaders that biologists know, right on the measurements."""
+"""The shipped models: small, described, sane on UTRs that biologists know, right on the measurements."""
 
 import numpy as np
 import pandas as pd
@@ -60,13 +60,13 @@ def test_an_upstream_start_out_of_frame_costs_load_and_more_so_in_a_strong_conte
 
 
 def test_an_upstream_start_in_frame_costs_less_than_one_out_of_frame(model):
-    leaders = ["C" * at + "ATGG" + "C" * (46 - at) for at in range(5, 40)]
-    loads = model.mrl(leaders)
+    utrs = ["C" * at + "ATGG" + "C" * (46 - at) for at in range(5, 40)]
+    loads = model.mrl(utrs)
     in_frame = np.array([(50 - at) % 3 == 0 for at in range(5, 40)])
     assert loads[in_frame].mean() - loads[~in_frame].mean() > 1
 
 
-def test_profiles_of_random_leaders_sum_to_one_and_mean_the_load_that_is_reported(model):
+def test_profiles_of_random_utrs_sum_to_one_and_mean_the_load_that_is_reported(model):
     utrs = simulate(1000, seed=4)["seq"].tolist()
     for assay in model.card.assays:
         table = model.predict(utrs, assay=assay.name, profile=True)

@@ -15,7 +15,7 @@ from ribocast.predict.files import Predicted, predict_file
 from ribocast.sequence.letters import to_dna
 
 ADDED = ["mrl", "mrl_low", "mrl_high", "note"]
-LEADERS = [f"ACGTTGCAGG{tail}" * 3 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
+UTRS = [f"ACGTTGCAGG{tail}" * 3 for tail in ("ACGTA", "TTGCA", "ATGCC", "GGGCC", "ACACA")]
 CELLS = st.text("ab ,\"'\t;#%é=-.0189", max_size=6)
 
 
@@ -58,7 +58,7 @@ def test_rows_keep_their_order_their_number_and_their_cells_in_pieces_of_any_siz
 
 
 @settings(max_examples=20, deadline=None)
-@given(rows=st.lists(st.tuples(CELLS, st.sampled_from([*LEADERS, "", "ACX", "acgun"]), CELLS), min_size=1, max_size=12))
+@given(rows=st.lists(st.tuples(CELLS, st.sampled_from([*UTRS, "", "ACX", "acgun"]), CELLS), min_size=1, max_size=12))
 def test_each_row_goes_to_one_of_the_two_files_as_it_was(model, tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("rows")
     given_frame = pd.DataFrame(rows, columns=["a", "utr", "row"])
@@ -85,7 +85,7 @@ def test_each_row_goes_to_one_of_the_two_files_as_it_was(model, tmp_path_factory
 
 
 def test_bad_rows_are_named_by_their_number_in_the_whole_file(model, tmp_path, piece):
-    (tmp_path / "in.txt").write_text("\n".join([*LEADERS, "ACXT", *LEADERS, "", "GG"]) + "\n")
+    (tmp_path / "in.txt").write_text("\n".join([*UTRS, "ACXT", *UTRS, "", "GG"]) + "\n")
     with pytest.raises(RibocastError, match=r"^in.txt row 6: 'X' at position 3 is not a nucleotide"):
         predict_file(model, tmp_path / "in.txt", tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
@@ -123,7 +123,7 @@ def test_on_standard_output_bad_rows_are_said(model, tmp_path, capsys):
 
 
 def test_a_late_bad_row_leaves_an_older_output_as_it_was(model, tmp_path, piece):
-    (tmp_path / "in.txt").write_text("\n".join([*LEADERS, "ACXT"]) + "\n")
+    (tmp_path / "in.txt").write_text("\n".join([*UTRS, "ACXT"]) + "\n")
     (tmp_path / "out.csv").write_text("older")
     with pytest.raises(RibocastError):
         predict_file(model, tmp_path / "in.txt", tmp_path / "out.csv")
@@ -131,7 +131,7 @@ def test_a_late_bad_row_leaves_an_older_output_as_it_was(model, tmp_path, piece)
 
 
 def test_columns_named_like_predictions_are_kept_however_often_it_is_done(model, tmp_path):
-    pd.DataFrame({"seq": LEADERS, "mrl": list("abcde")}).to_csv(tmp_path / "0.csv", index=False)
+    pd.DataFrame({"seq": UTRS, "mrl": list("abcde")}).to_csv(tmp_path / "0.csv", index=False)
     said = []
     for number in range(3):
         predict_file(model, tmp_path / f"{number}.csv", tmp_path / f"{number + 1}.csv", say=said.append)
@@ -146,7 +146,7 @@ def test_columns_named_like_predictions_are_kept_however_often_it_is_done(model,
 
 
 def test_the_profile_is_added_and_sums_to_one_whose_mean_is_the_load(model, tmp_path):
-    pd.DataFrame({"seq": LEADERS, "r0": 7, "r13": 8}).to_csv(tmp_path / "in.csv", index=False)
+    pd.DataFrame({"seq": UTRS, "r0": 7, "r13": 8}).to_csv(tmp_path / "in.csv", index=False)
     said = []
     predict_file(
         model, tmp_path / "in.csv", tmp_path / "out.csv", assay="egfp_varying25to100", profile=True, say=said.append
@@ -164,7 +164,7 @@ def test_the_profile_is_added_and_sums_to_one_whose_mean_is_the_load(model, tmp_
 
 def test_parquet_keeps_the_kinds_of_its_columns(model, tmp_path, piece):
     frame = pd.DataFrame({
-        "seq": LEADERS, "count": pd.array([1, None, 3, 4, 5], dtype="Int64"), "share": [0.5, np.nan, 1, 2, 3],
+        "seq": UTRS, "count": pd.array([1, None, 3, 4, 5], dtype="Int64"), "share": [0.5, np.nan, 1, 2, 3],
         "day": pd.to_datetime(["2020-01-01"] * 5), "flag": [True, False, True, True, False],
     })  # fmt: skip
     frame.to_parquet(tmp_path / "in.parquet")
@@ -176,16 +176,16 @@ def test_parquet_keeps_the_kinds_of_its_columns(model, tmp_path, piece):
     assert got["day"].dtype.kind == "M"
     assert got["flag"].astype(bool).tolist() == frame["flag"].tolist()
     assert got["mrl"].dtype == np.float64
-    np.testing.assert_allclose(got["mrl"], model.mrl(LEADERS), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(got["mrl"], model.mrl(UTRS), rtol=0, atol=1e-5)
 
 
 def test_the_same_rows_in_any_form_give_the_same_loads(model, tmp_path):
-    pd.DataFrame({"utr": LEADERS}).to_csv(tmp_path / "a.csv", index=False)
-    pd.DataFrame({"utr": LEADERS}).to_csv(tmp_path / "a.tsv", index=False, sep="\t")
-    pd.DataFrame({"utr": LEADERS}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"utr": UTRS}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"utr": UTRS}).to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    pd.DataFrame({"utr": UTRS}).to_parquet(tmp_path / "a.parquet")
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
-    (tmp_path / "a.txt").write_text("\n".join(utr.lower().replace("t", "u") for utr in LEADERS))
-    (tmp_path / "a.fasta").write_text("".join(f">{n}\n{utr[:20]}\n{utr[20:]}\n" for n, utr in enumerate(LEADERS)))
+    (tmp_path / "a.txt").write_text("\n".join(utr.lower().replace("t", "u") for utr in UTRS))
+    (tmp_path / "a.fasta").write_text("".join(f">{n}\n{utr[:20]}\n{utr[20:]}\n" for n, utr in enumerate(UTRS)))
     results = set()
     for path in [path for path in tmp_path.iterdir() if path.name.startswith("a.")]:
         predict_file(model, path, tmp_path / "out.csv")

@@ -135,7 +135,7 @@ def test_a_near_cognate_forms_across_the_joint_with_the_coding_sequence():
     assert find_uorfs("CCCCAT", Construct("", "ATGC"), near_cognates=True)[-1].position == -2
 
 
-def test_a_stop_right_before_the_start_codon_is_inside_the_leader():
+def test_a_stop_right_before_the_start_codon_is_inside_the_utr():
     (uorf,) = find_uorfs("CCCATGCCCTAA")
     assert (uorf.position, uorf.stop, uorf.kind) == (-9, -3, "uORF")
     assert uorf.in_words() == "weak Kozak, frame 0, stop at -3: uORF"
@@ -188,7 +188,7 @@ def test_each_position_of_the_score_sums_to_nothing_and_the_best_known_letters_s
         (put(-50, "TG"), "uATG gained, weak Kozak, frame 0, no stop: N-terminal extension"),
     ],
 )
-def test_what_a_variant_of_a_calm_leader_does_is_said_in_words(alt, words):
+def test_what_a_variant_of_a_calm_utr_does_is_said_in_words(alt, words):
     assert consequence(CALM, alt) == words
 
 

@@ -6,23 +6,23 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ribocast.variants.alleles import every_substitution, in_leaders
+from ribocast.variants.alleles import every_substitution, find_alleles
 from ribocast.variants.annotation import read_annotation
 from ribocast.variants.genome import Genome
-from ribocast.variants.utrs import Leaders
+from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import Record
-from small_genomes import expected, fasta, gtf, leader, mirrored, small_genomes, small_variants, turned
+from small_genomes import expected, fasta, gtf, mirrored, small_genomes, small_variants, spliced_utr, turned
 
 
 def opened(small, folder, contig="chr1", annotated="chr1"):
     Path(folder, "genes.gtf").write_text(gtf(small, annotated))
     Path(folder, "genome.fa").write_text(fasta(small, contig))
-    return Leaders(read_annotation(Path(folder, "genes.gtf")), Genome(Path(folder, "genome.fa")))
+    return GenomeUtrs(read_annotation(Path(folder, "genes.gtf")), Genome(Path(folder, "genome.fa")))
 
 
-def asked(leaders, spot, ref, alts, contig="chr1"):
+def asked(utrs, spot, ref, alts, contig="chr1"):
     cells = [contig, str(spot), ".", ref, ",".join(alts), ".", ".", "."]
-    return in_leaders(leaders, Record(1, cells, spot, list(alts)))
+    return find_alleles(utrs, Record(1, cells, spot, list(alts)))
 
 
 def as_expected(one):
@@ -36,16 +36,16 @@ def as_expected(one):
 def test_every_variant_does_what_changing_the_genome_and_reading_it_again_does(data, small):
     assume(small.genes)
     with tempfile.TemporaryDirectory() as folder:
-        leaders = opened(small, folder)
+        utrs = opened(small, folder)
         for one in small.genes:
-            found = next(leaders.read(at) for at, each in enumerate(leaders.transcripts) if each.name == one.name)
-            assert found.utr == leader(small.letters, one)
+            found = next(utrs.read(at) for at, each in enumerate(utrs.transcripts) if each.name == one.name)
+            assert found.utr == spliced_utr(small.letters, one)
         for _ in range(12):
             spot, ref, alt = data.draw(small_variants(small.letters))
-            got = {one.cells[6]: as_expected(one) for one in asked(leaders, spot, ref, [alt])}
+            got = {one.cells[6]: as_expected(one) for one in asked(utrs, spot, ref, [alt])}
             for gene in small.genes:
                 assert got.get(gene.name) == expected(small, gene, spot, ref, alt), (gene, spot, ref, alt)
-        leaders.genome.close()
+        utrs.genome.close()
 
 
 @settings(max_examples=150, deadline=None)
@@ -74,16 +74,16 @@ def test_a_plus_and_a_minus_copy_of_a_gene_have_the_same_variants(data, small):
 def test_every_substitution_is_what_the_same_rows_of_a_vcf_are(small):
     assume(small.genes)
     with tempfile.TemporaryDirectory() as folder:
-        leaders = opened(small, folder)
-        for number, transcript in enumerate(leaders.transcripts):
-            listed = list(every_substitution(leaders.read(number)))
-            utr = leaders.read(number).utr
+        utrs = opened(small, folder)
+        for number, transcript in enumerate(utrs.transcripts):
+            listed = list(every_substitution(utrs.read(number)))
+            utr = utrs.read(number).utr
             assert len(listed) == 3 * (len(utr) - utr.count("N"))
             assert len({one.alt for one in listed}) == len(listed)
             for one in listed[:: max(1, len(listed) // 10)]:
                 spot, ref, alt = one.cells[1], one.cells[3], one.cells[4]
-                rows = [row for row in asked(leaders, spot, ref, [alt]) if row.cells[6] == transcript.name]
+                rows = [row for row in asked(utrs, spot, ref, [alt]) if row.cells[6] == transcript.name]
                 assert [(row.alt, row.utr_position, row.words) for row in rows] == [
                     (one.alt, one.utr_position, one.words)
                 ]
-        leaders.genome.close()
+        utrs.genome.close()

@@ -27,9 +27,9 @@ from ribocast.variants.alleles import COLUMNS
 from ribocast.variants.annotation import read_annotation
 from ribocast.variants.genome import Genome, contig_key
 from ribocast.variants.score import score_variants
-from ribocast.variants.utrs import open_leaders
+from ribocast.variants.utrs import open_utrs
 from ribocast.variants.vcf import encoded
-from small_genomes import expected, fasta, leader, mirrored, small_genomes, small_variants, turned
+from small_genomes import expected, fasta, mirrored, small_genomes, small_variants, spliced_utr, turned
 from small_genomes import gtf as genes
 
 # One gene twice: on + with the UTR in two exons (11-30 and 41-70, ATG at 71), on - at the mirrored places.
@@ -88,13 +88,13 @@ def here(tmp_path):
     return tmp_path
 
 
-def leaders(here, told=None, **settings):
-    return open_leaders(here / "genes.gtf", here / "genome.fa", here / "out.tsv",
+def utrs(here, told=None, **settings):
+    return open_utrs(here / "genes.gtf", here / "genome.fa", here / "out.tsv",
                         say=told.append if told is not None else None, **settings)  # fmt: skip
 
 
 def score(model, here, name="out.tsv", **settings):
-    return genomic_files.score_vcf(model, here / "calls.vcf", leaders(here), here / name, **settings)
+    return genomic_files.score_vcf(model, here / "calls.vcf", utrs(here), here / name, **settings)
 
 
 def table(path):
@@ -158,15 +158,15 @@ def test_a_vcf_keeps_its_rows_in_order_and_gains_info(model, here, name):
     assert "RIBOCAST_LOG2" not in rows[4][7]
     shutil.copy(here / name, here / "again.vcf.gz" if name.endswith(".gz") else here / "again.vcf")
     again = "again.vcf.gz" if name.endswith(".gz") else "again.vcf"
-    genomic_files.score_vcf(model, here / again, leaders(here), here / f"twice{name}")
+    genomic_files.score_vcf(model, here / again, utrs(here), here / f"twice{name}")
     assert (here / f"twice{name}").read_bytes() == (here / name).read_bytes()
 
 
 def test_what_is_not_scored_again_keeps_nothing_of_an_earlier_run(model, here):
     score(model, here, "scored.vcf")
     (here / "genes.gtf").write_text("".join(line for line in gtf().splitlines(True) if "PLUS" not in line))
-    genomic_files.score_vcf(model, here / "scored.vcf", leaders(here), here / "fewer.vcf")
-    genomic_files.score_vcf(model, here / "calls.vcf", leaders(here), here / "alone.vcf")
+    genomic_files.score_vcf(model, here / "scored.vcf", utrs(here), here / "fewer.vcf")
+    genomic_files.score_vcf(model, here / "calls.vcf", utrs(here), here / "alone.vcf")
     before, after, alone = ((here / f"{name}.vcf").read_text() for name in ("scored", "fewer", "alone"))
     assert after == alone
     assert before.count("|PLUS|") > 0 == after.count("|PLUS|")
@@ -240,7 +240,7 @@ def test_pieces_of_any_size_give_the_same(model, here, monkeypatch, pairs):
 
 def test_all_is_every_substitution_of_every_utr(model, here):
     told = []
-    done = genomic_files.score_all(model, leaders(here), here / "all.parquet", say=told.append)
+    done = genomic_files.score_all(model, utrs(here), here / "all.parquet", say=told.append)
     got = pd.read_parquet(here / "all.parquet")
     assert got.columns.tolist() == list(COLUMNS)
     assert len(got) == done.rows == 2 * 3 * len(UTR)
@@ -267,7 +267,7 @@ def test_all_predicts_no_sequence_twice_in_bounded_memory(model, here, monkeypat
     monkeypatch.setattr(genomic_files, "_BATCH_PAIRS", 7)
     if not remembered:
         monkeypatch.setattr(genomic_files, "_KNOWN_BYTES", 20 * (genomic_files._ENTRY_BYTES + len(UTR)))
-    genomic_files.score_all(model, leaders(here), here / "all.csv")
+    genomic_files.score_all(model, utrs(here), here / "all.csv")
     # The gene on - has the same UTR, but is read behind the one on +.
     assert set(asked) == {UTR} | {UTR[:at] + base + UTR[at + 1 :] for at in range(len(UTR)) for base in "ACGT"}
     assert (len(asked) == len(set(asked))) == remembered
@@ -318,7 +318,7 @@ def test_canonical_tells_genes_by_their_id_and_lists_those_without_a_tag(here):
     ):  # fmt: skip
         text += line("exon", 11, 90, gene, name, tag) + line("CDS", 41, 90, gene, name)
     (here / "genes.gtf").write_text(text)
-    found = leaders(here, canonical=True)
+    found = utrs(here, canonical=True)
     assert [one.name for one in found.transcripts] == ["first", "second"]
     assert pd.read_csv(here / "out.skipped.csv").to_numpy().tolist() == [
         ["SAME", "untagged", "no transcript of its gene is tagged MANE_Select or Ensembl_canonical"]
@@ -342,7 +342,7 @@ def test_transcripts_that_cannot_be_used_are_counted_and_listed(here):
     ]  # fmt: skip
     (here / "genes.gtf").write_text(gtf() + "".join(bad))
     told = []
-    found = leaders(here, told)
+    found = utrs(here, told)
     assert sorted(one.name for one in found.transcripts) == ["minus", "plus"]
     listed = pd.read_csv(here / "out.skipped.csv").set_index("transcript")["reason"].to_dict()
     assert listed == {
@@ -356,7 +356,7 @@ def test_transcripts_that_cannot_be_used_are_counted_and_listed(here):
     }  # fmt: skip
     assert told[2].startswith("skipped 11 transcripts (2: the beginning of its coding sequence is not known, ")
     (here / "genes.gtf").write_text(gtf())
-    leaders(here)
+    utrs(here)
     assert not (here / "out.skipped.csv").exists()
 
 
@@ -509,7 +509,7 @@ def test_packed_files_that_are_cut_short_are_said(model, here, blocks):
     (here / "calls.vcf").write_bytes(cut)
     fault(here, lambda: score(model, here), "^calls.vcf: the gzip data is damaged or cut short")
     (here / "genes.gtf").write_bytes(gzip.compress(gtf().encode())[:-12])
-    fault(here, lambda: leaders(here), "^genes.gtf: the gzip data is damaged or cut short")
+    fault(here, lambda: utrs(here), "^genes.gtf: the gzip data is damaged or cut short")
 
 
 @pytest.mark.parametrize(
@@ -528,7 +528,7 @@ def test_packed_files_that_are_cut_short_are_said(model, here, blocks):
 )
 def test_an_annotation_that_is_none_is_said_in_one_line(here, text, match):
     (here / "genes.gtf").write_text(text)
-    fault(here, lambda: leaders(here), match)
+    fault(here, lambda: utrs(here), match)
 
 
 @pytest.mark.parametrize(
@@ -542,15 +542,15 @@ def test_an_annotation_that_is_none_is_said_in_one_line(here, text, match):
 )
 def test_a_fasta_that_is_none_is_said_in_one_line(here, data, match):
     (here / "genome.fa").write_bytes(data)
-    fault(here, lambda: leaders(here), match)
+    fault(here, lambda: utrs(here), match)
     (here / "genome.fa").unlink()
-    fault(here, lambda: leaders(here), "there is no such file")
+    fault(here, lambda: utrs(here), "there is no such file")
 
 
 def test_a_genome_of_another_build_is_suspected(here):
     (here / "genome.fa").write_text(f">chr1\n{'C' * 220}\n")
     told = []
-    leaders(here, told)
+    utrs(here, told)
     assert told[0] == "making the index genome.fa.fai"
     assert told[-1] == "only 0% of the first start codons are ATG: is genome.fa the genome of genes.gtf?"
 
@@ -626,7 +626,7 @@ def test_the_scores_of_a_file_are_those_of_the_changed_genome_on_both_strands(mo
                 assert np.isnan(row.ref_mrl)
             else:
                 assert row.utr_position == wanted[2]
-                np.testing.assert_allclose(row.ref_mrl, hashed(leader(small.letters, gene)), atol=1e-4)
+                np.testing.assert_allclose(row.ref_mrl, hashed(spliced_utr(small.letters, gene)), atol=1e-4)
                 np.testing.assert_allclose(row.alt_mrl, hashed(wanted[1]), atol=1e-4)
     assert not rows
 

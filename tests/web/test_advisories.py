@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from served import LEADER, serving
+from served import UTR, serving
 
 MEGABYTES = 4_000_000
 
@@ -44,7 +44,7 @@ def named(name, filename='; filename="x"', more=b""):
     return f'Content-Disposition: form-data; name="{name}"{filename}'.encode() + more
 
 
-UTRS, VCF = f">HBB\n{LEADER}\n".encode(), b"HBB\t22\t.\tG\tA\n"
+UTRS, VCF = f">HBB\n{UTR}\n".encode(), b"HBB\t22\t.\tG\tA\n"
 
 
 def test_a_form_that_is_right_is_taken(server):

@@ -15,10 +15,10 @@ from starlette.requests import Request
 import ribocast
 from ribocast.web.answers import _quality, choose_format, table_answer
 from ribocast.web.limits import RefusedError
-from served import LEADER, serving
+from served import UTR, serving
 
-CHANGED = LEADER[:21] + "A" + LEADER[22:]
-TABLE = f"gene,seq,n\nHBB,{LEADER},-3\n=cmd,{LEADER[:30]},=1+1\n"
+CHANGED = UTR[:21] + "A" + UTR[22:]
+TABLE = f"gene,seq,n\nHBB,{UTR},-3\n=cmd,{UTR[:30]},=1+1\n"
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +50,21 @@ def parquet_of(rows):
         (TABLE.replace(",", "\t"), "text/tab-separated-values", {}),
         (gzip.compress(TABLE.encode()), "application/gzip", {}),
         (gzip.compress(TABLE.encode()), "text/csv", {"content-encoding": "gzip"}),
-        (parquet_of({"gene": ["HBB", "=cmd"], "seq": [LEADER, LEADER[:30]], "n": ["-3", "=1+1"]}),
+        (parquet_of({"gene": ["HBB", "=cmd"], "seq": [UTR, UTR[:30]], "n": ["-3", "=1+1"]}),
          "application/vnd.apache.parquet", {}),
     ],
 )  # fmt: skip
 def test_a_table_is_a_body_in_any_of_its_formats(server, content, kind, headers):
     found = send(server, "predict", content, kind, headers=headers).json()
-    wanted = ribocast.load().predict([LEADER, LEADER[:30]])
+    wanted = ribocast.load().predict([UTR, UTR[:30]])
     assert [one["mrl"] for one in found["predictions"]] == pytest.approx(wanted["mrl"].tolist(), abs=1e-5)
     assert [one["input"] for one in found["predictions"]] == [{"gene": "HBB", "n": "-3"}, {"gene": "=cmd", "n": "=1+1"}]
 
 
-@pytest.mark.parametrize("text", [f">HBB x\n{LEADER[:20]}\n{LEADER[20:]}\n", f"{LEADER}\n", f"\ufeff{LEADER}"])
+@pytest.mark.parametrize("text", [f">HBB x\n{UTR[:20]}\n{UTR[20:]}\n", f"{UTR}\n", f"\ufeff{UTR}"])
 def test_fasta_and_lines_are_bodies_too(server, text):
     (found,) = send(server, "predict", text, "text/plain").json()["predictions"]
-    assert found["seq"] == LEADER
+    assert found["seq"] == UTR
     assert found["id"] == ("HBB x" if text[0] == ">" else None)
 
 
@@ -73,7 +73,7 @@ def test_a_table_comes_back_as_the_command_line_writes_it_without_formulas(serve
     first, second = csv.DictReader(io.StringIO(answer.text))
     assert (first["gene"], first["n"]) == ("HBB", "-3")
     assert (second["gene"], second["n"]) == ("'=cmd", "'=1+1")
-    wanted = ribocast.load().predict([LEADER])
+    wanted = ribocast.load().predict([UTR])
     assert float(first["mrl"]) == pytest.approx(wanted["mrl"][0], abs=1e-5)
     answer = send(server, "predict", TABLE, "text/csv", params={"format": "parquet", "profile": "true"})
     table = pa.parquet.read_table(io.BytesIO(answer.content))
@@ -94,7 +94,7 @@ def test_no_text_of_a_csv_begins_as_a_formula_unless_it_is_a_number(texts):
 
 
 def test_bad_rows_are_told_one_by_one_or_skipped(server):
-    table = f"id,seq\na,{LEADER}\nb,ACGXT\nc,\nd,{LEADER}\n"
+    table = f"id,seq\na,{UTR}\nb,ACGXT\nc,\nd,{UTR}\n"
     refused = send(server, "predict", table, "text/csv")
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
@@ -115,16 +115,16 @@ def test_bad_rows_are_told_one_by_one_or_skipped(server):
 
 
 def test_items_of_json_are_judged_one_by_one(server):
-    answer = server.post("predict", {"sequences": [LEADER, 3, None, {"id": "x", "seq": "ACGX"}]})
+    answer = server.post("predict", {"sequences": [UTR, 3, None, {"id": "x", "seq": "ACGX"}]})
     assert [one["row"] for one in answer.json()["errors"]] == [2, 3, 4]
     assert answer.json()["errors"][2]["id"] == "x"
-    for item in ({"sequence": LEADER}, {"seq": LEADER, "label": 1}):
+    for item in ({"sequence": UTR}, {"seq": UTR, "label": 1}):
         answer = server.post("predict", {"sequences": [item]})
         assert (answer.status_code, answer.json()["field"]) == (422, "seq")
 
 
 def test_long_results_come_in_pages(server):
-    text = "\n".join(LEADER[:20] + "ACGT"[number % 4] * (number % 30 + 1) for number in range(50))
+    text = "\n".join(UTR[:20] + "ACGT"[number % 4] * (number % 30 + 1) for number in range(50))
     whole = send(server, "predict", text, "text/plain").json()
     place, seen = "/api/v1/predict?limit=20", []
     while place:
@@ -134,7 +134,7 @@ def test_long_results_come_in_pages(server):
         place = answer.links.get("next", {}).get("url")
     assert seen == whole["predictions"]
     assert send(server, "predict", text, "text/plain", params={"offset": 60}).json()["predictions"] == []
-    effects = server.post("explain", {"seq": LEADER}, params={"offset": 190, "limit": 20}).json()
+    effects = server.post("explain", {"seq": UTR}, params={"offset": 190, "limit": 20}).json()
     assert (len(effects["effects"]), effects["effects_total"]) == (10, 200)
 
 
@@ -146,7 +146,7 @@ def test_more_than_the_limits_is_refused_before_it_is_looked_at(server):
         (b"seq\n" + b"ACGT\n" * 301, "text/csv", 413),
         (gzip.compress(b"ACGTACGTAC\n" * 1_800_000), "application/gzip", 413),
         (gzip.compress(gzip.compress(b"ACGT\n")), "application/gzip", 422),
-        (parquet_of({"seq": pa.array([LEADER] * 100_000).dictionary_encode()}), "application/vnd.apache.parquet", 413),
+        (parquet_of({"seq": pa.array([UTR] * 100_000).dictionary_encode()}), "application/vnd.apache.parquet", 413),
     ):
         answer = send(server, "predict", content, kind)
         assert answer.status_code == status, answer.text
@@ -161,11 +161,11 @@ def test_other_media_types_are_refused_with_those_that_are_taken(server, kind):
 
 
 def test_a_misspelt_option_is_refused_and_none_is_given_twice(server):
-    answer = server.post("predict", {"sequences": [LEADER]}, params={"asay": "egfp_human50"})
+    answer = server.post("predict", {"sequences": [UTR]}, params={"asay": "egfp_human50"})
     assert (answer.status_code, "asay" in answer.json()["detail"]) == (422, True)
-    answer = server.post("predict", {"sequences": [LEADER], "profile": False}, params={"profile": True})
+    answer = server.post("predict", {"sequences": [UTR], "profile": False}, params={"profile": True})
     assert (answer.status_code, answer.json()["field"]) == (422, "profile")
-    answer = server.post("predict", {"sequences": [LEADER]}, params={"assay": "egfp_human50"})
+    answer = server.post("predict", {"sequences": [UTR]}, params={"assay": "egfp_human50"})
     assert answer.json()["assay"] == "egfp_human50"
 
 
@@ -173,33 +173,33 @@ def test_messages_name_the_fields_of_the_api(server):
     answer = send(server, "predict", "a,b\n1,2\n", "text/csv")
     assert "--" not in answer.json()["detail"]
     assert "?column=" in answer.json()["detail"]
-    assert send(server, "predict", f"a,b\n1,{LEADER}\n", "text/csv", params={"column": "b"}).status_code == 200
+    assert send(server, "predict", f"a,b\n1,{UTR}\n", "text/csv", params={"column": "b"}).status_code == 200
     answer = server.post("design", {"max_edits": 3})
     assert "--" not in answer.json()["detail"]
     assert "max_edits" in answer.json()["detail"]
 
 
 def test_explain_takes_one_sequence_and_draws_it(server):
-    found = send(server, "explain", f">HBB\n{LEADER}\n", "text/plain").json()
-    assert (found["id"], found["seq"]) == ("HBB", LEADER)
-    several = send(server, "explain", f">a\n{LEADER}\n>b\n{LEADER}\n", "text/plain")
+    found = send(server, "explain", f">HBB\n{UTR}\n", "text/plain").json()
+    assert (found["id"], found["seq"]) == ("HBB", UTR)
+    several = send(server, "explain", f">a\n{UTR}\n>b\n{UTR}\n", "text/plain")
     assert several.status_code == 422
     assert "2 (a, b)" in several.json()["detail"]
-    assert b"<svg" in server.post("explain", {"seq": LEADER}, params={"format": "svg"}).content
-    picture = server.post("explain", {"seq": LEADER}, headers={"accept": "image/png"}).content
+    assert b"<svg" in server.post("explain", {"seq": UTR}, params={"format": "svg"}).content
+    picture = server.post("explain", {"seq": UTR}, headers={"accept": "image/png"}).content
     assert picture.startswith(b"\x89PNG")
-    table = server.post("explain", {"seq": LEADER}, headers={"accept": "text/csv"})
-    assert len(list(csv.DictReader(io.StringIO(table.text)))) == 4 * len(LEADER)
+    table = server.post("explain", {"seq": UTR}, headers={"accept": "text/csv"})
+    assert len(list(csv.DictReader(io.StringIO(table.text)))) == 4 * len(UTR)
 
 
 def test_variants_come_as_pairs_tables_and_vcfs(server):
-    wanted = ribocast.score_variants(ribocast.load(), [LEADER], [CHANGED])["log2_fold_change"][0]
-    utrs, vcf = f">HBB beta\n{LEADER}\n", "HBB\t22\trs1\tG\tA,<DEL>\n"
+    wanted = ribocast.score_variants(ribocast.load(), [UTR], [CHANGED])["log2_fold_change"][0]
+    utrs, vcf = f">HBB beta\n{UTR}\n", "HBB\t22\trs1\tG\tA,<DEL>\n"
     files = {"utrs": ("u.fasta", utrs), "vcf": ("v.vcf.gz", gzip.compress(vcf.encode()))}
     found = [
-        server.post("variants", {"pairs": [{"id": "rs1", "ref": LEADER, "alt": CHANGED}]}),
-        send(server, "variants", f"id,ref,alt\nrs1,{LEADER},{CHANGED}\n", "text/csv"),
-        send(server, "variants", f"id,a,b\nrs1,{LEADER},{CHANGED}\n", "text/csv",
+        server.post("variants", {"pairs": [{"id": "rs1", "ref": UTR, "alt": CHANGED}]}),
+        send(server, "variants", f"id,ref,alt\nrs1,{UTR},{CHANGED}\n", "text/csv"),
+        send(server, "variants", f"id,a,b\nrs1,{UTR},{CHANGED}\n", "text/csv",
              params={"ref_column": "a", "alt_column": "b"}),
         server.post("variants", {"utrs": utrs, "vcf": vcf}, params={"on_error": "skip"}),
         server.client.post("/api/v1/variants", files=files, params={"on_error": "skip"}),
@@ -212,7 +212,7 @@ def test_variants_come_as_pairs_tables_and_vcfs(server):
     assert (found[4].json()["variants"][0]["pos"], found[4].json()["variants"][0]["vcf_alt"]) == (22, "A")
     refused = server.post("variants", {"utrs": utrs, "vcf": vcf})
     assert (refused.status_code, refused.json()["errors"][0]["row"]) == (422, 1)
-    for body in ({}, {"utrs": utrs}, {"pairs": [{"ref": LEADER, "alt": CHANGED}], "vcf": vcf, "utrs": utrs}):
+    for body in ({}, {"utrs": utrs}, {"pairs": [{"ref": UTR, "alt": CHANGED}], "vcf": vcf, "utrs": utrs}):
         assert server.post("variants", body).status_code == 422
 
 
@@ -277,6 +277,6 @@ def test_the_description_says_how_to_get_in_what_is_limited_and_what_each_call_i
 
 def test_large_answers_are_compressed(server):
     for headers, encoding in (({"accept-encoding": "gzip"}, "gzip"), ({"accept-encoding": "identity"}, None)):
-        answer = server.post("explain", {"seq": LEADER}, headers=headers)
+        answer = server.post("explain", {"seq": UTR}, headers=headers)
         assert answer.headers.get("content-encoding") == encoding
         assert answer.json()["effects_total"] == 200

@@ -9,7 +9,7 @@ import tomllib
 import httpx
 
 import ribocast
-from served import LEADER, serving
+from served import UTR, serving
 from where import ROOT
 
 SPACE = ROOT / "examples" / "space"
@@ -42,5 +42,5 @@ def test_a_server_with_its_settings_answers_the_container_s_health_check_and_pre
         assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
         with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=120, trust_env=False) as client:
             assert client.get("/").status_code == 200
-            answer = client.post("/api/v1/predict", json={"sequences": [LEADER]}).json()
-    assert abs(answer["predictions"][0]["mrl"] - ribocast.load().mrl([LEADER])[0]) < 1e-3
+            answer = client.post("/api/v1/predict", json={"sequences": [UTR]}).json()
+    assert abs(answer["predictions"][0]["mrl"] - ribocast.load().mrl([UTR])[0]) < 1e-3

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.web.limits import RefusedError, problem
-from served import LEADER, serving
+from served import UTR, serving
 
 
 @given(st.sampled_from([400, 413, 422, 429, 503]), st.text(st.characters(), max_size=20) | st.just("\ud800"))
@@ -33,7 +33,7 @@ def test_a_problem_is_json_of_one_form_whatever_it_quotes(status, quoted):
 
 TOKEN = "a-token-of-some-length"
 SITE = "ribocast.example.org"
-LARGE = (LEADER * 12)[:570]
+LARGE = (UTR * 12)[:570]
 SECRET = "TTTTGGGGSECRETACGT"
 
 
@@ -53,7 +53,7 @@ def of(client, **others):
 
 
 def predict(server, client, **headers):
-    return server.post("predict", {"sequences": [LEADER]}, headers=of(client, **headers))
+    return server.post("predict", {"sequences": [UTR]}, headers=of(client, **headers))
 
 
 def test_answers_say_how_many_calls_are_left(proxied):
@@ -126,7 +126,7 @@ def test_what_nobody_waits_for_is_not_computed_and_others_come_in_turn(proxied):
             time.sleep(0.02)
         connection.close()
     began = time.monotonic()
-    answer = proxied.post("explain", {"seq": LEADER}, headers=of("203.0.113.8"))
+    answer = proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.8"))
     assert answer.status_code == 200
     # Not 20 times as long as one of those takes.
     assert time.monotonic() - began < max(5.0, 5 * alone)
@@ -137,10 +137,10 @@ def test_one_client_leaves_room_for_others(proxied):
     heavy = {"seq": LARGE, "model": "default-large"}
     waiting = [send(proxied, heavy, "203.0.113.9") for _ in range(3)]
     end = time.monotonic() + 60
-    while (answer := proxied.post("explain", {"seq": LEADER}, headers=of("203.0.113.9"))).status_code != 429:
+    while (answer := proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.9"))).status_code != 429:
         assert time.monotonic() < end
     assert int(answer.headers["retry-after"]) >= 1
-    assert proxied.post("explain", {"seq": LEADER}, headers=of("203.0.113.10")).status_code == 200
+    assert proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.10")).status_code == 200
     for connection in waiting:
         connection.close()
 
@@ -253,7 +253,7 @@ def test_a_body_that_comes_in_drops_is_ended_and_its_client_has_few_of_them(dire
 
 
 def test_an_answer_that_nobody_takes_is_ended(direct):
-    body = json.dumps({"sequences": [LEADER] * 10_000, "profile": True}).encode()
+    body = json.dumps({"sequences": [UTR] * 10_000, "profile": True}).encode()
     head = "POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -269,8 +269,8 @@ def test_an_answer_that_nobody_takes_is_ended(direct):
 
 def test_other_ports_of_the_same_host_are_other_sites(direct):
     for headers in ({"origin": "http://127.0.0.1:1"}, {"origin": direct.url, "sec-fetch-site": "same-site"}):
-        assert direct.post("predict", {"sequences": [LEADER]}, headers=headers).status_code == 403
-    assert direct.post("predict", {"sequences": [LEADER]}, headers={"origin": direct.url}).status_code == 200
+        assert direct.post("predict", {"sequences": [UTR]}, headers=headers).status_code == 403
+    assert direct.post("predict", {"sequences": [UTR]}, headers={"origin": direct.url}).status_code == 200
 
 
 def test_nothing_that_a_client_wrote_is_in_the_log(direct):
@@ -282,7 +282,7 @@ def test_nothing_that_a_client_wrote_is_in_the_log(direct):
         {"content": SECRET.encode(), "headers": {"content-type": "text/csv"}},
         {"content": SECRET.encode(), "headers": {"content-type": SECRET, "x-secret": SECRET}},
         {"content": b"\x1f\x8b" + SECRET.encode(), "headers": {"content-type": "application/gzip"}},
-        {"json": {"sequences": [LEADER], "model": SECRET}, "params": {"column": SECRET, SECRET: SECRET}},
+        {"json": {"sequences": [UTR], "model": SECRET}, "params": {"column": SECRET, SECRET: SECRET}},
     ]
     for path in ("predict", "explain", "variants", "design", SECRET):
         for post in posts:
@@ -321,7 +321,7 @@ def test_calls_under_way_are_answered_when_the_server_stops(tmp_path):
             while server.get("healthz").status_code != 503:
                 assert time.monotonic() < end
                 time.sleep(0.02)
-            refused = server.post("predict", {"sequences": [LEADER]})
+            refused = server.post("predict", {"sequences": [UTR]})
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
             assert connection.recv(12) == b"HTTP/1.1 200"
             assert is_closed(connection)
@@ -338,7 +338,7 @@ def explain(*_, **__):
 ribocast.explain.explain.explain = explain
 """)
     with serving(tmp_path, "--no-page", "--model", "default", before=slow, shutdown_seconds=0.5) as server:
-        with send(server, {"seq": LEADER}, "1.2.3.4") as connection:
+        with send(server, {"seq": UTR}, "1.2.3.4") as connection:
             time.sleep(0.5)
             server.process.send_signal(signal.SIGTERM)
             assert connection.recv(12) == b"HTTP/1.1 503"
@@ -358,7 +358,7 @@ def test_a_server_that_is_stuck_ends_in_time(tmp_path, stuck):
     soon = STUCK.format(stuck + "\nimport ribocast.web.serving; ribocast.web.serving.STOP_SECONDS = 12")
     with (
         serving(tmp_path, "--no-page", "--model", "default", before=soon, shutdown_seconds=0.2) as server,
-        send(server, {"seq": LEADER}, "1.2.3.4"),
+        send(server, {"seq": UTR}, "1.2.3.4"),
     ):
         time.sleep(0.5)
         began = time.monotonic()

@@ -20,7 +20,7 @@ import pytest
 
 import ribocast
 from ribocast.model.bundle import PRETRAINED, open_bundle
-from served import LEADER, serving
+from served import UTR, serving
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
@@ -29,7 +29,7 @@ from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
 from where import ROOT  # noqa: E402
 
-CHANGED = LEADER[:21] + "A" + LEADER[22:]
+CHANGED = UTR[:21] + "A" + UTR[22:]
 SECONDS = 60_000
 expect.set_options(timeout=SECONDS)  # a machine that does much else at the same time is slow
 UNPACKED, BODY = 300_000, 200_000
@@ -81,7 +81,7 @@ def page(browser, server):
     opened.close()
     assert {url for url in urls if not url.startswith(server.url)} == set()
     # Pasted sequences are in no address that was asked for.
-    assert {url for url in urls if LEADER[:20] in url.partition("#")[0]} == set()
+    assert {url for url in urls if UTR[:20] in url.partition("#")[0]} == set()
     assert browser.cookies() == []
     assert complaints == []
 
@@ -179,8 +179,8 @@ def files_left(server):
 
 
 def test_a_table_is_uploaded_predicted_and_downloaded(page, server):
-    table = f"gene,seq\nHBB,{LEADER}\nshort,{LEADER[:30]}\n"
-    upload(page, "Upload a file", "../../leaders.csv.gz", gzip.compress(table.encode()))
+    table = f"gene,seq\nHBB,{UTR}\nshort,{UTR[:30]}\n"
+    upload(page, "Upload a file", "../../utrs.csv.gz", gzip.compress(table.encode()))
     expect(page.locator("#predict-text")).to_have_value(table)
     press(page, "Predict")
     shown(page, "predict")
@@ -206,18 +206,18 @@ def test_an_example_is_one_click_away_and_drawn_as_a_histogram_and_on_the_scale_
 
 
 def test_a_wrong_letter_is_said_beside_the_field_as_on_the_command_line(page):
-    paste(page, "predict-text", f"{LEADER}\nACGXT\n")
+    paste(page, "predict-text", f"{UTR}\nACGXT\n")
     press(page, "Predict")
     assert "row 2: 'X' at position 4 is not a nucleotide (A, C, G, T, U or N)" in problem(page)
     assert page.locator("#predict-text").get_attribute("aria-invalid") == "true"
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
     shown(page, "predict")
     assert page.get_by_role("alert").count() == 0
 
 
 def test_bad_rows_are_listed_and_can_be_skipped(page):
-    paste(page, "predict-text", "\n".join([LEADER, "ACGXX", LEADER[:40], "12345"]))
+    paste(page, "predict-text", "\n".join([UTR, "ACGXX", UTR[:40], "12345"]))
     press(page, "Predict")
     told = problem(page)
     assert "row 2" in told
@@ -234,7 +234,7 @@ def test_bad_rows_are_listed_and_can_be_skipped(page):
 def test_a_column_that_is_not_known_is_named(page):
     press(page, "Predict")
     assert "paste sequences, or upload a file" in problem(page)
-    paste(page, "predict-text", f"gene,region\nHBB,{LEADER}\n")
+    paste(page, "predict-text", f"gene,region\nHBB,{UTR}\n")
     press(page, "Predict")
     told = problem(page)
     assert "no sequence column" in told
@@ -246,7 +246,7 @@ def test_a_column_that_is_not_known_is_named(page):
 
 
 def test_long_tables_are_sorted_filtered_and_have_pages(page):
-    seqs = [LEADER[: 20 + at % 31] for at in range(250)]
+    seqs = [UTR[: 20 + at % 31] for at in range(250)]
     paste(page, "predict-text", "id,seq\n" + "\n".join(f"utr{at},{seq}" for at, seq in enumerate(seqs)))
     press(page, "Predict")
     area = shown(page, "predict")
@@ -275,7 +275,7 @@ def test_long_tables_are_sorted_filtered_and_have_pages(page):
 def test_what_is_copied_and_saved_is_what_is_shown_as_it_is_shown(page, browser):
     browser.grant_permissions(["clipboard-read", "clipboard-write"])
     names = ["q1", "b1", "=q2", "b2", '"q\n3"', "b3", "q4", "b4", "q5", "b5"]
-    table = "gene,seq\n" + "".join(f"{name},{LEADER[: 50 - 2 * at]}\n" for at, name in enumerate(names))
+    table = "gene,seq\n" + "".join(f"{name},{UTR[: 50 - 2 * at]}\n" for at, name in enumerate(names))
     paste(page, "predict-text", table)
     press(page, "Predict")
     area = shown(page, "predict")
@@ -325,7 +325,7 @@ def test_the_oligos_that_are_ordered_are_those_that_are_shown(page):
 
 
 def test_an_old_result_is_marked_when_input_model_or_assay_change(page):
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
     note = shown(page, "predict").get_by_text("changed since this result")
     assert note.count() == 0
@@ -341,7 +341,7 @@ def test_an_old_result_is_marked_when_input_model_or_assay_change(page):
     expect(note).to_be_visible()
     press(page, "Predict")
     expect(note).to_have_count(0)
-    paste(page, "predict-text", LEADER + "A")
+    paste(page, "predict-text", UTR + "A")
     expect(note).to_be_visible()
 
 
@@ -377,10 +377,10 @@ def test_a_row_is_explained_at_a_press_and_a_table_is_copied(page, browser):
     ],
 )
 def test_bad_uploads_are_refused_in_words_before_they_are_sent(page, content, said):
-    upload(page, "Upload a file", "leaders.csv.gz", content)
+    upload(page, "Upload a file", "utrs.csv.gz", content)
     told = problem(page)
     assert said in told
-    assert "leaders.csv.gz" in told
+    assert "utrs.csv.gz" in told
 
 
 def test_a_refused_upload_stops_nothing(page):
@@ -388,11 +388,11 @@ def test_a_refused_upload_stops_nothing(page):
     bad = b"name,utr\n\xb5-opioid,ACATTTGC\n"
     choose_tab(page, "Variants")
     choose_tab(page, "VCF")
-    vcf = {"vcf-utrs": f">HBB\n{LEADER}\n", "vcf-vcf": "HBB\t22\t.\tG\tA\n"}
+    vcf = {"vcf-utrs": f">HBB\n{UTR}\n", "vcf-vcf": "HBB\t22\t.\tG\tA\n"}
     for tab, part, button, fields, go in (
-        ("Predict", None, "Upload a file", {"predict-text": LEADER}, "Predict"),
-        ("Explain", None, "Upload a file", {"explain-text": LEADER}, "Explain"),
-        ("Variants", "Pairs of sequences", "Upload a table of pairs", {"pairs-refs": LEADER, "pairs-alts": CHANGED},
+        ("Predict", None, "Upload a file", {"predict-text": UTR}, "Predict"),
+        ("Explain", None, "Upload a file", {"explain-text": UTR}, "Explain"),
+        ("Variants", "Pairs of sequences", "Upload a table of pairs", {"pairs-refs": UTR, "pairs-alts": CHANGED},
          "Score"),
         ("Variants", "VCF", "Upload a VCF", vcf, "Score the VCF"),
     ):  # fmt: skip
@@ -413,7 +413,7 @@ def test_a_refused_upload_stops_nothing(page):
     choose_tab(page, "Design")
     upload(page, "Upload a sequence", "latin1.csv", bad)
     assert "latin1.csv" in problem(page)
-    paste(page, "design-like", LEADER)
+    paste(page, "design-like", UTR)
     assert page.get_by_role("alert").count() == 0
     quick_design_near(page)
     shown(page, "design")
@@ -432,7 +432,7 @@ def test_a_large_file_is_sent_as_it_is_and_a_wrong_table_is_said(page):
     press(page, "Predict")
     assert "arquet" in problem(page)
     press(page, "Remove the file")
-    many = gzip.compress(("\n".join([LEADER] * 5_000) + "\n").encode())
+    many = gzip.compress(("\n".join([UTR] * 5_000) + "\n").encode())
     upload(page, "Upload a file", "many.txt.gz", many)
     expect(page.get_by_text("many.txt.gz", exact=True)).to_be_visible()
     press(page, "Predict")
@@ -440,7 +440,7 @@ def test_a_large_file_is_sent_as_it_is_and_a_wrong_table_is_said(page):
     expect(page).to_have_url(re.compile("many.txt.gz"))
     page.reload()
     expect(page.get_by_text("many.txt.gz has to be given again")).to_be_visible()
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
     assert "1 prediction " in shown(page, "predict").inner_text()
     expect(page.get_by_text("has to be given again")).to_have_count(0)
@@ -448,7 +448,7 @@ def test_a_large_file_is_sent_as_it_is_and_a_wrong_table_is_said(page):
 
 def test_a_table_of_pairs_is_uploaded(page):
     choose_tab(page, "Variants")
-    table = f"id,ref,alt\nc.-29G>A,{LEADER},{CHANGED}\n"
+    table = f"id,ref,alt\nc.-29G>A,{UTR},{CHANGED}\n"
     upload(page, "Upload a table of pairs", "pairs.csv", table.encode())
     press(page, "Score")
     assert "c.-29G>A" in shown(page, "pairs").inner_text()
@@ -466,7 +466,7 @@ def test_half_a_request_leaves_nothing_behind(server):
     )
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            connection.sendall(head + b"Content-Length: 100000\r\n\r\nseq\n" + LEADER.encode())
+            connection.sendall(head + b"Content-Length: 100000\r\n\r\nseq\n" + UTR.encode())
     assert files_left(server) == []
     assert httpx.get(server.url, trust_env=False).status_code == 200
 
@@ -483,7 +483,7 @@ def test_the_assay_and_its_figures_and_limits_are_one_press_away(page):
     assert "human" in about.locator("table").inner_text()
     page.locator("#predict-assay").select_option("egfp_random50_m1psi")
     expect(about.get_by_text("Accuracy of default on egfp_random50_m1psi")).to_be_visible()
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
     assert "egfp_random50_m1psi" in shown(page, "predict").inner_text()
 
@@ -504,9 +504,9 @@ def test_another_model_is_chosen_for_every_tab_and_says_its_own_figures(page):
     about.locator("summary").click()
     expect(about.get_by_text("Accuracy of default-large")).to_contain_text(f"r² {figure.pearson_r2:.3f}")
     large = ribocast.load("default-large")
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
-    assert f"{large.mrl([LEADER])[0]:.2f}" in shown(page, "predict").inner_text()
+    assert f"{large.mrl([UTR])[0]:.2f}" in shown(page, "predict").inner_text()
     for name, area in (("Explain", "explain"), ("Variants", "pairs")):
         choose_tab(page, name)
         press(page, f"Example: {EXAMPLES[name]}")
@@ -534,7 +534,7 @@ def test_an_explanation_is_read_by_pointer_and_by_arrow_keys(page):
     page.keyboard.press("ArrowDown")
     expect(tip).to_have_text(re.compile("^−26, letter 25: [GT]"))
     effects = saved_rows(page, "explain")
-    assert len(effects) == 3 * len(LEADER)
+    assert len(effects) == 3 * len(UTR)
     sizes = [abs(float(row["log2_fold_change"])) for row in effects]
     assert sizes == sorted(sizes, reverse=True)
     for name, begins in (("SVG", b"<?xml"), ("PNG", b"\x89PNG")):
@@ -563,16 +563,16 @@ def test_effects_differ_in_grey_and_in_shape(page):
 
 def test_several_sequences_are_not_joined_but_offered(page):
     choose_tab(page, "Explain")
-    paste(page, "explain-text", f"{LEADER}\n{CHANGED}\n")
+    paste(page, "explain-text", f"{UTR}\n{CHANGED}\n")
     press(page, "Explain")
     assert "2 sequences: choose one" in problem(page)
     page.get_by_label("Which sequence").select_option("2")
     assert f"{ribocast.load().mrl([CHANGED])[0]:.2f}" in shown(page, "explain").inner_text()
     page.get_by_label("Which sequence").select_option("joined")
-    expect(page.locator("#explain-result h3")).to_contain_text(f"{ribocast.load().mrl([LEADER + CHANGED])[0]:.2f}")
-    paste(page, "explain-text", f">one\n{LEADER[:20]}\n{LEADER[20:]}\n>two\n{CHANGED}\n")
+    expect(page.locator("#explain-result h3")).to_contain_text(f"{ribocast.load().mrl([UTR + CHANGED])[0]:.2f}")
+    paste(page, "explain-text", f">one\n{UTR[:20]}\n{UTR[20:]}\n>two\n{CHANGED}\n")
     page.get_by_label("Which sequence").select_option("1")
-    expect(page.locator("#explain-result h3")).to_contain_text(f"one: MRL {ribocast.load().mrl([LEADER])[0]:.2f}")
+    expect(page.locator("#explain-result h3")).to_contain_text(f"one: MRL {ribocast.load().mrl([UTR])[0]:.2f}")
 
 
 # Variants
@@ -580,7 +580,7 @@ def test_several_sequences_are_not_joined_but_offered(page):
 
 def test_pairs_are_scored_and_downloaded(page):
     choose_tab(page, "Variants")
-    paste(page, "pairs-refs", LEADER)
+    paste(page, "pairs-refs", UTR)
     paste(page, "pairs-alts", f"{CHANGED}\n{CHANGED}")
     press(page, "Score")
     assert "1 reference and 2 alternatives" in problem(page)
@@ -588,7 +588,7 @@ def test_pairs_are_scored_and_downloaded(page):
     press(page, "Score")
     assert "uATG gained" in shown(page, "pairs").inner_text()
     (row,) = saved_rows(page, "pairs")
-    wanted = ribocast.score_variants(ribocast.load(), [LEADER], [CHANGED])["log2_fold_change"][0]
+    wanted = ribocast.score_variants(ribocast.load(), [UTR], [CHANGED])["log2_fold_change"][0]
     assert float(row["log2_fold_change"]) == pytest.approx(wanted, abs=1e-4)
     press(page, "Example: two disease variants")
     expect(page.locator("#pairs-result tbody tr")).to_have_count(2)
@@ -598,7 +598,7 @@ def test_pairs_are_scored_and_downloaded(page):
 def test_a_vcf_is_uploaded_and_scored_against_pasted_utrs(page):
     choose_tab(page, "Variants")
     choose_tab(page, "VCF")
-    paste(page, "vcf-utrs", f">HBB beta-globin\n{LEADER}\n")
+    paste(page, "vcf-utrs", f">HBB beta-globin\n{UTR}\n")
     upload(page, "Upload a VCF", "calls.vcf", b"HBB\t22\t.\tC\tA\n")
     expect(page.locator("#vcf-vcf")).to_have_value(re.compile("HBB"))
     press(page, "Score the VCF")
@@ -652,7 +652,7 @@ def server_job(page):
 def test_length_is_set_by_a_template_or_a_sequence_and_says_so(page):
     choose_tab(page, "Design")
     assert page.locator("#design-length").is_enabled()
-    paste(page, "design-like", f">HBB\n{LEADER}\n")
+    paste(page, "design-like", f">HBB\n{UTR}\n")
     expect(page.locator("#design-length")).to_be_disabled()
     expect(page.get_by_text("Set by the sequence to stay near to.")).to_be_visible()
     paste(page, "design-like", "")
@@ -728,7 +728,7 @@ def test_a_search_that_nobody_waits_for_ends_by_itself(browser, tmp_path):
 def test_a_reload_and_a_link_lose_nothing(page, browser, server):
     page.locator("#predict-model").select_option("default-large")
     page.locator("#predict-assay").select_option("egfp_human50")
-    paste(page, "predict-text", f">a & b #1 100%\n{LEADER}\n")
+    paste(page, "predict-text", f">a & b #1 100%\n{UTR}\n")
     page.locator("#predict-skip").check()
     press(page, "Predict")
     before = shown(page, "predict").inner_text()
@@ -744,16 +744,16 @@ def test_a_reload_and_a_link_lose_nothing(page, browser, server):
 
 
 def test_a_link_holds_the_inputs_of_its_own_tab_alone(page, browser):
-    paste(page, "predict-text", LEADER)
+    paste(page, "predict-text", UTR)
     press(page, "Predict")
     shown(page, "predict")
-    expect(page).to_have_url(re.compile(LEADER))
+    expect(page).to_have_url(re.compile(UTR))
     for name, control in (("Explain", "explain-near"), ("Design", "design-n"), ("Variants", "pairs-skip")):
         choose_tab(page, name)
         expect(page).to_have_url(re.compile(f"tab={name.lower()}"))
         page.locator(f"#{control}").press("Space")
         page.wait_for_timeout(400)  # longer than the page waits before it writes its address
-        assert LEADER not in page.url, name
+        assert UTR not in page.url, name
     expect(page).to_have_url(re.compile("pairs.skip=1"))
     paste(page, "pairs-refs", CHANGED)
     choose_tab(page, "VCF")
@@ -761,16 +761,16 @@ def test_a_link_holds_the_inputs_of_its_own_tab_alone(page, browser):
     assert CHANGED not in page.url
     # In this page nothing is lost.
     choose_tab(page, "Predict")
-    assert page.locator("#predict-text").input_value() == LEADER
+    assert page.locator("#predict-text").input_value() == UTR
     shown(page, "predict")
     page.go_back()
     choose_tab(page, "Pairs of sequences")
     assert page.locator("#pairs-refs").input_value() == CHANGED
-    assert page.locator("#predict-text").input_value() == LEADER
+    assert page.locator("#predict-text").input_value() == UTR
 
 
 def test_long_inputs_are_packed_in_the_address(page):
-    text = "".join(f">utr{at}\n{LEADER}\n" for at in range(200))
+    text = "".join(f">utr{at}\n{UTR}\n" for at in range(200))
     paste(page, "predict-text", text)
     expect(page).to_have_url(re.compile("#z="))
     assert len(page.url) < len(text) / 3
@@ -782,14 +782,14 @@ def test_a_wrong_link_opens_an_empty_page(page, server):
     for fragment in ("#z=%%%", "#z=AAAA", "#tab=nothing&predict.x=1&model=none&assay=none", "#=&&&"):
         visit(page, server, fragment)
         page.reload()
-        paste(page, "predict-text", LEADER)
+        paste(page, "predict-text", UTR)
         press(page, "Predict")
         shown(page, "predict")
 
 
 def test_a_link_asks_again_but_begins_no_search(page, server):
     before = server.metric('ribocast_calls_total{method="POST",route="/api/v1/design",status="202"}')
-    explain = f"tab=explain&explain.text={LEADER}&explain.run=1"
+    explain = f"tab=explain&explain.text={UTR}&explain.run=1"
     for fragment in (explain, "tab=design&design.run=go", "tab=design&design.run=1"):
         page.goto(f"{server.url}/#{fragment}")
         if "explain" in fragment:
@@ -811,7 +811,7 @@ def test_all_of_it_works_by_keyboard(page):
     assert page.evaluate("document.activeElement.innerText") == "Skip to the input"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "predict-text"
-    page.keyboard.insert_text(LEADER)
+    page.keyboard.insert_text(UTR)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText").strip() == "Predict"
     page.keyboard.press("Enter")
@@ -821,7 +821,7 @@ def test_all_of_it_works_by_keyboard(page):
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.innerText").strip() == "Explain"
     page.locator("#explain-text").focus()
-    page.keyboard.insert_text(LEADER)
+    page.keyboard.insert_text(UTR)
     page.keyboard.press("Control+Enter")
     shown(page, "explain")
     page.get_by_role("tab", name="Explain").focus()
@@ -961,7 +961,7 @@ def test_name_sequence_and_mrl_are_seen_without_scrolling(page):
 
 def test_what_was_asked_for_is_on_the_screen_of_a_phone(page):
     page.set_viewport_size(NARROW)
-    paste(page, "predict-text", f"{LEADER}\n{CHANGED}\n")
+    paste(page, "predict-text", f"{UTR}\n{CHANGED}\n")
     press(page, "Predict")
     shown(page, "predict")
     value = page.locator("#predict-result td[data-label=MRL]").first

@@ -16,7 +16,7 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.sequence.letters import to_dna
 from ribocast.web.settings import Settings, read_settings
-from served import LEADER, serving
+from served import UTR, serving
 from where import ROOT
 
 MOST_BYTES = 200_000
@@ -39,7 +39,7 @@ def model():
 
 
 def test_predictions_are_those_of_the_library(server, model):
-    seqs = [LEADER, LEADER.lower().replace("t", "u"), LEADER[:30] + "N" * 5]
+    seqs = [UTR, UTR.lower().replace("t", "u"), UTR[:30] + "N" * 5]
     answer = server.post("predict", {"sequences": seqs, "assay": "egfp_human50", "profile": True})
     assert answer.status_code == 200
     found = answer.json()
@@ -56,36 +56,36 @@ def test_predictions_are_those_of_the_library(server, model):
 
 def test_csv_comes_on_request(server):
     for options in ({"headers": {"accept": "text/csv"}}, {"params": {"format": "csv"}}):
-        answer = server.post("predict", {"sequences": [LEADER]}, **options)
+        answer = server.post("predict", {"sequences": [UTR]}, **options)
         assert answer.headers["content-type"].startswith("text/csv")
         (row,) = csv.DictReader(io.StringIO(answer.text))
-        assert row["seq"] == LEADER
+        assert row["seq"] == UTR
         assert float(row["mrl_low"]) < float(row["mrl"]) < float(row["mrl_high"])
 
 
 def test_explanations_and_variants_are_those_of_the_library(server, model):
-    found = server.post("explain", {"seq": LEADER}).json()
-    wanted = ribocast.explain(model, LEADER)
-    assert len(found["effects"]) == 4 * len(LEADER)
+    found = server.post("explain", {"seq": UTR}).json()
+    wanted = ribocast.explain(model, UTR)
+    assert len(found["effects"]) == 4 * len(UTR)
     assert [one["mrl"] for one in found["effects"]] == pytest.approx(wanted.effects["mrl"].tolist(), abs=1e-3)
     assert len(found["uorfs"]) == len(wanted.uorfs)
-    changed = LEADER[:21] + "A" + LEADER[22:]
-    (pair,) = server.post("variants", {"pairs": [{"ref": LEADER, "alt": changed}]}).json()["variants"]
-    (row,) = ribocast.score_variants(model, [LEADER], [changed]).to_dict("records")
+    changed = UTR[:21] + "A" + UTR[22:]
+    (pair,) = server.post("variants", {"pairs": [{"ref": UTR, "alt": changed}]}).json()["variants"]
+    (row,) = ribocast.score_variants(model, [UTR], [changed]).to_dict("records")
     assert pair["consequence"] == row["consequence"]
     assert pair["log2_fold_change"] == pytest.approx(row["log2_fold_change"], abs=1e-4)
 
 
 def test_errors_are_in_the_words_of_the_command_line(server, tmp_path, capsys):
     table = tmp_path / "t.csv"
-    table.write_text(f"seq\n{LEADER}\nACGXT\n")
+    table.write_text(f"seq\n{UTR}\nACGXT\n")
     assert main(["predict", str(table)]) == 2
     said = capsys.readouterr().err.strip().removeprefix("error: t.csv ")
-    answer = server.post("predict", {"sequences": [LEADER, "ACGXT"]})
+    answer = server.post("predict", {"sequences": [UTR, "ACGXT"]})
     assert (answer.status_code, answer.json()["detail"], answer.json()["field"]) == (422, said, "seq")
     (error,) = answer.json()["errors"]
     assert (error["row"], error["column"], error["value"]) == (2, "seq", "ACGXT")
-    answer = server.post("predict", {"sequences": [LEADER], "assay": "yeast"})
+    answer = server.post("predict", {"sequences": [UTR], "assay": "yeast"})
     assert answer.status_code == 422
     assert answer.json()["field"] == "assay"
     assert "egfp_human50" in answer.json()["detail"]
@@ -103,7 +103,7 @@ def test_what_is_no_route_is_answered_in_the_same_form(server):
 @pytest.mark.parametrize(
     "body",
     [
-        {"sequences": [LEADER] * 501},
+        {"sequences": [UTR] * 501},
         {"sequences": ["A" * 1_001]},
         {"sequences": ["A" * 100] * 201},
     ],
@@ -174,26 +174,26 @@ def test_half_a_body_harms_nobody(server):
         connection.sendall(head)
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 408")
-    assert server.post("predict", {"sequences": [LEADER]}).status_code == 200
+    assert server.post("predict", {"sequences": [UTR]}).status_code == 200
 
 
 def test_a_client_that_hangs_up_harms_nobody(server):
-    body = b'{"seq": "' + LEADER.encode() + b'", "indels": 2}'
+    body = b'{"seq": "' + UTR.encode() + b'", "indels": 2}'
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             head = f"POST /api/v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
             connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
-    assert server.post("predict", {"sequences": [LEADER]}).status_code == 200
+    assert server.post("predict", {"sequences": [UTR]}).status_code == 200
 
 
 def test_names_that_clients_give_are_never_paths(server, tmp_path):
     secret = tmp_path / "secret.fasta"
-    secret.write_text(f">secret\n{LEADER}\n")
-    assert server.post("predict", {"sequences": [LEADER], "model": str(tmp_path)}).status_code == 422
+    secret.write_text(f">secret\n{UTR}\n")
+    assert server.post("predict", {"sequences": [UTR], "model": str(tmp_path)}).status_code == 422
     answer = server.post("design", {"like": str(secret)})
     assert answer.status_code == 422
     assert "sequence" in answer.json()["detail"]
-    assert LEADER[:10] not in answer.text
+    assert UTR[:10] not in answer.text
     assert server.get("design/..%2f..%2fetc%2fpasswd").status_code == 404
 
 
@@ -209,7 +209,7 @@ def test_every_setting_is_read_from_the_environment_and_described(capsys):
 
 
 def test_other_sites_and_other_names_are_not_answered(server):
-    body = {"sequences": [LEADER]}
+    body = {"sequences": [UTR]}
     assert server.post("predict", body, headers={"origin": "https://example.org"}).status_code == 403
     assert server.post("predict", body, headers={"origin": "http://["}).status_code == 403
     assert server.post("predict", body, headers={"sec-fetch-site": "cross-site"}).status_code == 403
@@ -228,7 +228,7 @@ def test_every_answer_has_security_headers_and_none_allows_other_sites(server):
 
 def test_calls_at_the_same_time_are_predicted_together(server, model):
     before = server.metric("ribocast_batch_calls_count"), server.metric("ribocast_batch_calls_sum")
-    seqs = [LEADER[: 20 + number % 30] for number in range(96)]
+    seqs = [UTR[: 20 + number % 30] for number in range(96)]
 
     def call(seq):
         return server.post("predict", {"sequences": [seq]}).json()["predictions"][0]["mrl"]
@@ -306,12 +306,12 @@ def test_rules_that_contradict_each_other_fail_the_job_in_words(server):
 
 
 def test_the_log_holds_calls_but_no_sequences_and_nothing_is_left_behind(server):
-    server.post("predict", {"sequences": [LEADER]})
-    server.post("predict", {"sequences": [LEADER + "X"]})
-    server.client.get(f"/api/v1/predict/{LEADER}")
-    server.client.get("/api/v1/models", params={"q": LEADER})
+    server.post("predict", {"sequences": [UTR]})
+    server.post("predict", {"sequences": [UTR + "X"]})
+    server.client.get(f"/api/v1/predict/{UTR}")
+    server.client.get("/api/v1/models", params={"q": UTR})
     assert "POST /api/v1/predict 200" in server.log
-    assert LEADER[:10] not in server.log
+    assert UTR[:10] not in server.log
     assert "Traceback" not in server.log
     assert [path for path in server.temporary.rglob("*") if path.is_file()] == []
 
@@ -340,12 +340,12 @@ def test_beyond_this_machine_a_token_is_needed(capsys, guarded):
 
 
 def test_sequences_are_logged_when_asked_for(guarded):
-    assert guarded.post("predict", {"sequences": [LEADER]}, auth=("", TOKEN)).status_code == 200
-    assert LEADER in guarded.log
+    assert guarded.post("predict", {"sequences": [UTR]}, auth=("", TOKEN)).status_code == 200
+    assert UTR in guarded.log
 
 
 def test_a_client_has_so_many_calls_a_minute(guarded):
-    answers = [guarded.post("predict", {"sequences": [LEADER]}, auth=("", TOKEN)) for _ in range(25)]
+    answers = [guarded.post("predict", {"sequences": [UTR]}, auth=("", TOKEN)) for _ in range(25)]
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert guarded.get("healthz").status_code == 200

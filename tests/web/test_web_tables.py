@@ -17,7 +17,7 @@ from ribocast.web.jobs import Jobs
 from ribocast.web.limits import Rate, RefusedError
 from ribocast.web.settings import Settings
 
-LEADERS = st.lists(st.text("ACGT", min_size=1, max_size=60), min_size=1, max_size=300)
+UTRS = st.lists(st.text("ACGT", min_size=1, max_size=60), min_size=1, max_size=300)
 
 
 def test_of_ever_new_clients_only_the_last_are_remembered(monkeypatch):
@@ -47,12 +47,12 @@ def test_of_ended_jobs_only_the_last_are_kept(monkeypatch):
         jobs.get(made[0].id)
 
 
-@given(LEADERS)
-def test_batches_are_filled_up_to_few_numbers_of_rows_with_what_was_asked_first(leaders):
-    filled = rounded(Spelled.of(leaders))
-    assert len(leaders) <= len(filled) <= 1.5 * len(leaders)
-    assert max(filled.lengths) == max(map(len, leaders))
-    assert list(filled.lengths[: len(leaders)]) == list(map(len, leaders))
+@given(UTRS)
+def test_batches_are_filled_up_to_few_numbers_of_rows_with_what_was_asked_first(utrs):
+    filled = rounded(Spelled.of(utrs))
+    assert len(utrs) <= len(filled) <= 1.5 * len(utrs)
+    assert max(filled.lengths) == max(map(len, utrs))
+    assert list(filled.lengths[: len(utrs)]) == list(map(len, utrs))
 
 
 def test_there_are_few_numbers_of_rows():

@@ -106,20 +106,20 @@ def _explain_model(
     model: Predictor, output: Path, measured: Path | None, *, assay: str | None, seed: int, column: str | None,
     command: str, as_json: bool,
 ) -> None:  # fmt: skip
-    from ribocast.explain.global_effects import measured_rows, predict_summary, random_leaders, summarise
+    from ribocast.explain.global_effects import measured_rows, predict_summary, random_utrs, summarise
     from ribocast.explain.global_report import agreement, write_learnt
     from ribocast.io.places import Places
 
     Places((measured, model.bundle.folder)).add(output, "the page")
     card = model.card.assay(assay)
     if measured is None:
-        utrs, found = random_leaders(card, seed=seed), None
-        source = f"{len(utrs):,} random leaders of {card.min_length} to {card.max_length} nt (seed {seed})."
+        utrs, found = random_utrs(card, seed=seed), None
+        source = f"{len(utrs):,} random UTRs of {card.min_length} to {card.max_length} nt (seed {seed})."
     else:
         chunk = measured_rows(measured, card, column=column)
         utrs, found = chunk.utrs, summarise(chunk.utrs, chunk.labels(), card.surroundings)
-        source = f"{len(utrs):,} measured leaders of {chunk.source}."
-    say(f"predicting {len(utrs):,} leaders on the scale of {card.name}")
+        source = f"{len(utrs):,} measured UTRs of {chunk.source}."
+    say(f"predicting {len(utrs):,} UTRs on the scale of {card.name}")
     learnt = predict_summary(model, utrs, card.name)
     title = f"What the model {model.card.name} has learnt"
     write_learnt(output, learnt, found, title=title, source=source, assay=card.name, command=command)

@@ -85,8 +85,8 @@ def do_substitutions(
     target = Path(output) / "all.parquet" if into_folder else Path(output)
     if into_folder:
         make_folder(target.parent)
-    leaders = job.leaders(target, say)
-    sizes = [3 * transcript.length for transcript in leaders.transcripts]
+    utrs = job.utrs(target, say)
+    sizes = [3 * transcript.length for transcript in utrs.transcripts]
     portions = divide_evenly(sizes, job.gtf, str(target), share, SHARD_ROWS)
     if not into_folder:
         portions = [replace(portion, output=output) for portion in portions]

@@ -144,7 +144,7 @@ def _of_genome(
 ) -> None:  # fmt: skip
     from ribocast.io.places import Places
     from ribocast.variants.files import is_vcf, score_all, score_vcf
-    from ribocast.variants.utrs import open_leaders
+    from ribocast.variants.utrs import open_utrs
 
     # Before an annotation is read for a minute.
     is_vcf(output, only_table=phased or path is None)
@@ -158,11 +158,11 @@ def _of_genome(
     if on_error == "skip":
         places.add_list(output, "rejected", "the list of bad rows")
     with progress("scoring", results_to=output) as (advance, tell):
-        leaders = open_leaders(gtf, fasta, output, canonical=canonical, say=tell)
+        utrs = open_utrs(gtf, fasta, output, canonical=canonical, say=tell)
         if path is not None:
             done = score_vcf(
-                model, path, leaders, output, assay=assay, phased=phased, on_error=on_error, done=advance, say=tell
+                model, path, utrs, output, assay=assay, phased=phased, on_error=on_error, done=advance, say=tell
             )
         elif output is not None:
-            done = score_all(model, leaders, output, assay=assay, done=advance, say=tell)
+            done = score_all(model, utrs, output, assay=assay, done=advance, say=tell)
     say(f"{done.scored:,} changes of UTRs scored, {done.reported:,} reported without a score; {done.rate:,.0f} rows/s")

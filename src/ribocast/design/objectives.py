@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ribocast.design.automaton import strings_of
 from ribocast.errors import RibocastError
-from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.members import Loads, members_of
 from ribocast.model.predictor import Predictor, around, interval
@@ -160,7 +160,7 @@ class Panel:
         doubt, extra, strange = spread.copy(), spread.copy(), self._repetitive(seqs)
         if self.card is not None:
             unusual = how_unusual(seqs, self.card)
-            wider = widening(unusual, self.card)
+            wider = interval_scaling(unusual, self.card)
             low, high = interval(self.card, mrl, wider)
             strange += np.maximum(unusual.composition - _COMMON, 0.0)
             if self.card.interval is not None:

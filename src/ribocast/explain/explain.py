@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import RibocastError
-from ribocast.model.applicability import how_unusual, widening
+from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor, interval, to_mrl
 from ribocast.sequence.batch import Spelled
@@ -249,7 +249,7 @@ def _explain_group(
     own = to_mrl(outputs, card)
     changed = _loads_of_changes(model, card, utrs, own, indels)
     unusual = how_unusual(utrs, card)
-    low, high = interval(card, own, widening(unusual, card))
+    low, high = interval(card, own, interval_scaling(unusual, card))
     notes = model.notes(utrs, card, unusual)
     construct = card.surroundings
     for number, (utr, mrl, name) in enumerate(zip(utrs, changed, names, strict=True)):

@@ -1,4 +1,4 @@
-"""What a model has learnt: the mean load of leaders by their upstream start, its context, its stop, by letters, length.
+"""What a model has learnt: the mean load of UTRs by their upstream start, its context, its stop, by letters, length.
 
 The same summary of measured loads shows what there was to learn: both are of the same sequences.
 """
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
-RANDOM_LEADERS = 20_000
+RANDOM_UTRS = 20_000
 LETTERS = "ACGT"
 NEAR = -15
 """Upstream starts nearer than this to the start codon have a term of their own in the fit of contexts."""
 _FEWEST = 10
-"""Groups of fewer leaders are left out."""
+"""Groups of fewer UTRs are left out."""
 _SHARES = 10
 _LENGTHS = 8
 GROUPS = (
@@ -47,29 +47,29 @@ GROUPS = (
 
 @dataclass(frozen=True)
 class Learnt:
-    """Loads of leaders, summarised.
+    """Loads of UTRs, summarised.
 
     Attributes
     ----------
     rows : int
-        Leaders.
+        UTRs.
     baseline : float
         Mean load of those without an upstream ATG, ribosomes per mRNA.
     groups : pandas.DataFrame
         ``group`` (see `GROUPS`), ``n``, ``mean``, ``error`` (standard error of the mean).
     positions : pandas.DataFrame
-        Leaders with one upstream ATG and no stop for it: ``position``, ``frame``, ``n``, ``effect`` (mean load less
+        UTRs with one upstream ATG and no stop for it: ``position``, ``frame``, ``n``, ``effect`` (mean load less
         `baseline`), ``error``.
     matrix : pandas.DataFrame
-        Leaders with one overlapping uORF: ``minus_3``, ``plus_4``, ``n``, ``mean``, ``error``.
+        UTRs with one overlapping uORF: ``minus_3``, ``plus_4``, ``n``, ``mean``, ``error``.
     context : numpy.ndarray of float, shape (4, 8), or None
         What each letter (A, C, G, T) at −6 … −1, +4, +5 of one overlapping uORF takes; see `fit_context`.
     letters : pandas.DataFrame
-        Leaders without an upstream ATG, by the share of each letter: ``letter``, ``share``, ``n``, ``mean``, ``error``.
+        UTRs without an upstream ATG, by the share of each letter: ``letter``, ``share``, ``n``, ``mean``, ``error``.
     slopes : dict of str to float
         What 10 % more of a letter, at the cost of the others alike, adds to the load there.
     lengths : pandas.DataFrame
-        Leaders without an upstream ATG, by length, if it varies: ``length``, ``n``, ``mean``, ``error``.
+        UTRs without an upstream ATG, by length, if it varies: ``length``, ``n``, ``mean``, ``error``.
     """
 
     rows: int
@@ -94,7 +94,7 @@ class Learnt:
         }
 
 
-def random_leaders(assay: AssayCard, count: int = RANDOM_LEADERS, *, seed: int = 0) -> list[str]:
+def random_utrs(assay: AssayCard, count: int = RANDOM_UTRS, *, seed: int = 0) -> list[str]:
     """Draw random UTRs of the lengths of an assay, all letters equally likely."""
     random = np.random.default_rng(seed)
     lengths = random.integers(assay.min_length, assay.max_length + 1, count)
@@ -135,7 +135,7 @@ def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learn
     Raises
     ------
     RibocastError
-        If fewer than ten leaders have no upstream ATG: nothing can be compared with them.
+        If fewer than ten UTRs have no upstream ATG: nothing can be compared with them.
     """
     import pandas as pd
 
@@ -143,7 +143,7 @@ def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learn
     frame = pd.DataFrame({"load": loads, "group": [_group(uorfs) for uorfs in starts]})
     calm = (frame["group"] == GROUPS[0]).to_numpy()
     if calm.sum() < _FEWEST:
-        raise RibocastError(f"{calm.sum()} leaders without an upstream ATG: at least {_FEWEST} are needed")
+        raise RibocastError(f"{calm.sum()} UTRs without an upstream ATG: at least {_FEWEST} are needed")
     baseline = float(loads[calm].mean())
     single = [
         (uorfs[0], load) for uorfs, load in zip(starts, loads.tolist(), strict=True)

@@ -98,7 +98,7 @@ def _positions(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     panels[0].set_ylabel("difference of the mean load\n(ribosomes per mRNA)")
     return _section(
         "One upstream ATG without a stop, by position and frame",
-        "The mean load of leaders with one such ATG at the position, less that of leaders without any."
+        "The mean load of UTRs with one such ATG at the position, less that of UTRs without any."
         + _agrees(sides, "positions"),
         figure, sides, "positions", ["position", "frame"], "effect",
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
             axes.errorbar(part["share"], part["mean"], yerr=1.96 * part["error"], fmt="o-", ms=3, lw=1,
                           color=_COLOURS[place], label=letter)  # fmt: skip
         axes.set_title(side, fontsize=10)
-        axes.set_xlabel("share of the letter in the leader")
+        axes.set_xlabel("share of the letter in the UTR")
         axes.legend(frameon=False, fontsize=8)
     panels[0].set_ylabel("mean load\n(ribosomes per mRNA)")
     slopes = "; ".join(
@@ -141,7 +141,7 @@ def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     )
     return _section(
         "Composition",
-        "Leaders without an upstream ATG. What 10 % more of a letter adds, at the cost of the others alike: " + slopes
+        "UTRs without an upstream ATG. What 10 % more of a letter adds, at the cost of the others alike: " + slopes
         + ".",
         figure, sides, "letters", [], "mean",
     )  # fmt: skip
@@ -152,9 +152,9 @@ def _lengths(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     for side, learnt in sides.items():
         axes.errorbar(learnt.lengths["length"], learnt.lengths["mean"], yerr=1.96 * learnt.lengths["error"], fmt="o-",
                       ms=4, lw=1, color=_SIDES[side], label=side)  # fmt: skip
-    axes.set(xlabel="length of the leader (nt)", ylabel="mean load (ribosomes per mRNA)")
+    axes.set(xlabel="length of the UTR (nt)", ylabel="mean load (ribosomes per mRNA)")
     axes.legend(frameon=False)
-    return _section("Length", "Leaders without an upstream ATG.", figure, sides, "lengths", ["length"], "mean")
+    return _section("Length", "UTRs without an upstream ATG.", figure, sides, "lengths", ["length"], "mean")
 
 
 def _section(

@@ -73,9 +73,9 @@ def base_counts(utrs: Sequence[str] | Spelled) -> Floats:
     return np.stack([spelled.count(base) for base in (b"A", b"C", b"G", b"T")], axis=1).astype(np.float64)
 
 
-def widening(unusual: Unusual, assay: AssayCard) -> Floats:
+def interval_scaling(unusual: Unusual, assay: AssayCard) -> Floats:
     """Say how many times wider than usual each interval is; shape (n,), at least 1."""
-    card = assay.interval.widening if assay.interval else None
+    card = assay.interval.scaling if assay.interval else None
     if card is None:
         return np.ones(len(unusual.beyond))
     return (

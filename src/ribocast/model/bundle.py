@@ -75,7 +75,7 @@ class Knots(_Card):
         return self
 
 
-class Widening(_Card):
+class IntervalScaling(_Card):
     """How many times more was missed on unusual rows; see `ribocast.model.applicability`. The three are multiplied."""
 
     beyond: Knots = Knots()
@@ -86,8 +86,8 @@ class Widening(_Card):
 class Interval(_Card):
     """What was missed on rows the model had not seen, by predicted load (or change of load).
 
-    With `b` the number of `edges` at or below a prediction and `w` the widening, 90 % of the unseen rows lay between
-    ``prediction - w · below[b]`` and ``prediction + w · above[b]`` (split-conformal, one bin an interval of
+    With `b` the number of `edges` at or below a prediction and `w` the interval scaling, 90 % of the unseen rows lay
+    between ``prediction - w · below[b]`` and ``prediction + w · above[b]`` (split-conformal, one bin an interval of
     predictions).
     """
 
@@ -96,7 +96,7 @@ class Interval(_Card):
     below: _Numbers
     above: _Numbers
     rows: _Count
-    widening: Widening | None = None
+    scaling: IntervalScaling | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Interval:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import RibocastError
-from ribocast.model.applicability import Unusual, how_unusual, remark, widening
+from ribocast.model.applicability import Unusual, how_unusual, interval_scaling, remark
 from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.model.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.model.stopping import check_stopped
@@ -125,7 +125,7 @@ class Predictor:
         """
         mrl = to_mrl(outputs, assay)
         unusual = how_unusual(spelled, assay)
-        low, high = interval(assay, mrl, widening(unusual, assay))
+        low, high = interval(assay, mrl, interval_scaling(unusual, assay))
         columns: dict[str, Any] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
@@ -207,7 +207,7 @@ class Predictor:
         bad = {fault.row: fault for fault in found}
         for row in too_long:
             length = len(cast("str", utrs[row]))
-            bad.setdefault(row, Fault(row, f"{length:,} nt are no leader: at most {LONGEST:,} are predicted"))
+            bad.setdefault(row, Fault(row, f"sequence is {length:,} nt; the maximum is {LONGEST:,}"))
         return [bad[row] for row in sorted(bad)]
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
@@ -292,15 +292,15 @@ def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
 
 
 def interval(
-    assay: AssayCard, mrl: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+    assay: AssayCard, mrl: NDArray[np.float64], scaling: float | NDArray[np.float64] = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the calibrated interval around predictions, all of shape (n,); NaN where the assay has none.
 
-    `widening` is how many times wider than usual each is; see `ribocast.model.applicability`. The interval always holds
+    `scaling` is how many times wider than usual each is; see `ribocast.model.applicability`. The interval always holds
     the prediction, also where nearly all of the calibrating rows lay on one side, and ends where loads do: at the
     smallest and largest weight of the assay's fractions, if these are counts of ribosomes.
     """
-    low, high = around(assay.interval, mrl, widening)
+    low, high = around(assay.interval, mrl, scaling)
     # Counts begin at none, and no load lies beyond them. Weights on a fine-tuned model's line are its reach, no bounds.
     if (weights := assay.fraction_weights) and min(weights) == 0:
         low, high = np.minimum(mrl, np.maximum(low, min(weights))), np.maximum(mrl, np.minimum(high, max(weights)))
@@ -308,7 +308,7 @@ def interval(
 
 
 def around(
-    card: Interval | None, predicted: NDArray[np.float64], widening: float | NDArray[np.float64] = 1.0
+    card: Interval | None, predicted: NDArray[np.float64], scaling: float | NDArray[np.float64] = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the ends of a calibrated interval; see `interval`."""
     if card is None:
@@ -316,7 +316,7 @@ def around(
         return unknown, unknown.copy()
     bins = np.searchsorted(card.edges, predicted, side="right")
     below, above = np.maximum(card.below, 0.0), np.maximum(card.above, 0.0)
-    return predicted - widening * below[bins], predicted + widening * above[bins]
+    return predicted - scaling * below[bins], predicted + scaling * above[bins]
 
 
 def padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -142,7 +142,7 @@ class _Predictions:
 
 
 def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bool = False) -> pd.DataFrame:
-    """Describe the upstream starts of leaders, and the context of their start codon.
+    """Describe the upstream starts of UTRs, and the context of their start codon.
 
     Returns
     -------

@@ -77,7 +77,7 @@ class Uorf:
     kind: Kind
 
     def in_words(self, *, place: bool = False) -> str:
-        """Describe it: Kozak, frame, stop in the leader, kind; with `place`, first its codon, position and score."""
+        """Describe it: Kozak, frame, stop in the UTR, kind; with `place`, first its codon, position and score."""
         words = _in_words(self.strength, self.frame, self.stop if self.kind == "uORF" else None)
         return f"{self.codon} at {self.position}, score {self.score:+.2f}, {words}" if place else words
 
@@ -254,8 +254,8 @@ def _describe(whole: str, start: int, at: int, stop: int | None) -> Uorf:
     )
 
 
-def _kind(frame: int, ends_in_leader: bool) -> Kind:
-    if ends_in_leader:
+def _kind(frame: int, ends_in_utr: bool) -> Kind:
+    if ends_in_utr:
         return "uORF"
     return "overlapping uORF" if frame else "N-terminal extension"
 

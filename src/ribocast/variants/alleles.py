@@ -9,10 +9,20 @@ import numpy as np
 
 from ribocast.errors import RibocastError
 from ribocast.model.predictor import Predictor
-from ribocast.variants.placement import Leader, Placed, Touches, changed, place, places, position, remark, trim
+from ribocast.variants.placement import (
+    Placed,
+    SplicedTranscript,
+    Touches,
+    changed,
+    place,
+    places,
+    position,
+    remark,
+    trim,
+)
 from ribocast.variants.score import pair_faults, score_variants
 from ribocast.variants.transcripts import reverse_complement
-from ribocast.variants.utrs import Leaders, own_construct
+from ribocast.variants.utrs import GenomeUtrs, own_construct
 from ribocast.variants.vcf import NO_CHANGE, Record, is_sequence
 
 if TYPE_CHECKING:
@@ -34,17 +44,17 @@ class Found(NamedTuple):
     allele: int
     cells: tuple[str, int, str, str, str, str, str]
     utr_position: int | None
-    leader: Leader
+    spliced: SplicedTranscript
     alt: str | None
     words: str
 
 
-def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]:
+def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Found]:
     """Find what the alleles of a VCF's row do to UTRs, in the order of alleles and transcripts.
 
     Parameters
     ----------
-    leaders : Leaders
+    utrs : GenomeUtrs
         The UTRs.
     record : Record
         The row.
@@ -61,13 +71,13 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
         begin, end = min(begin, record.span[0]), max(end, record.span[1])
     # What keeps its length cannot move among repeats.
     reach = 0 if all(len(alt) == len(record.ref) for alt in record.alts) else REACH
-    contig = leaders.genome.contig(record.chrom)
+    contig = utrs.genome.contig(record.chrom)
     if contig is None:
         return []
-    check_ref(leaders, contig, record)
+    check_ref(utrs, contig, record)
     # Positions can be any number; a contig is only so long.
-    length = leaders.genome.length(contig)
-    near = leaders.near(record.chrom, min(begin - reach, length), min(end + reach, length))
+    length = utrs.genome.length(contig)
+    near = utrs.near(record.chrom, min(begin - reach, length), min(end + reach, length))
     if not near:
         return []
     found: list[Found] = []
@@ -79,37 +89,37 @@ def in_leaders(leaders: Leaders, record: Record, number: int = 0) -> list[Found]
             edit = trim(record.position, record.ref, alt)
             if edit.begin == edit.end and not edit.letters:
                 continue
-            edits = places(leaders.genome, contig, edit)
+            edits = places(utrs.genome, contig, edit)
             # With a letter on either side, for insertions.
             low, high = edits[0].begin - 1, edits[-1].end + 1
         for which in near:
-            one = leaders.transcripts[which]
+            one = utrs.transcripts[which]
             if not one.overlaps(low, high):
                 continue
-            leader = leaders.read(which)
+            spliced = utrs.read(which)
             cells = (record.chrom, record.position, record.cells[2], record.ref, alt, one.gene, one.name)
             if edits is None:
-                found.append(Found(number, allele, cells, None, leader, None, "symbolic allele: not scored"))
+                found.append(Found(number, allele, cells, None, spliced, None, "symbolic allele: not scored"))
                 continue
-            placed = place(leader, edits)
+            placed = place(spliced, edits)
             if isinstance(placed, Touches):
                 words = f"touches {placed.what}: not scored"
-                found.append(Found(number, allele, cells, None, leader, None, words))
+                found.append(Found(number, allele, cells, None, spliced, None, words))
             elif placed is not None:
-                utr = changed(leader.utr, [placed])
-                found.append(Found(number, allele, cells, position(leader, placed), leader, utr, placed.note))
+                utr = changed(spliced.utr, [placed])
+                found.append(Found(number, allele, cells, position(spliced, placed), spliced, utr, placed.note))
     return found
 
 
-def check_ref(leaders: Leaders, contig: str, record: Record) -> None:
+def check_ref(utrs: GenomeUtrs, contig: str, record: Record) -> None:
     """Raise RibocastError if a row's REF is not in the genome; N of the genome may be any letter."""
     begin = record.position - 1
-    there = leaders.genome.letters(contig, begin, begin + len(record.ref)) if begin >= 0 else ""
+    there = utrs.genome.letters(contig, begin, begin + len(record.ref)) if begin >= 0 else ""
     ref = record.ref.upper()
     if len(there) != len(ref) or any(a != b and a != "N" for a, b in zip(there, ref, strict=True)):
         shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (ref, there or "nothing")]
         where = f"{record.chrom}:{record.position:,}"
-        raise RibocastError(f"{where}: REF is {shown[0]}, but {leaders.genome.name} has {shown[1]}")
+        raise RibocastError(f"{where}: REF is {shown[0]}, but {utrs.genome.name} has {shown[1]}")
 
 
 def to_table(
@@ -129,17 +139,18 @@ def to_table(
     words = ["" if one.alt is not None else one.words for one in found]
     notes = ["" if one.alt is None else one.words for one in found]
     rows = [row for row, one in enumerate(found) if one.alt is not None]
-    faults = pair_faults(model, [found[row].leader.utr for row in rows], [found[row].alt for row in rows])
+    faults = pair_faults(model, [found[row].spliced.utr for row in rows], [found[row].alt for row in rows])
     bad = {rows[fault.row]: fault.reason for fault in faults}
     for row, reason in bad.items():
         words[row], notes[row] = f"not scored: {reason}", ""
     rows = [row for row in rows if row not in bad]
     if rows:
         owns = {
-            number: own_construct(leader) for number, leader in {id(one.leader): one.leader for one in found}.items()
+            number: own_construct(spliced)
+            for number, spliced in {id(one.spliced): one.spliced for one in found}.items()
         }
-        own = [owns[id(found[row].leader)] for row in rows]
-        refs, alts = [found[row].leader.utr for row in rows], [str(found[row].alt) for row in rows]
+        own = [owns[id(found[row].spliced)] for row in rows]
+        refs, alts = [found[row].spliced.utr for row in rows], [str(found[row].alt) for row in rows]
         constructs = [one.construct for one in own]
         scores = score_variants(model, refs, alts, assay=card.name, constructs=constructs, known=known)
         for name in _NUMBERS:
@@ -161,18 +172,18 @@ def joint_note(before: str, ref: str, alt: str) -> str:
     return f"the {'variant' if made else 'reference'} makes an ATG with the adapter, which the transcript lacks"
 
 
-def every_substitution(leader: Leader) -> Iterator[Found]:
+def every_substitution(spliced: SplicedTranscript) -> Iterator[Found]:
     """Give every substitution in a UTR, 5′→3′; a letter that is N has none."""
-    transcript = leader.transcript
+    transcript = spliced.transcript
     spots = [at for begin, end in transcript.utr for at in range(begin, end)]
     if transcript.strand == "-":
         spots.reverse()
-    for index, (spot, letter) in enumerate(zip(spots, leader.utr, strict=True)):
+    for index, (spot, letter) in enumerate(zip(spots, spliced.utr, strict=True)):
         if letter == "N":
             continue
-        note = remark(leader, index, index + 1, set())
+        note = remark(spliced, index, index + 1, set())
         for alt in "ACGT".replace(letter, ""):
-            utr = changed(leader.utr, [Placed(index, index + 1, alt, note)])
+            utr = changed(spliced.utr, [Placed(index, index + 1, alt, note)])
             shown = (letter, alt) if transcript.strand == "+" else (reverse_complement(letter), reverse_complement(alt))
             cells = (transcript.contig, spot + 1, ".", *shown, transcript.gene, transcript.name)
-            yield Found(0, 0, cells, index - len(leader.utr), leader, utr, note)
+            yield Found(0, 0, cells, index - len(spliced.utr), spliced, utr, note)

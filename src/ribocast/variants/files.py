@@ -21,9 +21,9 @@ from ribocast.io.rejects import OnError, Sieve
 from ribocast.io.writers import TABLE_ENDINGS, TableSink, open_table
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.arrow import from_texts
-from ribocast.variants.alleles import COLUMNS, PLACES, Found, every_substitution, in_leaders, to_table
+from ribocast.variants.alleles import COLUMNS, PLACES, Found, every_substitution, find_alleles, to_table
 from ribocast.variants.haplotypes import Haplotype, Haplotypes
-from ribocast.variants.utrs import Leaders
+from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import (
     VCF_ENDINGS,
     Broken,
@@ -93,7 +93,7 @@ def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
 def score_vcf(
     model: Predictor,
     path: str | Path,
-    leaders: Leaders,
+    utrs: GenomeUtrs,
     output: str | Path | None,
     *,
     assay: str | None = None,
@@ -110,8 +110,8 @@ def score_vcf(
         See `ribocast.load`.
     path : str or Path
         VCF, plain or gzip; ``-`` is standard input.
-    leaders : Leaders
-        See `ribocast.variants.utrs.open_leaders`.
+    utrs : GenomeUtrs
+        See `ribocast.variants.utrs.open_utrs`.
     output : str or Path, optional
         ``.vcf`` or ``.vcf.gz``: every row, in order, those that touch a UTR with more in INFO. An ending of
         `ribocast.io.writers.TABLE_ENDINGS`: one row per variant and transcript, see ``COLUMNS``. A VCF on standard
@@ -138,7 +138,7 @@ def score_vcf(
     say, done = say or (lambda _: None), done or (lambda *_: None)
     card = model.card.assay(assay) if assay else model.card.genome_assay
     as_vcf = is_vcf(output, only_table=phased)
-    places = Places((path, leaders.genome.path, model.bundle.folder))
+    places = Places((path, utrs.genome.path, model.bundle.folder))
     places.add(output)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: Counter[str] = Counter()
@@ -158,7 +158,7 @@ def score_vcf(
         else:
             sink = stack.enter_context(open_table(output))
         batch = _Batch()
-        haplotypes = Haplotypes(leaders, vcf.header) if phased else None
+        haplotypes = Haplotypes(utrs, vcf.header) if phased else None
 
         def leave_out(record: Record | Broken, reason: str) -> None:
             batch.bad.append((record.row, (record.cells + [""] * 5)[:5], reason))
@@ -192,15 +192,15 @@ def score_vcf(
                 continue
             found: list[Found] = []
             try:
-                found = in_leaders(leaders, record, len(batch.cells))
+                found = find_alleles(utrs, record, len(batch.cells))
             except RibocastError as error:
                 leave_out(record, str(error))
             if haplotypes:
                 batch.add(haplotypes.add(record, found))
             batch.found += found
-            if leaders.genome.contig(record.chrom) is None:
+            if utrs.genome.contig(record.chrom) is None:
                 lacking[record.chrom] += 1
-            elif not leaders.knows(record.chrom):
+            elif not utrs.knows(record.chrom):
                 strangers[record.chrom] += 1
             if write:
                 batch.cells.append(record.cells)
@@ -214,7 +214,7 @@ def score_vcf(
         if sink and not counts["tables"]:
             sink.write(_table(model, batch, card.name, phased, known))
     for rows, what in ((strangers, "without a 5' UTR in the annotation"),
-                       (lacking, f"that {leaders.genome.name} lacks, where REF is not checked")):  # fmt: skip
+                       (lacking, f"that {utrs.genome.name} lacks, where REF is not checked")):  # fmt: skip
         if rows:
             names = ", ".join(list(rows)[:5]) + (", …" if len(rows) > 5 else "")
             say(f"{rows.total():,} row{'s are' if rows.total() > 1 else ' is'} on contigs {what}: {names}")
@@ -266,7 +266,7 @@ def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFram
 
 def score_all(
     model: Predictor,
-    leaders: Leaders,
+    utrs: GenomeUtrs,
     output: str | Path,
     *,
     assay: str | None = None,
@@ -278,7 +278,7 @@ def score_all(
 
     Parameters
     ----------
-    model, leaders, output, assay, done, say
+    model, utrs, output, assay, done, say
         As in `score_vcf`; `output` is a table. Transcripts with the same UTR follow each other, and their sequences
         are predicted once; a sequence that comes again much later (see ``_KNOWN_BYTES``) is predicted again.
     transcripts : range, optional
@@ -288,11 +288,11 @@ def score_all(
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
     card = model.card.assay(assay) if assay else model.card.genome_assay
-    numbers = range(len(leaders.transcripts)) if transcripts is None else transcripts
-    total = 3 * sum(leaders.transcripts[number].length for number in numbers)
+    numbers = range(len(utrs.transcripts)) if transcripts is None else transcripts
+    total = 3 * sum(utrs.transcripts[number].length for number in numbers)
     began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
     known: dict[str, float] = {}
-    each = itertools.chain.from_iterable(every_substitution(leaders.read(number)) for number in numbers)
+    each = itertools.chain.from_iterable(every_substitution(utrs.read(number)) for number in numbers)
     with open_table(output) as sink:
 
         def flush() -> None:
@@ -309,7 +309,7 @@ def score_all(
 
         for found in each:
             batch.append(found)
-            letters += len(found.leader.utr)
+            letters += len(found.spliced.utr)
             if len(batch) >= _BATCH_PAIRS or letters >= _BATCH_LETTERS:
                 flush()
                 batch.clear()

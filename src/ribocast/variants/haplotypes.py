@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ribocast.errors import RibocastError
 from ribocast.variants.alleles import REACH, Found
 from ribocast.variants.genome import contig_key
-from ribocast.variants.placement import Leader, Placed, changed, place, places, position, trim
-from ribocast.variants.utrs import Leaders
+from ribocast.variants.placement import Placed, SplicedTranscript, changed, place, places, position, trim
+from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import Record
 
 _FORMAT, _FIRST_SAMPLE = 8, 9
@@ -34,7 +34,7 @@ class Haplotype(NamedTuple):
 
 @dataclass
 class _Waiting:
-    leader: Leader
+    spliced: SplicedTranscript
     end: int
     alleles: list[tuple[Found, list[Carrier]]] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Haplotypes:
 
     Parameters
     ----------
-    leaders : Leaders
+    utrs : GenomeUtrs
         The UTRs.
     header : list of str
         The VCF's; its last line names the samples.
@@ -55,8 +55,8 @@ class Haplotypes:
         If there are no samples.
     """
 
-    def __init__(self, leaders: Leaders, header: list[str]) -> None:
-        self._leaders = leaders
+    def __init__(self, utrs: GenomeUtrs, header: list[str]) -> None:
+        self._utrs = utrs
         self._samples = header[-1].split("\t")[_FIRST_SAMPLE:]
         if not self._samples:
             raise RibocastError("the VCF has no samples, so no haplotypes")
@@ -88,9 +88,9 @@ class Haplotypes:
         for one in found:
             if one.allele not in carriers:
                 carriers[one.allele] = carriers_of(record.cells, one.allele + 1)
-            transcript = one.leader.transcript
+            transcript = one.spliced.transcript
             waiting = self._waiting.setdefault(
-                id(transcript), _Waiting(one.leader, max(transcript.utr[-1][1], transcript.coding[-1][1]) + REACH)
+                id(transcript), _Waiting(one.spliced, max(transcript.utr[-1][1], transcript.coding[-1][1]) + REACH)
             )
             waiting.alleles.append((one, carriers[one.allele]))
 
@@ -120,33 +120,33 @@ class Haplotypes:
                         groups.setdefault(numbers, []).append(f"{self._samples[sample]}:{side}")
         for numbers, names in sorted(groups.items()):
             unique = " ".join(dict.fromkeys(names))
-            yield self._haplotype(waiting.leader, [waiting.alleles[number][0] for number in numbers], unique)
+            yield self._haplotype(waiting.spliced, [waiting.alleles[number][0] for number in numbers], unique)
 
-    def _haplotype(self, leader: Leader, alleles: list[Found], samples: str) -> Haplotype:
+    def _haplotype(self, spliced: SplicedTranscript, alleles: list[Found], samples: str) -> Haplotype:
         chrom, spot, _, _, _, gene, transcript = alleles[0].cells
         names, refs, alts = ("+".join(str(one.cells[column]) for one in alleles) for column in (2, 3, 4))
         spelling = "+".join(f"{one.cells[1]}:{one.cells[3]}>{one.cells[4]}" for one in alleles)
         cells = (chrom, spot, names, refs, alts, gene, transcript)
         unscored = next((one.words for one in alleles if one.alt is None), None)
         if unscored is not None:
-            found = Found(0, 0, cells, None, leader, None, unscored)
+            found = Found(0, 0, cells, None, spliced, None, unscored)
             return Haplotype(found, spelling, samples)
-        placed = [self._as_written(leader, one) for one in alleles]
-        utr = changed(leader.utr, placed)
+        placed = [self._as_written(spliced, one) for one in alleles]
+        utr = changed(spliced.utr, placed)
         if utr is None:
-            found = Found(0, 0, cells, None, leader, None, "its variants overlap: not scored")
+            found = Found(0, 0, cells, None, spliced, None, "its variants overlap: not scored")
         else:
             notes = "; ".join(dict.fromkeys(one.note for one in placed if one.note))
-            found = Found(0, 0, cells, min(position(leader, one) for one in placed), leader, utr, notes)
+            found = Found(0, 0, cells, min(position(spliced, one) for one in placed), spliced, utr, notes)
         return Haplotype(found, spelling, samples)
 
-    def _as_written(self, leader: Leader, one: Found) -> Placed:
+    def _as_written(self, spliced: SplicedTranscript, one: Found) -> Placed:
         """Place an allele where the VCF has it: moved among repeats, it could come upon another of the haplotype."""
         edit = trim(one.cells[1], one.cells[3], one.cells[4])
-        placed = place(leader, [edit])
+        placed = place(spliced, [edit])
         if not isinstance(placed, Placed):
-            contig = self._leaders.genome.contig(leader.transcript.contig)
-            placed = place(leader, places(self._leaders.genome, contig or "", edit))
+            contig = self._utrs.genome.contig(spliced.transcript.contig)
+            placed = place(spliced, places(self._utrs.genome, contig or "", edit))
         if not isinstance(placed, Placed):
             raise RibocastError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
         return placed

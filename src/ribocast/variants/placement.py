@@ -26,7 +26,7 @@ class Edit(NamedTuple):
     letters: str
 
 
-class Leader(NamedTuple):
+class SplicedTranscript(NamedTuple):
     """A transcript with its letters: the 5′ UTR, and the coding sequence's beginning."""
 
     transcript: Transcript
@@ -112,12 +112,12 @@ def _shifts(beside: str, unit: str) -> int:
     return next((at for at, letter in enumerate(beside) if letter != unit[at % size]), len(beside))
 
 
-def place(leader: Leader, edits: Sequence[Edit]) -> Placed | Touches | None:
+def place(spliced: SplicedTranscript, edits: Sequence[Edit]) -> Placed | Touches | None:
     """Find where a variant is in a UTR.
 
     Parameters
     ----------
-    leader : Leader
+    spliced : SplicedTranscript
         The transcript.
     edits : sequence of Edit
         All ways to write the one variant; see `places`.
@@ -128,7 +128,7 @@ def place(leader: Leader, edits: Sequence[Edit]) -> Placed | Touches | None:
         Where it lies wholly in the UTR: of several places, the one nearest to the start codon. Else what it touches;
         None if that is nothing.
     """
-    transcript = leader.transcript
+    transcript = spliced.transcript
     inside: list[tuple[int, Edit]] = []
     touched: set[str] = set()
     exons = set()
@@ -145,23 +145,23 @@ def place(leader: Leader, edits: Sequence[Edit]) -> Placed | Touches | None:
         return Touches(" and ".join(sorted(touched))) if touched else None
     index, edit = max(inside)
     size = edit.end - edit.begin
-    if not edit.letters and size == len(leader.utr):
+    if not edit.letters and size == len(spliced.utr):
         return Touches("the whole UTR")
     if not edit.letters and any(edit.begin <= left and right <= edit.end for left, right in transcript.utr):
         return Touches("a whole exon of the UTR")
     letters = edit.letters if transcript.strand == "+" else reverse_complement(edit.letters)
-    return Placed(index, index + size, letters, remark(leader, index, index + size, touched))
+    return Placed(index, index + size, letters, remark(spliced, index, index + size, touched))
 
 
-def remark(leader: Leader, begin: int, end: int, touched: set[str]) -> str:
+def remark(spliced: SplicedTranscript, begin: int, end: int, touched: set[str]) -> str:
     """Say what is special about a change of ``[begin, end)`` of a UTR."""
     notes = []
     if begin == 0:
         notes.append("at the first letter of the UTR")
-    length = len(leader.utr)
+    length = len(spliced.utr)
     if begin == end == length:
         notes.append("inserted right before the start codon")
-    joints = leader.transcript.splice_ends
+    joints = spliced.transcript.splice_ends
     if any(begin < joint + _SPLICE_REGION and end > joint - _SPLICE_REGION for joint in joints):
         notes.append(f"within {_SPLICE_REGION} nt of a splice site")
     if touched:
@@ -181,10 +181,10 @@ def changed(utr: str, placed: Sequence[Placed]) -> str | None:
     return utr
 
 
-def position(leader: Leader, placed: Placed) -> int:
+def position(spliced: SplicedTranscript, placed: Placed) -> int:
     """Return the position that people see: of the first changed letter, −1 being the UTR's last.
 
     For an insertion, that of the letter right before the inserted ones.
     """
     at = placed.begin - (placed.begin == placed.end)
-    return at - len(leader.utr)
+    return at - len(spliced.utr)

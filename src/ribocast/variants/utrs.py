@@ -13,7 +13,7 @@ from ribocast.io.writers import open_table
 from ribocast.sequence.construct import Construct
 from ribocast.variants.annotation import Annotation, read_annotation
 from ribocast.variants.genome import Genome, contig_key
-from ribocast.variants.placement import Leader
+from ribocast.variants.placement import SplicedTranscript
 from ribocast.variants.transcripts import Transcript
 
 _BIN = 1 << 11
@@ -21,7 +21,7 @@ _KEPT = 8_192
 _LOOKED_AT = 200
 
 
-class Leaders:
+class GenomeUtrs:
     """5′ UTRs, found by place.
 
     Parameters
@@ -48,7 +48,7 @@ class Leaders:
                 self.transcripts.append(transcript)
         if not self.transcripts:
             raise RibocastError(f"{genome.name}: {self.skipped[-1][2]}: {self.skipped[-1][1]}, and so for all others")
-        self._read: OrderedDict[int, Leader] = OrderedDict()
+        self._read: OrderedDict[int, SplicedTranscript] = OrderedDict()
         self._bins: dict[tuple[str, int], list[int]] = {}
         self._contigs: set[str] = set()
         for number, transcript in enumerate(self.transcripts):
@@ -79,17 +79,17 @@ class Leaders:
             return self._bins.get((key, places[0]), [])
         return sorted({number for place in places for number in self._bins.get((key, place), ())})
 
-    def read(self, number: int) -> Leader:
+    def read(self, number: int) -> SplicedTranscript:
         """Return a transcript with its letters; the last thousands are kept in memory."""
-        leader = self._read.get(number)
-        if leader is None:
+        spliced = self._read.get(number)
+        if spliced is None:
             transcript = self.transcripts[number]
             utr = self.genome.spliced(transcript, transcript.utr)
-            leader = Leader(transcript, utr, self.genome.spliced(transcript, transcript.coding))
+            spliced = SplicedTranscript(transcript, utr, self.genome.spliced(transcript, transcript.coding))
             if len(self._read) >= _KEPT:
                 self._read.popitem(last=False)
-            self._read[number] = leader
-        return leader
+            self._read[number] = spliced
+        return spliced
 
     def with_atg(self) -> float:
         """Return the share of start codons that are ATG, among the first transcripts."""
@@ -104,23 +104,23 @@ class Own(NamedTuple):
     note: str
 
 
-def own_construct(leader: Leader) -> Own:
+def own_construct(spliced: SplicedTranscript) -> Own:
     """Return what stands around a UTR in its transcript: nothing before it, its own coding sequence behind it."""
-    coding, note = leader.coding, ""
+    coding, note = spliced.coding, ""
     if not coding.startswith("ATG"):
         note = f"its start codon is {coding[:3]}, read as ATG"
         coding = f"ATG{coding[3:]}"
     return Own(Construct("", coding), note)
 
 
-def open_leaders(
+def open_utrs(
     gtf: str | Path,
     fasta: str | Path,
     output: str | Path | None,
     *,
     canonical: bool = False,
     say: Callable[[str], None] | None = None,
-) -> Leaders:
+) -> GenomeUtrs:
     """Read an annotation and open its genome; say and list what is skipped.
 
     Parameters
@@ -141,9 +141,9 @@ def open_leaders(
     if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
         say(f"making the index {Path(fasta).name}.fai")
     genome = Genome(fasta)
-    leaders = Leaders(read_annotation(gtf, canonical=canonical), genome)
-    skipped = leaders.skipped
-    count = len(leaders.transcripts)
+    utrs = GenomeUtrs(read_annotation(gtf, canonical=canonical), genome)
+    skipped = utrs.skipped
+    count = len(utrs.transcripts)
     say(f"{Path(gtf).name}: {count:,} transcript{'s' * (count != 1)} with a 5' UTR")
     if skipped:
         reasons = ", ".join(
@@ -157,8 +157,8 @@ def open_leaders(
         say(f"skipped {len(skipped):,} transcript{'s' * (len(skipped) != 1)} ({reasons}){listed}")
     elif listing and remove_list(listing, "skipped"):
         say(f"no transcript is skipped; removed an earlier run's list, {listing}")
-    if (share := leaders.with_atg()) < 0.5:
+    if (share := utrs.with_atg()) < 0.5:
         say(
             f"only {share:.0%} of the first start codons are ATG: is {Path(fasta).name} the genome of {Path(gtf).name}?"
         )
-    return leaders
+    return utrs

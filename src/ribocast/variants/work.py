@@ -14,7 +14,7 @@ from ribocast.predict.work import OfTables
 
 if TYPE_CHECKING:
     from ribocast.predict.stream import Predicted
-    from ribocast.variants.utrs import Leaders
+    from ribocast.variants.utrs import GenomeUtrs
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Substitutions:
         genome = Path(self.fasta).stat()
         return {**asdict(self), "genome": [genome.st_size, genome.st_mtime_ns]}
 
-    def leaders(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> Leaders:
-        """Read the annotation, once in a process; see `ribocast.variants.utrs.open_leaders`."""
+    def utrs(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> GenomeUtrs:
+        """Read the annotation, once in a process; see `ribocast.variants.utrs.open_utrs`."""
         if self not in _READ:
-            from ribocast.variants.utrs import open_leaders
+            from ribocast.variants.utrs import open_utrs
 
             _READ.clear()
-            _READ[self] = open_leaders(self.gtf, self.fasta, output, canonical=self.canonical, say=say)
+            _READ[self] = open_utrs(self.gtf, self.fasta, output, canonical=self.canonical, say=say)
         return _READ[self]
 
     def do(
@@ -63,10 +63,10 @@ class Substitutions:
         from ribocast.variants.files import score_all
 
         found = score_all(
-            model, self.leaders(), portion.output, assay=self.assay, transcripts=portion.part,
+            model, self.utrs(), portion.output, assay=self.assay, transcripts=portion.part,
             done=lambda rows, _total, _text: done(rows), say=say,
         )  # fmt: skip
         return Done(found.rows, 0)
 
 
-_READ: dict[Substitutions, Leaders] = {}
+_READ: dict[Substitutions, GenomeUtrs] = {}

@@ -22,7 +22,7 @@ utrs = st.text("ACGTUNacgtun", min_size=1, max_size=60).filter(lambda utr: not i
 
 
 def quiet(length: int = 50) -> str:
-    """A leader with no start or stop codon, near-cognates included, in any frame."""
+    """A UTR with no start or stop codon, near-cognates included, in any frame."""
     return ("CAA" * length)[:length]
 
 
@@ -81,10 +81,10 @@ def load_by_hand(utr: str, construct: Construct) -> float:
     st.text("ACGT", max_size=30),
     st.sampled_from(["ATG", "ATGG", "ATGCCC"]),
 )
-def test_the_scan_is_what_one_ribosome_after_another_does(leaders, before, after):
+def test_the_scan_is_what_one_ribosome_after_another_does(utrs, before, after):
     construct = Construct(before, after)
-    expected = [load_by_hand(utr, construct) for utr in leaders]
-    np.testing.assert_allclose(true_mrl(leaders, construct=construct), expected, rtol=1e-12)
+    expected = [load_by_hand(utr, construct) for utr in utrs]
+    np.testing.assert_allclose(true_mrl(utrs, construct=construct), expected, rtol=1e-12)
 
 
 @settings(max_examples=50)
@@ -96,14 +96,14 @@ def test_t_is_u_and_case_does_not_matter(utr):
 
 @settings(max_examples=40)
 @given(st.lists(utrs, min_size=1, max_size=8))
-def test_a_load_does_not_depend_on_the_other_sequences(leaders):
-    together = true_mrl(leaders)
-    assert together.tolist() == [load(utr) for utr in leaders]
-    assert true_mrl(leaders[::-1]).tolist() == together.tolist()[::-1]
+def test_a_load_does_not_depend_on_the_other_sequences(utrs):
+    together = true_mrl(utrs)
+    assert together.tolist() == [load(utr) for utr in utrs]
+    assert true_mrl(utrs[::-1]).tolist() == together.tolist()[::-1]
     assert ((together > LOWEST_LOAD) & (together < HIGHEST_LOAD)).all()
 
 
-def test_long_and_short_leaders_share_a_batch():
+def test_long_and_short_utrs_share_a_batch():
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         loads = true_mrl([quiet(45_000), quiet(20), "A"])
     assert loads[1:].tolist() == [load(quiet(20)), load("A")]

@@ -218,11 +218,11 @@ def test_predictions_for_several_assays_are_matched_with_the_right_one(rows, tmp
 
 
 def test_the_column_of_sequences_is_that_of_the_predictions_too(rows, tmp_path, capsys):
-    odd = rows.rename(columns={"seq": "leader"})
+    odd = rows.rename(columns={"seq": "utr"})
     odd.to_csv(tmp_path / "data.csv", index=False)
     odd.assign(pred=odd["mrl"] + 1).drop(columns="mrl").to_csv(tmp_path / "p.csv", index=False)
     rows.assign(pred=rows["mrl"] + 1).drop(columns="mrl").to_csv(tmp_path / "q.csv", index=False)
-    assert run("compare", tmp_path / "p.csv", tmp_path / "q.csv", "--data", tmp_path / "data.csv", "--column", "leader",
+    assert run("compare", tmp_path / "p.csv", tmp_path / "q.csv", "--data", tmp_path / "data.csv", "--column", "utr",
                "--json") == 0  # fmt: skip
     (group,) = json.loads(capsys.readouterr().out)["groups"]
     assert [scores["mae"] for scores in group["scores"].values()] == pytest.approx([1, 1])

@@ -12,7 +12,7 @@ import ribocast
 from ribocast.errors import RibocastError
 from ribocast.learn.evaluate.metrics import evaluate, score, score_profile
 
-LEADERS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
+UTRS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
 LOADS = st.floats(-20, 20).map(lambda load: round(load, 4))
 
 
@@ -130,7 +130,7 @@ def model(framed):
 
 
 @settings(max_examples=25, deadline=None)
-@given(utrs=LEADERS, data=st.data())
+@given(utrs=UTRS, data=st.data())
 def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, data):
     loads = np.array(data.draw(st.lists(LOADS, min_size=len(utrs), max_size=len(utrs))))
     order = np.array(data.draw(st.permutations(range(len(utrs)))))
@@ -147,7 +147,7 @@ def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, da
 
 
 @settings(max_examples=25, deadline=None)
-@given(utrs=LEADERS, fault=st.sampled_from([("seq", "ACXGT"), ("seq", ""), ("label", "many"), ("label", "nan")]),
+@given(utrs=UTRS, fault=st.sampled_from([("seq", "ACXGT"), ("seq", ""), ("label", "many"), ("label", "nan")]),
        data=st.data())  # fmt: skip
 def test_a_row_that_cannot_be_judged_is_named(model, utrs, fault, data):
     rows = pd.DataFrame({"seq": utrs, "label": "1.5"})

@@ -14,7 +14,7 @@ from ribocast.sequence.letters import encode, to_dna
 
 AFTER = EGFP.after[:20]
 # Stems must be short enough for their weights not to be capped.
-LEADERS = st.text("ACGTN", min_size=1, max_size=60) | st.text("ACGT", min_size=20, max_size=60)
+UTRS = st.text("ACGTN", min_size=1, max_size=60) | st.text("ACGT", min_size=20, max_size=60)
 
 
 def run(utrs, before=EGFP.before, after=AFTER, reach=12):
@@ -47,7 +47,7 @@ def count_by_hand(utr, before=EGFP.before, after=AFTER, reach=12):
 
 
 @settings(max_examples=40, deadline=None)
-@given(utrs=st.lists(LEADERS, min_size=1, max_size=4))
+@given(utrs=st.lists(UTRS, min_size=1, max_size=4))
 def test_every_stem_is_counted_once_with_what_stands_around(utrs):
     channels, summaries = run(utrs)
     for row, utr in enumerate(utrs):

@@ -22,7 +22,7 @@ def teachers():
 
 @pytest.fixture(scope="module")
 def rows():
-    """Give rows of two libraries: one of random leaders, one of others."""
+    """Give rows of two libraries: one of random UTRs, one of others."""
     random = simulate(150, seed=1)[["seq", "mrl"]].assign(assay="egfp_random50", origin="random")
     human = simulate(100, seed=2)[["seq", "mrl"]].assign(assay="egfp_human50", origin="human")
     return pd.concat([random, human], ignore_index=True)
@@ -64,7 +64,7 @@ def test_a_seed_gives_the_same_sequences_again(teachers, rows):
     assert first == again != other
 
 
-def test_leaders_that_are_not_random_get_relatives(teachers, rows):
+def test_utrs_that_are_not_random_get_relatives(teachers, rows):
     taught = taught_rows(teachers, rows, 400, seed=3)
     known = set(kmers(rows[rows["assay"] == "egfp_human50"]["seq"]))
     related = [bool(known & set(kmers([utr]))) for utr in taught[taught["assay"] == "egfp_human50"]["seq"]]
@@ -77,7 +77,7 @@ def test_leaders_that_are_not_random_get_relatives(teachers, rows):
     st.lists(st.text("ACGTN", min_size=1, max_size=30).filter(lambda utr: not is_missing(utr)), min_size=1, max_size=5),
     st.integers(0, 1000),
 )
-def test_any_leaders_have_relatives_of_letters_only(teachers, utrs, seed):
+def test_any_utrs_have_relatives_of_letters_only(teachers, utrs, seed):
     measured = pd.DataFrame({"seq": utrs, "assay": "egfp_varying25to100"})
     taught = taught_rows(teachers, measured, 8, seed=seed)
     assert all(utr and not utr.strip("ACGTN") and len(utr) <= max(map(len, utrs)) for utr in taught["seq"])

@@ -164,14 +164,14 @@ def test_a_table_of_ones_own_in_any_unit_is_learnt_too(tmp_path):
 
 
 TINY = {"filters": 4, "layers": 1, "dense": 8}
-LEADERS = st.text("ACGTUNacgtu", min_size=4, max_size=60)
+UTRS = st.text("ACGTUNacgtu", min_size=4, max_size=60)
 
 
 @settings(max_examples=10, deadline=None)
 @example(rows=[("ACGT", 1.0)] * 5, seed=0, share=0.5)
 @example(rows=[("A", 1.0), ("C", 2.0), ("G", 3.0)], seed=0, share=0.0)  # all shorter than what the network takes
 @given(
-    rows=st.lists(st.tuples(LEADERS, st.floats(-1e6, 1e6)), min_size=1, max_size=30),
+    rows=st.lists(st.tuples(UTRS, st.floats(-1e6, 1e6)), min_size=1, max_size=30),
     seed=st.integers(0, 2**32 - 1),
     share=st.sampled_from([0.0, 0.2, 0.5]),
 )

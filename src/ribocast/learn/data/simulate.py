@@ -7,7 +7,7 @@ What raises and lowers the load follows the literature named at each constant. T
 otherwise, are **chosen**, so that groups of sequences (without an upstream ATG, with one in a good context,
 …) lie about where they lie in the random 50-nt library of Sample et al., Nature Biotechnology 37, 803–809
 (2019). They are neither fitted nor measured: what is learnt from simulated rows says nothing about real
-leaders.
+UTRs.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def _check(
 
 
 def _scan(utrs: Sequence[str], construct: Construct) -> Floats:
-    """Send ribosomes down the leaders, position by position, and return the loads; shape (len(utrs),)."""
+    """Send ribosomes down the UTRs, position by position, and return the loads; shape (len(utrs),)."""
     # The letter after the start codon belongs to its context; a construct may end before.
     after = construct.after[:4].ljust(4, "N")
     letters = encode([construct.before + utr + after for utr in utrs])
@@ -305,7 +305,7 @@ def _initiation(codes: Codes, codons: Codes) -> Floats:
 
 
 def _next_stop(is_stop: NDArray[np.bool_], start: int) -> NDArray[np.int32]:
-    """Find the end of the ORF that begins at each position; ``start + 1`` if it is not in the leader."""
+    """Find the end of the ORF that begins at each position; ``start + 1`` if it is not in the UTR."""
     ends = np.full((start + 3, is_stop.shape[1]), start + 1, dtype=np.int32)
     for position in range(len(is_stop) - 1, -1, -1):
         ends[position] = np.where(is_stop[position], position + 3, ends[position + 3])

@@ -1,7 +1,7 @@
 """Dividing rows into those that are learnt from and those that judge, without leaks.
 
 Natural libraries hold the same or nearly the same UTR many times (a variant beside its reference, a 50-nt
-window of a longer leader), so a row split lets a model recite. There, rows that share a 24-mer stay together.
+window of a longer UTR), so a row split lets a model recite. There, rows that share a 24-mer stay together.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.model.applicability import base_counts, how_unusual, widening
-from ribocast.model.bundle import AssayCard, Composition, Interval, Knots, Widening
+from ribocast.model.applicability import base_counts, how_unusual, interval_scaling
+from ribocast.model.bundle import AssayCard, Composition, Interval, IntervalScaling, Knots
 
 Floats = NDArray[np.float64]
 COVERAGE = 0.9
@@ -23,7 +23,7 @@ _COMPOSITION_PARTS = (0.5, 0.75, 0.9, 0.96, 0.99)
 _HIDDEN = (0.02, 0.06, 0.12, 0.25, 0.5)
 _ROWS_TO_HIDE_IN = 1000
 BEYOND_LENGTHS = Knots(at=(0.0, 30.0), factor=(1.0, 1.3))
-"""A network that had learnt from no varying-length leader over 70 nt missed those of 96 to 100 nt by 1.24 times as much
+"""A network that had learnt from no varying-length UTR over 70 nt missed those of 96 to 100 nt by 1.24 times as much
 as those of 61 to 70 nt (90 % quantile; benchmarks/extrapolation.py)."""
 
 _CHANGES = (0.05, 0.1, 0.2, 0.4)
@@ -39,7 +39,7 @@ def calibrate(
 
     How many times more was missed on rows with unusual shares of bases is measured on the rows themselves, and so is,
     with `predict`, how many times more is missed where letters are hidden. Beyond the measured lengths nothing is
-    measured: there the widening of ``BEYOND_LENGTHS`` stands in.
+    measured: there the scaling of ``BEYOND_LENGTHS`` stands in.
 
     Parameters
     ----------
@@ -56,12 +56,14 @@ def calibrate(
         assay = assay.model_copy(update={"composition": _describe_composition(utrs)})
     unusual = how_unusual(utrs, assay)
     plain = conformal_interval(measured, predicted)
-    composition = _widen_by_composition(unusual.composition, _missed(plain, measured, predicted))
-    found = Widening(beyond=BEYOND_LENGTHS, composition=composition)
+    composition = _scaling_by_composition(unusual.composition, _missed(plain, measured, predicted))
+    found = IntervalScaling(beyond=BEYOND_LENGTHS, composition=composition)
     if predict:
-        found = found.model_copy(update={"unknown": _widen_by_unknown(plain, utrs, measured, predicted, predict)})
-    described = assay.model_copy(update={"interval": plain.model_copy(update={"widening": found})})
-    exact = conformal_interval(measured, predicted, widening(unusual, described)).model_copy(update={"widening": found})
+        found = found.model_copy(update={"unknown": _scaling_by_unknown(plain, utrs, measured, predicted, predict)})
+    described = assay.model_copy(update={"interval": plain.model_copy(update={"scaling": found})})
+    exact = conformal_interval(measured, predicted, interval_scaling(unusual, described)).model_copy(
+        update={"scaling": found}
+    )
     return described.model_copy(update={"interval": exact})
 
 
@@ -82,7 +84,7 @@ def _missed(plain: Interval, measured: Floats, predicted: Floats) -> Floats:
     return np.where(measured > predicted, (measured - predicted) / above, (predicted - measured) / below)
 
 
-def _widen_by_composition(distance: Floats, missed: Floats) -> Knots:
+def _scaling_by_composition(distance: Floats, missed: Floats) -> Knots:
     edges = np.quantile(distance, (0, *_COMPOSITION_PARTS, 1))
     middles, parts = [], []
     for low, high in pairwise(edges[1:]):
@@ -93,7 +95,7 @@ def _widen_by_composition(distance: Floats, missed: Floats) -> Knots:
     return _knots(middles, parts, usual=missed[distance <= edges[1]])
 
 
-def _widen_by_unknown(
+def _scaling_by_unknown(
     plain: Interval, utrs: Sequence[str], measured: Floats, predicted: Floats,
     predict: Callable[[list[int], list[str]], Floats],
 ) -> Knots:  # fmt: skip

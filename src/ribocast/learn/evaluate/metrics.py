@@ -100,7 +100,7 @@ def score(
     resamples : int
         Bootstrap samples.
     groups : numpy.ndarray of int, shape (n,), optional
-        Rows of one number depend on each other (variants of a sequence, leaders that overlap): samples are of whole
+        Rows of one number depend on each other (variants of a sequence, UTRs that overlap): samples are of whole
         groups then, since those of rows would make the intervals too narrow.
 
     Raises

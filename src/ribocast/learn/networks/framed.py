@@ -249,7 +249,7 @@ def _pool_by_frame(x: Tensor, mask: Tensor) -> list[Tensor]:
 
 
 def _around(assays: Sequence[AssayCard]) -> tuple[str, str]:
-    """Find what stands before and after the leader in every assay, as far as it is the same in all."""
+    """Find what stands before and after the UTR in every assay, as far as it is the same in all."""
     ends = {(assay.before[-2:], assay.after[:2]) for assay in assays}
     if len(ends) > 1:
         raise RibocastError(f"assays with different bases next to the UTR cannot share one network: {sorted(ends)}")

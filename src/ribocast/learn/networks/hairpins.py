@@ -1,4 +1,4 @@
-"""Hairpins, computed in the graph: how strongly each base of a leader can pair.
+"""Hairpins, computed in the graph: how strongly each base of a UTR can pair.
 
 The full partition function of an RNA is no job for a network's graph, but that of its single hairpins is: a stem of
 stacked pairs that closes a loop, without bulges. Its sum over all stems is a recursion along the stem, one
@@ -41,7 +41,7 @@ class Hairpins(nn.Module):
     Parameters
     ----------
     before, after : str
-        What stands around the leader; it can pair too.
+        What stands around the UTR; it can pair too.
     reach : int
         Half of the largest distance of two bases that pair: at most 2 · reach + 1.
     """
@@ -64,7 +64,7 @@ class Hairpins(nn.Module):
         code = torch.full((256,), _NONE)
         for letter in "ACGTUacgtu":
             code[ord(letter)] = codes[letter.upper().replace("U", "T")]
-        # Counted from the first letter of the leader leftwards; what is further left is nothing.
+        # Counted from the first letter of the UTR leftwards; what is further left is nothing.
         leftwards = [_NONE, *(codes.get(base, _NONE) for base in reversed(before)), _NONE]
         rightwards = [codes.get(base, _NONE) for base in after]
         stack = torch.zeros(5, 5, 5, 5)  # outer 5′, inner 5′, inner 3′, outer 3′
@@ -89,7 +89,7 @@ class Hairpins(nn.Module):
 
         The channels are ln(1 + weight) / 10, with the weight of all hairpins in which the base pairs with one
         downstream, and with one upstream. The summaries are the same of all hairpins, and the channels' sums over
-        what stands before the leader and after it, / 50.
+        what stands before the UTR and after it, / 50.
         """
         base = self._with_sides(letters, mask)  # (rows, width)
         width, count = base.shape[1], self.reach - 1
@@ -113,7 +113,7 @@ class Hairpins(nn.Module):
         upstream = upstream[:, :width].sum(dim=0)
         channels = torch.log1p(torch.stack([downstream, upstream])).permute(2, 0, 1) / 10  # (rows, 2, width)
         own = channels[:, :, self.before : width - self.after] * mask
-        # Left of what stands before the leader is nothing, and it pairs with nothing.
+        # Left of what stands before the UTR is nothing, and it pairs with nothing.
         ahead = channels[:, :, : width - self.after].sum(dim=(1, 2)) - own.sum(dim=(1, 2))
         behind = channels[:, :, width - self.after :].sum(dim=(1, 2))
         whole = torch.log1p(inside.sum(dim=(0, 1, 2))) / 10
@@ -123,7 +123,7 @@ class Hairpins(nn.Module):
         """Codes of all bases, (rows, before + length + after)."""
         rows, length = letters.shape
         long = mask.sum(dim=(1, 2))[:, None].long()
-        # From the end: the last letter is 1. Beyond the leader's length begins what stands before it.
+        # From the end: the last letter is 1. Beyond the UTR's length begins what stands before it.
         place = torch.arange(length + self.before, 0, -1, device=letters.device)[None]
         beyond = (place - long).clamp(min=0, max=self.before + 1)
         code = F.pad(self.code[letters.long()], (self.before, 0), value=_NONE)

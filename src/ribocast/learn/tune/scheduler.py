@@ -176,7 +176,7 @@ class Run:
         """Close the trials on which there is a verdict."""
         verdicts = self._plan.verdicts(self._study)
         best = winner(verdicts)
-        leader = f"best so far: trial {best.trial.number + 1}, {best.mean:.4f}" if best else ""
+        best_yet = f"best so far: trial {best.trial.number + 1}, {best.mean:.4f}" if best else ""
         for number in list(self._active):
             verdict = verdicts[number]
             if verdict.state != "unfinished":
@@ -185,10 +185,10 @@ class Run:
                         self._workers.stop(task)
                 self._study.end(verdict)
                 self._active.remove(number)
-                facts = [outcome(verdict), leader, self._time_left(verdicts)]
+                facts = [outcome(verdict), best_yet, self._time_left(verdicts)]
                 self._say(f"trial {number + 1}: {'; '.join(filter(None, facts))}")
         now = ", ".join(f"trial {number + 1} fold {len(verdicts[number].scores) + 1}" for number in self._active)
-        self._watch(*self._plan.progress(verdicts), f"{now}; {leader}" if leader else now)
+        self._watch(*self._plan.progress(verdicts), f"{now}; {best_yet}" if best_yet else now)
 
     def _time_left(self, verdicts: list[Verdict]) -> str:
         """Say how long all others will take if they are as slow as those so far; nothing if that is not known."""
