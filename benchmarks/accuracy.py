@@ -4,7 +4,7 @@
 
 The folds are those of `train_shipped.py` (five, whole groups of sequences that share a 24-mer); the shipped models' own
 out-of-fold figures stand in their ``model.json``, where it wrote them. Every other architecture is trained by its own
-recipe, seed 1 (or the next, where a network dies in training and gives every row the same load: `optimus` does so
+recipe, seed 1 (or the next, where a network dies in training and gives every row the same MRL: `optimus` does so
 with some seeds), without each fold in turn, and predicts the fold. Its best epoch is picked on a tenth of the groups of
 the others; training ends after five epochs without a better one. Those that learn one library at a time are trained
 once for each; libraries of 25 to 100 nt are read whole (``length=100``). Every r² has a 95 % interval from a thousand
@@ -55,9 +55,9 @@ def main() -> None:
     predicted = train_baselines(rows, fold, options.work, options.workers)
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     figures = {name: open_bundle(PRETRAINED / name).card.figures for name in SHIPPED}
-    for name, loads in predicted.items():
-        judged = pair_unseen(pairs, rows.assign(fold=fold, predicted=loads), HUMAN)
-        figures[name] = (*subset_figures(rows, loads), variant_figure(judged, rows))
+    for name, mrls in predicted.items():
+        judged = pair_unseen(pairs, rows.assign(fold=fold, predicted=mrls), HUMAN)
+        figures[name] = (*subset_figures(rows, mrls), variant_figure(judged, rows))
     for number, entry in enumerate(figures["default"]):
         if all(number < len(found) and found[number].subset == entry.subset for found in figures.values()):
             print_part({name: found[number] for name, found in figures.items()})
@@ -97,9 +97,9 @@ def train_baselines(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, wor
 
 
 def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, folder: Path) -> Floats:
-    """Train one network, or read what it predicted before; loads of the unseen rows.
+    """Train one network, or read what it predicted before; MRLs of the unseen rows.
 
-    One that died in training, and gives every row the same load, is trained again with the next seed.
+    One that died in training, and gives every row the same MRL, is trained again with the next seed.
     """
     done = folder / "unseen.npy"
     if done.is_file():
@@ -115,13 +115,13 @@ def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, fol
             say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
         )  # fmt: skip
         model = ribocast.load(work, threads=1)
-        loads = np.zeros(len(unseen))
+        mrls = np.zeros(len(unseen))
         for assay in names:
             mine = (unseen["assay"] == assay).to_numpy()
-            loads[mine] = model.mrl(unseen.loc[mine, "seq"].tolist(), assay=assay)
-        if all(np.ptp(loads[(unseen["assay"] == assay).to_numpy()]) > 0 for assay in names):
-            np.save(done, loads)
-            return loads
+            mrls[mine] = model.mrl(unseen.loc[mine, "seq"].tolist(), assay=assay)
+        if all(np.ptp(mrls[(unseen["assay"] == assay).to_numpy()]) > 0 for assay in names):
+            np.save(done, mrls)
+            return mrls
     raise RibocastError(f"{label}: died in training with every seed of {SEEDS}")
 
 

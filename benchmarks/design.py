@@ -2,7 +2,7 @@
 
     python benchmarks/design.py --judge MODEL --output design.json
 
-For the highest load and a few targets, every algorithm designs as many 50-nt UTRs without an upstream ATG from the
+For the highest MRL and a few targets, every algorithm designs as many 50-nt UTRs without an upstream ATG from the
 same number of predictions, with several seeds. The table shows what the model says (mean and best), what the judge
 says, the gap between the two, broken rules, how far the designs are apart, and the time. The same is done once without
 pessimism and naturalness, to show how far a search is fooled then. Where Ledidi is installed, it edits a random UTR
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=12_000)
     parser.add_argument("--designs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--targets", default="max,7,8", help="max is the highest load")
+    parser.add_argument("--targets", default="max,7,8", help="max is the highest MRL")
     parser.add_argument("--algorithms", default=",".join(ALGORITHMS))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--output", type=Path, help="JSON")

@@ -69,8 +69,8 @@ def main() -> None:
 def notebook_epoch(rows: pd.DataFrame) -> Callable[[], float]:
     """Return an epoch of the notebook's loop, encoded beforehand."""
     torch.manual_seed(0)
-    loads = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
-    return Notebook(ThreeConvolutions(), rows["seq"].tolist(), loads).epoch
+    mrls = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
+    return Notebook(ThreeConvolutions(), rows["seq"].tolist(), mrls).epoch
 
 
 def our_epoch(rows: pd.DataFrame, *, bfloat16: bool) -> Callable[[], float]:

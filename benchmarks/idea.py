@@ -26,7 +26,7 @@ from train_shipped import (
     HUMAN,
     MODEL,
     TEACHERS_EPOCHS,
-    loads_of,
+    mrls_of,
     predict_own,
     read_rows,
     subset_figures,
@@ -52,10 +52,10 @@ def main() -> None:
         seed=options.seed, resume=True, say=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     unseen = rows[fold == 0].reset_index(drop=True)
-    loads = loads_of(unseen, predict_own(ribocast.load(trained.bundle.folder), unseen))
+    mrls = mrls_of(unseen, predict_own(ribocast.load(trained.bundle.folder), unseen))
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
-    pairs = pair_unseen(pairs, unseen.assign(fold=0, predicted=loads), HUMAN)
-    figures = [figure for figure in subset_figures(unseen, loads) if figure.subset != "all" or "m1psi" in figure.assay]
+    pairs = pair_unseen(pairs, unseen.assign(fold=0, predicted=mrls), HUMAN)
+    figures = [figure for figure in subset_figures(unseen, mrls) if figure.subset != "all" or "m1psi" in figure.assay]
     mean = float(np.mean([figure.pearson_r2 for figure in figures]))
     changes = variant_figure(pairs, unseen)
     for figure in [*figures, changes]:

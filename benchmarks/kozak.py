@@ -3,9 +3,9 @@
     python benchmarks/kozak.py --data DIR [--json FILE]
 
 Rows of random libraries with exactly one upstream ATG in the whole construct, out of frame and without a stop before
-the start codon, so that the only thing it can do is to take ribosomes away. Their measured loads are fitted by least
+the start codon, so that the only thing it can do is to take ribosomes away. Their measured MRLs are fitted by least
 squares: letters at −6 … −1, +4 and +5 of that ATG, its frame, and whether it is within 15 nt of the start codon. Each
-position's weights sum to 0, and are those of the cost: what the load is lowered by. Other libraries show how far they
+position's weights sum to 0, and are those of the cost: what the MRL is lowered by. Other libraries show how far they
 hold elsewhere.
 """
 
@@ -54,13 +54,13 @@ def fit(rows: pd.DataFrame) -> dict[str, Any]:
     if (rows["published_split"] == "test").any():
         # The rest of that half was picked because it excites filters of networks.
         rows = rows[rows["published_split"] == "test"]
-    found = [(uorfs[0], load) for utr, load in zip(rows["seq"], rows["mrl"], strict=True)
+    found = [(uorfs[0], mrl) for utr, mrl in zip(rows["seq"], rows["mrl"], strict=True)
              if len(uorfs := find_uorfs(utr, EGFP)) == 1 and uorfs[0].kind == "overlapping uORF"]  # fmt: skip
-    loads = [load for _, load in found]
-    weights, r2 = fit_context([uorf for uorf, _ in found], loads)
+    mrls = [mrl for _, mrl in found]
+    weights, r2 = fit_context([uorf for uorf, _ in found], mrls)
     return {
-        "rows": len(loads),
-        "mean": float(np.mean(loads)),
+        "rows": len(mrls),
+        "mean": float(np.mean(mrls)),
         "pearson_r2": r2,
         "weights": {
             letter: [round(float(weight), 2) for weight in row] for letter, row in zip("ACGT", weights, strict=True)

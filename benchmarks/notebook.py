@@ -27,7 +27,7 @@ class ThreeConvolutions(nn.Module):
         self.fc = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot letters (rows, 4, length) to loads (rows,)."""
+        """One-hot letters (rows, 4, length) to MRLs (rows,)."""
         x = self.pool1(torch.relu(self.conv1(x)))
         x = self.pool3(torch.relu(self.conv3(torch.relu(self.conv2(x))))).permute(0, 2, 1)
         x = torch.sum(F.softmax(self.attn(x), dim=1) * x, dim=1)
@@ -47,18 +47,18 @@ class Optimus(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot letters (rows, 4, 50) to loads (rows,)."""
+        """One-hot letters (rows, 4, 50) to MRLs (rows,)."""
         return self.layers(x).squeeze(1)  # type: ignore[no-any-return]
 
 
 class Notebook:
     """A network, its rows encoded beforehand, and the notebook's loop: float32, Adam at 0.001, squared errors."""
 
-    def __init__(self, model: nn.Module, utrs: Sequence[str], loads: NDArray[np.float32], batch_size: int = 64) -> None:
+    def __init__(self, model: nn.Module, utrs: Sequence[str], mrls: NDArray[np.float32], batch_size: int = 64) -> None:
         self.model, self.criterion = model, nn.MSELoss()
         self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         self.loader = DataLoader(
-            TensorDataset(one_hot(utrs), torch.from_numpy(loads)), batch_size=batch_size, shuffle=True
+            TensorDataset(one_hot(utrs), torch.from_numpy(mrls)), batch_size=batch_size, shuffle=True
         )
 
     def epoch(self) -> float:
@@ -75,10 +75,10 @@ class Notebook:
         return total / rows
 
     @torch.no_grad()
-    def loss(self, utrs: Sequence[str], loads: NDArray[np.float32]) -> float:
+    def loss(self, utrs: Sequence[str], mrls: NDArray[np.float32]) -> float:
         """Return the mean squared error on other rows."""
         self.model.eval()
-        return float(self.criterion(self.model(one_hot(utrs)), torch.from_numpy(loads)))
+        return float(self.criterion(self.model(one_hot(utrs)), torch.from_numpy(mrls)))
 
 
 def one_hot(utrs: Sequence[str]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Draw the README's picture: predicted against measured loads of rows that no network behind a prediction had seen.
+"""Draw the README's picture: predicted against measured MRLs of rows that no network behind a prediction had seen.
 
     python benchmarks/picture.py WORK/default.parquet docs/accuracy.png
 

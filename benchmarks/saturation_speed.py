@@ -4,7 +4,7 @@
 
 The shipped model. tangermeme (`pip install tangermeme`) runs it in PyTorch behind a layer that turns one-hot letters
 into the bytes the network takes, by `saturation_mutagenesis` with its raw outputs; ribocast by
-`Predictor.substitutions`. The two tables of loads are compared. Medians of turns that alternate, each after a rest,
+`Predictor.substitutions`. The two tables of MRLs are compared. Medians of turns that alternate, each after a rest,
 since PyTorch's threads stay busy for a while after they have ended and would take the other's time.
 """
 
@@ -74,10 +74,10 @@ def main() -> None:
             return to_mrl(table.reshape(-1, table.shape[-1]), card).reshape(len(UTR), 4)
 
         ways["tangermeme"] = theirs
-    loads = {name: run() for name, run in ways.items()}
-    if len(loads) == 2:
-        apart = float(np.abs(loads["ribocast"] - loads["tangermeme"]).max())
-        print(f"loads differ by at most {apart:.1e} ribosomes per mRNA")
+    mrls = {name: run() for name, run in ways.items()}
+    if len(mrls) == 2:
+        apart = float(np.abs(mrls["ribocast"] - mrls["tangermeme"]).max())
+        print(f"MRLs differ by at most {apart:.1e} ribosomes per mRNA")
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.turns):
         for name, run in ways.items():

@@ -63,17 +63,17 @@ def main() -> None:
 def notebook(options: argparse.Namespace) -> float:
     """Train each setting on all folds but one, in turn, as a notebook would; return the seconds."""
     rows = simulate(options.rows, seed=1)
-    loads = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
+    mrls = ((rows["mrl"] - rows["mrl"].mean()) / rows["mrl"].std()).to_numpy(np.float32, copy=True)
     utrs = rows["seq"].to_numpy()
     fold = np.random.default_rng(1).permutation(len(rows)) % options.folds
     began = time.perf_counter()
     for filters in GRID["filters"]:
         for number in range(options.folds):
             learnt, unseen = fold != number, fold == number
-            book = Notebook(Optimus(filters), utrs[learnt].tolist(), loads[learnt], batch_size=BATCH)
+            book = Notebook(Optimus(filters), utrs[learnt].tolist(), mrls[learnt], batch_size=BATCH)
             for _ in range(options.epochs):
                 book.epoch()
-                book.loss(utrs[unseen].tolist(), loads[unseen])
+                book.loss(utrs[unseen].tolist(), mrls[unseen])
     return time.perf_counter() - began
 
 

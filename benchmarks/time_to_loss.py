@@ -6,7 +6,7 @@ A tenth of the rows judges; all learn from the others. The notebook: its loop as
 validation in between. Ours: `ribocast train`'s loop, each way from a fresh network to the end of its one-cycle
 schedule, so that nothing is stopped by looking at the judging rows; from the table to the trained network, rows'
 encoding and hairpins included. ``--data`` takes the published test rows of egfp_random50; else rows are simulated. The
-mean squared error is in standard deviations of the learnt loads.
+mean squared error is in standard deviations of the learnt MRLs.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def notebook(learnt: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
     began = time.perf_counter()
     mean, deviation = learnt["mrl"].mean(), learnt["mrl"].std()
     torch.manual_seed(SEED)
-    loads = ((learnt["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True)
-    book = Notebook(ThreeConvolutions(), learnt["seq"].tolist(), loads)
+    mrls = ((learnt["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True)
+    book = Notebook(ThreeConvolutions(), learnt["seq"].tolist(), mrls)
     for _ in range(EPOCHS):
         book.epoch()
     seconds = time.perf_counter() - began

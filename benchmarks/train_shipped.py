@@ -132,7 +132,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
         for number in range(FOLDS)
     ]
     profiles = profiles_unseen(models, fold, rows)
-    out_of_fold = loads_of(rows, profiles)
+    out_of_fold = mrls_of(rows, profiles)
     own = rows[["seq", "assay", "origin", "published_split", "reads", "mrl"]].assign(fold=fold, predicted=out_of_fold)
     own.to_parquet(options.work / f"{name}.parquet")
     predict = partial(predict_unseen, models, fold)
@@ -167,8 +167,8 @@ def profiles_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int6
 
 
 def predict_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
-    """Predict the load of each row by the networks trained without its fold."""
-    return loads_of(rows, profiles_unseen(models, fold, rows))
+    """Predict the MRL of each row by the networks trained without its fold."""
+    return mrls_of(rows, profiles_unseen(models, fold, rows))
 
 
 def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
@@ -181,14 +181,14 @@ def predict_own(model: Predictor, rows: pd.DataFrame) -> Floats:
     return predicted
 
 
-def loads_of(rows: pd.DataFrame, profiles: Floats) -> Floats:
-    """Turn profiles into loads, each on its own assay's scale."""
-    loads = np.zeros(len(rows))
+def mrls_of(rows: pd.DataFrame, profiles: Floats) -> Floats:
+    """Turn profiles into MRLs, each on its own assay's scale."""
+    mrls = np.zeros(len(rows))
     for name, assay in ASSAYS.items():
         mine = (rows["assay"] == name).to_numpy()
         weights = np.array(assay.fraction_weights)
-        loads[mine] = profiles[mine, : len(weights)] @ weights
-    return loads
+        mrls[mine] = profiles[mine, : len(weights)] @ weights
+    return mrls
 
 
 def coverage_by_fold(
@@ -200,13 +200,13 @@ def coverage_by_fold(
     for assay in card.assays:
         mine = (rows["assay"] == assay.name).to_numpy()
         utrs, measured = rows["seq"].to_numpy()[mine], rows["mrl"].to_numpy()[mine]
-        loads, part = predicted[mine], fold[mine]
+        mrls, part = predicted[mine], fold[mine]
         coverage[assay.name] = []
         for number in range(FOLDS):
             unseen = part == number
-            calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], loads[~unseen])
+            calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], mrls[~unseen])
             wider = interval_scaling(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
-            low, high = interval(calibrated, loads[unseen], wider)
+            low, high = interval(calibrated, mrls[unseen], wider)
             coverage[assay.name].append(
                 round(float(((low <= measured[unseen]) & (measured[unseen] <= high)).mean()), 4)
             )

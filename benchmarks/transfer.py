@@ -5,7 +5,7 @@
 A model that has learnt the three libraries of unmodified RNA, without any sequence that shares a 24-mer with a row that
 judges, is fine-tuned to 100 to 10,000 rows of `egfp_random50_m1psi`, and scored on the rows of one fifth (whole groups)
 that no model here has seen. Beside it: the same network trained from nothing on the same rows, and the model as it was,
-before and after a straight line (fitted on the same rows) brings its loads to the new scale. Each is repeated with
+before and after a straight line (fitted on the same rows) brings its MRLs to the new scale. Each is repeated with
 three draws of the rows. Steps and epochs of fine-tuning were chosen on another fifth (``--judge 1``); that profiles
 are tilted first was decided after a result at 100 rows on the fifth that judges.
 """
@@ -87,8 +87,8 @@ def compare(
         bundle = train(taken, folder / name, {NEW: ASSAYS[NEW]}, seed=draw, held_out=0.2, **settings)
         predicted[name] = ribocast.load(bundle.folder).mrl(judges["seq"].tolist())
     results = {}
-    for name, loads in predicted.items():
-        scores = score(measured, loads, resamples=1)
+    for name, mrls in predicted.items():
+        scores = score(measured, mrls, resamples=1)
         results |= {f"{name}_pearson_r2": scores.pearson_r2, f"{name}_r2": scores.r2, f"{name}_mae": scores.mae}
     return results
 

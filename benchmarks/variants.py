@@ -2,7 +2,7 @@
 
     python benchmarks/variants.py default.parquet --data DIR [--json FILE]
 
-`default.parquet` is what `train_shipped.py` leaves in its work folder: for every row the load predicted by networks
+`default.parquet` is what `train_shipped.py` leaves in its work folder: for every row the MRL predicted by networks
 that were trained without its fold. Reference and variant share 24-mers and so a fold. A large change is one of at least
 0.5 log2, up or down, and is found if it is predicted as large in the same direction. Optimus 5-Prime's published r² is
 0.553, on its authors' pairs with at least 620 reads on the variant (Sample et al. 2019).

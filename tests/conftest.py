@@ -56,7 +56,7 @@ def framed(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fixed(tmp_path_factory):
-    """Give the folder of a small network that takes 50 nt and gives loads alone."""
+    """Give the folder of a small network that takes 50 nt and gives MRLs alone."""
     folder = tmp_path_factory.mktemp("models") / "fixed"
     rows = simulate(300, seed=1)[["seq", "mrl"]]
     fit(rows, folder, assay="mine", model="attention-2conv",

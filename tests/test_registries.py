@@ -131,14 +131,14 @@ def model(request):
 )
 def test_a_predictor_gives_the_same_in_any_order_spelling_and_company(model, utrs, data):
     for assay in model.card.assays:
-        loads = model.mrl(utrs, assay=assay.name)
-        assert loads.shape == (len(utrs),)
-        assert np.isfinite(loads).all()
+        mrls = model.mrl(utrs, assay=assay.name)
+        assert mrls.shape == (len(utrs),)
+        assert np.isfinite(mrls).all()
         order = data.draw(st.permutations(range(len(utrs))))
         other = model.mrl([to_dna(utrs[row]) for row in order], assay=assay.name)
-        np.testing.assert_allclose(other, loads[list(order)], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(other, mrls[list(order)], rtol=0, atol=1e-5)
         table = model.predict(utrs, assay=assay.name)
-        np.testing.assert_allclose(table["mrl"], loads, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(table["mrl"], mrls, rtol=0, atol=1e-5)
         known = table["mrl_low"].notna()
         assert (table["mrl_low"][known] <= table["mrl"][known]).all()
         assert (table["mrl"][known] <= table["mrl_high"][known]).all()
@@ -199,8 +199,8 @@ def test_a_designer_keeps_rules_and_budget_and_repeats_itself(algorithm, wanted,
         assert not any(motif in seq for motif in wanted.get("forbid", ()))
     # The gradients after the last round count as well.
     assert found.calls <= 400 * (1.1 if algorithm == "gradient" else 1)
-    loads = of_letters(found.table["seq"]) if model is of_letters else model.mrl(found.table["seq"])
-    np.testing.assert_allclose(found.table["mrl"], loads, atol=1e-4)
+    mrls = of_letters(found.table["seq"]) if model is of_letters else model.mrl(found.table["seq"])
+    np.testing.assert_allclose(found.table["mrl"], mrls, atol=1e-4)
 
 
 # --- table formats ---------------------------------------------------------------------------------------------

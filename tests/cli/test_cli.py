@@ -80,12 +80,12 @@ def test_every_ending_holds_the_same_table(framed, table, tmp_path, ending):
 def test_standard_input_is_read_and_results_go_to_standard_output(framed):
     fasta = "".join(f">{number}\n{utr[:10]}\n{utr[10:]}\n" for number, utr in enumerate(UTRS))
     command = [sys.executable, "-m", "ribocast", "predict", "-", "--model", str(framed)]
-    loads = ribocast.load(framed).mrl(UTRS)
+    mrls = ribocast.load(framed).mrl(UTRS)
     for sent in (fasta.encode(), gzip.compress(fasta.encode())):
         piped = subprocess.run(command, input=sent, capture_output=True, check=True)
         rows = [line.split(",") for line in piped.stdout.decode().splitlines()]
         assert [row[:2] for row in rows[1:]] == [[str(number), utr] for number, utr in enumerate(UTRS)]
-        assert [float(row[2]) for row in rows[1:]] == pytest.approx(loads.tolist(), abs=1e-4)
+        assert [float(row[2]) for row in rows[1:]] == pytest.approx(mrls.tolist(), abs=1e-4)
 
 
 def test_a_column_named_like_a_prediction_is_kept_under_another_name_and_said(framed, tmp_path, capsys):

@@ -50,9 +50,9 @@ WEIGHTS = np.random.default_rng(5).normal(0, 0.1, (200, 4))
 
 
 def cheap(seqs):
-    """Stand in for a model: each letter adds to the load, an upstream ATG takes three ribosomes."""
+    """Stand in for a model: each letter adds to the MRL, an upstream ATG takes three ribosomes."""
     own = [WEIGHTS[np.arange(len(seq)), codes_of([seq])[0]].sum() for seq in seqs]
-    return [6.5 + load - 3 * ("ATG" in "A" + seq) for load, seq in zip(own, seqs, strict=True)]
+    return [6.5 + mrl - 3 * ("ATG" in "A" + seq) for mrl, seq in zip(own, seqs, strict=True)]
 
 
 def random_rules(rng):
@@ -266,7 +266,7 @@ def test_a_series_meets_its_targets_and_a_low_one_is_explained():
     assert (found.table.loc[~low, "uatgs"] == 0).all()
     (said,) = found.remarks
     assert said.startswith("target 3: avoid ATG is given up")
-    assert "a low load comes from an upstream ATG" in said
+    assert "a low MRL comes from an upstream ATG" in said
     firm = propose(cheap, Brief(target=-9, n=2, forbid="ATG", budget=3_000), judge=None)
     assert (firm.table["uatgs"] == 0).all()
     assert any("avoid ATG, not forbid it" in line for line in firm.remarks)
@@ -314,8 +314,8 @@ def test_a_second_objective_is_added_or_gives_a_front():
     assert both["second"].mean() > -alone["seq"].str.count("G").mean()
     table = ribocast.design(cheap, n=6, length=30, budget=3_000, judge=None, second=few_gs, pareto=True, naturalness=0)
     assert len(table) > 1
-    loads, second = table["mrl"].to_numpy(), table["second"].to_numpy()
-    assert (np.diff(loads) < 0).all()
+    mrls, second = table["mrl"].to_numpy(), table["second"].to_numpy()
+    assert (np.diff(mrls) < 0).all()
     assert (np.diff(second) > 0).all()
     with pytest.raises(RibocastError, match="second objective"):
         ribocast.design(cheap, pareto=True)
@@ -373,9 +373,9 @@ def test_the_networks_of_the_shipped_model_have_the_mean_that_it_gives():
     members = members_of(model, threads=1)
     assert members is not None
     seqs = [SEED, SEED[10:], "ACGT" * 10]
-    loads = members.loads(seqs)
-    assert loads.shape == (len(model.card.contents), 3)
-    np.testing.assert_allclose(loads.mean(axis=0), model.mrl(seqs), atol=1e-4)
+    mrls = members.mrls(seqs)
+    assert mrls.shape == (len(model.card.contents), 3)
+    np.testing.assert_allclose(mrls.mean(axis=0), model.mrl(seqs), atol=1e-4)
 
 
 def test_a_trained_model_designs_and_is_judged(framed):

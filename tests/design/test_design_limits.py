@@ -56,7 +56,7 @@ def test_what_is_beyond_a_limit_is_said_in_one_line(arguments, said, framed, tmp
     assert not output.exists()
 
 
-def test_targets_are_loads_and_not_too_many(framed, capsys):
+def test_targets_are_mrls_and_not_too_many(framed, capsys):
     for arguments in (["--target", "1e308"], ["--series", "-1e308:1e308:3"], ["--series", "4:8:1000", "-n", "11"]):
         assert main(["design", *arguments, "--model", str(framed), "--threads", "1"]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

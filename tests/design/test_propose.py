@@ -38,13 +38,13 @@ def loaded_once():
 
 
 def cheap(seqs):
-    """Stand in for a model: more C and less G is a higher load."""
+    """Stand in for a model: more C and less G is a higher MRL."""
     return [5 + (seq.count("C") - seq.count("G")) / 4 for seq in seqs]
 
 
 @settings(max_examples=12, deadline=None)
 @given(BRIEFS)
-def test_designs_are_what_was_asked_for_with_the_loads_that_the_model_gives(brief):
+def test_designs_are_what_was_asked_for_with_the_mrls_that_the_model_gives(brief):
     def design():
         return ribocast.design(cheap, budget=200, judge=None, **brief)
 

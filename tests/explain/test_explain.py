@@ -32,7 +32,7 @@ def model(framed):
 
 @settings(max_examples=20, deadline=None)
 @given(utr=UTRS, indels=st.integers(0, 1))
-def test_every_change_has_the_load_of_the_changed_sequence_and_the_own_letter_changes_nothing(model, utr, indels):
+def test_every_change_has_the_mrl_of_the_changed_sequence_and_the_own_letter_changes_nothing(model, utr, indels):
     found = ribocast.explain(model, utr, indels=indels)
     own = found.effects[(found.effects["kind"] == "substitution") & (found.effects["ref"] == found.effects["alt"])]
     assert len(own) == sum(letter in "ACGTU" for letter in utr.upper())
@@ -132,7 +132,7 @@ def test_what_cannot_be_explained_is_refused_in_one_line(model):
         list(explain_all(model, "ACG"))
 
 
-def test_a_model_of_loads_alone_is_explained_without_a_profile(fixed):
+def test_a_model_of_mrls_alone_is_explained_without_a_profile(fixed):
     found = ribocast.explain(ribocast.load(fixed, threads=1), UTR)
     assert found.profile is None
     assert len(found.plot().axes) == 4
@@ -145,11 +145,11 @@ def test_a_figure_has_all_its_parts(model):
     assert len(texts) == len(found.uorfs) + 1
     assert any(text.startswith("start: ") for text in texts)
     assert len(figure.axes[0].patches) == len(UTR)
-    # Letters that lower the load hang down: the mean of what their substitutions change, turned over.
+    # Letters that lower the MRL hang down: the mean of what their substitutions change, turned over.
     heat = figure.axes[1].images[0].get_array()
     assert heat.shape == (4, len(UTR))
     assert figure.axes[2].images[0].get_array().shape == (4, len(UTR) + 1)
-    assert figure.get_suptitle().startswith("mine $x$: predicted load ")
+    assert figure.get_suptitle().startswith("mine $x$: predicted MRL ")
 
 
 def test_a_sequence_without_known_letters_is_drawn_too(model):
@@ -164,7 +164,7 @@ def test_the_same_sequence_gives_the_same_figure_byte_for_byte(framed, tmp_path,
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(magic)
-    assert capsys.readouterr().out.startswith("predicted load ")
+    assert capsys.readouterr().out.startswith("predicted MRL ")
 
 
 def test_the_command_writes_the_tidy_table_and_says_uorfs(framed, tmp_path, capsys):
@@ -192,7 +192,7 @@ def test_many_sequences_make_many_figures_or_one_page(framed, tmp_path, capsys):
     assert main([*command[:-2], "-o", str(tmp_path / "why.html")]) == 0
     page = (tmp_path / "why.html").read_text()
     assert page.count("data:image/png;base64,") == 3
-    assert "&lt;b&gt;two&lt;/b&gt;: predicted load" in page
+    assert "&lt;b&gt;two&lt;/b&gt;: predicted MRL" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 

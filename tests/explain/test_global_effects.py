@@ -1,4 +1,4 @@
-"""What a model has learnt: planted effects are found in loads, whether predicted or measured, and shown on a page."""
+"""What a model has learnt: planted effects are found in MRLs, whether predicted or measured, and shown on a page."""
 
 import json
 
@@ -16,14 +16,14 @@ from ribocast.sequence.uorf import find_uorfs
 
 
 def planted(utrs, seed=0):
-    """Make loads by rule: an overlapping uORF takes 3, one more of G at +4; A adds 2 a share; noise is 0.1."""
+    """Make MRLs by rule: an overlapping uORF takes 3, one more of G at +4; A adds 2 a share; noise is 0.1."""
     random = np.random.default_rng(seed)
-    loads = 7 + 2 * np.array([utr.count("A") / len(utr) for utr in utrs]) + random.normal(0, 0.1, len(utrs))
+    mrls = 7 + 2 * np.array([utr.count("A") / len(utr) for utr in utrs]) + random.normal(0, 0.1, len(utrs))
     for row, utr in enumerate(utrs):
         for uorf in find_uorfs(utr):
             if uorf.kind == "overlapping uORF":
-                loads[row] -= 3 + (uorf.context[9] == "G")
-    return loads
+                mrls[row] -= 3 + (uorf.context[9] == "G")
+    return mrls
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_lengths_that_vary_are_told_apart(framed):
 
 
 def test_agreement_is_that_of_what_both_have(utrs):
-    loads = planted(utrs)
-    both = {"model": summarise(utrs, loads, EGFP), "measured": summarise(utrs, loads + 1, EGFP)}
+    mrls = planted(utrs)
+    both = {"model": summarise(utrs, mrls, EGFP), "measured": summarise(utrs, mrls + 1, EGFP)}
     assert all(value == pytest.approx(1) for value in agreement(both).values())
     assert agreement({"model": both["model"]}) == {}
 

@@ -36,7 +36,7 @@ def main() -> None:
             "model": name,
             "sha256": hashlib.sha256(open_bundle(name).read(RUNNING_NAME)).hexdigest(),
             "utrs": utrs,
-            "loads": {assay: [round(load, 6) for load in model.mrl(utrs, assay=assay).tolist()] for assay in ASSAYS},
+            "mrl": {assay: [round(mrl, 6) for mrl in model.mrl(utrs, assay=assay).tolist()] for assay in ASSAYS},
         }
         (HERE / f"{name}.json").write_text(json.dumps(golden, indent=0) + "\n", encoding="utf-8")
 

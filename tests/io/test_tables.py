@@ -250,7 +250,7 @@ def test_parquet_keeps_types_in_every_chunk_alike(tmp_path):
         "count": pa.array([1, None, big, None], pa.int64()),
         "small": pa.array([None, 255, None, 0], pa.uint8()),
         "flag": pa.array([True, None, False, None], pa.bool_()),
-        "load": pa.array([1.5, None, 2.5, None], pa.float64()),
+        "mrl": pa.array([1.5, None, 2.5, None], pa.float64()),
     })  # fmt: skip
     path = put(tmp_path, "t.parquet", parquet(table))
     for chunk_rows in (1, 2, 4):
@@ -260,7 +260,7 @@ def test_parquet_keeps_types_in_every_chunk_alike(tmp_path):
         assert whole["count"].tolist() == [1, pd.NA, big, pd.NA]
         assert whole["small"].tolist() == [pd.NA, 255, pd.NA, 0]
         assert whole["flag"].tolist() == [True, pd.NA, False, pd.NA]
-        assert whole["load"].fillna(-1).tolist() == [1.5, -1, 2.5, -1]
+        assert whole["mrl"].fillna(-1).tolist() == [1.5, -1, 2.5, -1]
 
 
 def test_an_index_that_pandas_kept_is_a_column_and_hides_none(tmp_path):

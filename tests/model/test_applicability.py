@@ -55,7 +55,7 @@ def test_intervals_are_never_narrower_for_what_is_unusual_and_grow_with_it(utrs)
 
 @settings(deadline=None, max_examples=40)
 @given(utr=st.text("ACGTN", min_size=1, max_size=30), times=st.integers(1, 300))
-def test_intervals_hold_the_prediction_and_end_where_loads_do(default, utr, times):
+def test_intervals_hold_the_prediction_and_end_where_mrls_do(default, utr, times):
     for assay in default.card.assays:
         row = default.predict([utr * times], assay=assay.name).iloc[0]
         assert min(assay.fraction_weights) <= row["mrl_low"] <= row["mrl"] <= row["mrl_high"]

@@ -104,9 +104,9 @@ def test_bfloat16_is_near_float32_where_the_processor_has_it_and_refused_elsewhe
         return
     exact, rounded = (ribocast.load(framed, engine=name) for name in ("openvino", "openvino-bf16"))
     assert rounded.engine.name == "openvino-bf16"
-    loads = exact.mrl(utrs)
-    np.testing.assert_allclose(rounded.mrl(utrs), loads, rtol=0, atol=0.05)
-    assert not np.array_equal(rounded.mrl(utrs), loads)
+    mrls = exact.mrl(utrs)
+    np.testing.assert_allclose(rounded.mrl(utrs), mrls, rtol=0, atol=0.05)
+    assert not np.array_equal(rounded.mrl(utrs), mrls)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025, 2**40])
@@ -128,11 +128,11 @@ def forge(
             helper.make_node("ReduceSum", ["numbers", "last"], ["sum"], keepdims=1),
             helper.make_node("Unsqueeze", ["sum", "last"], ["deep"]),
             helper.make_node("Mul", ["deep", "nothing"], ["none"]),
-            helper.make_node("Add", ["none", "values"], ["loads"]),
+            helper.make_node("Add", ["none", "values"], ["mrls"]),
         ],
         "forged",
         [helper.make_tensor_value_info("letters", kind, takes)],
-        [helper.make_tensor_value_info("loads", TensorProto.FLOAT, gives)],
+        [helper.make_tensor_value_info("mrls", TensorProto.FLOAT, gives)],
         [onnx.numpy_helper.from_array(np.full(values, 0.1, np.float32), "values"),
          onnx.numpy_helper.from_array(np.float32(0), "nothing"), onnx.numpy_helper.from_array(np.array([1]), "last")],
     )  # fmt: skip

@@ -37,7 +37,7 @@ def test_they_were_written_down_of_the_models_that_are_shipped(golden):
     now = hashlib.sha256(open_bundle(golden["model"]).read(RUNNING_NAME)).hexdigest()
     assert golden["sha256"] == now, "the weights are new: python tests/golden/make.py, and look at what changed"
     assert len(set(golden["utrs"])) == 200
-    assert len(golden["loads"]) == 3
+    assert len(golden["mrl"]) == 3
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -45,9 +45,9 @@ def test_they_were_written_down_of_the_models_that_are_shipped(golden):
 def test_every_engine_gives_them_with_any_number_of_threads(golden, engine, threads, torch_threads):
     model = ribocast.load(golden["model"], engine=engine, threads=threads)
     outputs = model.outputs(golden["utrs"])
-    for name, loads in golden["loads"].items():
+    for name, mrls in golden["mrl"].items():
         card = model.card.assay(name)
-        np.testing.assert_allclose(to_mrl(outputs[:, model.number(card)], card), loads, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(to_mrl(outputs[:, model.number(card)], card), mrls, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -57,10 +57,10 @@ def test_onnx_runtime_gives_them_as_well(golden, threads):
     bundle = open_bundle(golden["model"])
     session = onnxruntime.InferenceSession(bundle.read(RUNNING_NAME), options)
     outputs = session.run(None, {"letters": encode(golden["utrs"])})[0]
-    for name, loads in golden["loads"].items():
+    for name, mrls in golden["mrl"].items():
         card = bundle.card.assay(name)
         number = [assay.name for assay in bundle.card.assays].index(name)
-        np.testing.assert_allclose(to_mrl(outputs[:, number], card), loads, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(to_mrl(outputs[:, number], card), mrls, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
@@ -90,10 +90,10 @@ for width in (25, 50, 57, 100, 160):
     pairs = np.concatenate(model.engine.run(letters[row : row + 2] for row in range(0, _MOST_ROWS, 2)))
     for rows in (3, 7, 16, 33, 48, 64, 72, 76, _MOST_ROWS):
         assert np.array_equal(model.engine.run([letters[:rows]])[0], pairs[:rows]), f"{rows} rows of {width} nt"
-for name, loads in golden["loads"].items():
+for name, MRLs in golden["mrl"].items():
     card = model.card.assay(name)
     found = to_mrl(model.outputs(golden["utrs"])[:, model.number(card)], card)
-    np.testing.assert_allclose(found, loads, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found, MRLs, rtol=0, atol=1e-4)
 print("as written down")
 """
 

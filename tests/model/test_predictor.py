@@ -43,12 +43,12 @@ def by_threads(request):
 )
 def test_order_company_and_threads_change_no_bit_of_a_prediction(by_threads, utrs, seed):
     one, two = by_threads
-    loads = one.mrl(utrs)
+    mrls = one.mrl(utrs)
     order = np.random.default_rng(seed).permutation(len(utrs))
     some = order[: len(utrs) // 2 + 1]
-    np.testing.assert_array_equal(two.mrl([utrs[row] for row in order]), loads[order])
-    np.testing.assert_array_equal(two.mrl([utrs[row] for row in some]), loads[some])
-    np.testing.assert_array_equal([one.mrl([utr])[0] for utr in utrs[:8]], loads[:8])
+    np.testing.assert_array_equal(two.mrl([utrs[row] for row in order]), mrls[order])
+    np.testing.assert_array_equal(two.mrl([utrs[row] for row in some]), mrls[some])
+    np.testing.assert_array_equal([one.mrl([utr])[0] for utr in utrs[:8]], mrls[:8])
 
 
 def test_thousands_of_rows_of_any_length_are_each_what_they_are_alone(model, fixed):
@@ -81,7 +81,7 @@ def test_a_list_a_series_and_a_frame_give_the_same_table(model):
     pd.testing.assert_frame_equal(model.predict(utrs[0]), table[:1])
 
 
-def test_loads_and_profiles_of_a_series_are_in_its_order_not_by_its_labels(model):
+def test_mrls_and_profiles_of_a_series_are_in_its_order_not_by_its_labels(model):
     utrs = ["ACGT" * 12, "TTGCA" * 10, "GGATGC" * 8]
     shuffled = pd.Series(utrs, index=[2, 0, 1])
     np.testing.assert_array_equal(model.mrl(shuffled), model.mrl(utrs))
@@ -103,16 +103,16 @@ def test_a_prediction_lies_in_its_interval(model, utrs):
 @given(
     edges=st.lists(st.floats(-9, 9), max_size=4, unique=True).map(sorted),
     tail=st.floats(-5, 5),
-    loads=st.lists(st.floats(-20, 20), min_size=1, max_size=5),
+    mrls=st.lists(st.floats(-20, 20), min_size=1, max_size=5),
 )
-def test_a_prediction_lies_in_its_interval_however_lopsided_the_calibration(edges, tail, loads):
+def test_a_prediction_lies_in_its_interval_however_lopsided_the_calibration(edges, tail, mrls):
     count = len(edges) + 1
     found = Interval(coverage=0.9, edges=edges, below=[tail] * count, above=[-tail] * count, rows=9)
     card = AssayCard(name="a", before="", after="ATG", min_length=1, max_length=9, label_mean=0, label_scale=1,
                      interval=found)  # fmt: skip
-    low, high = interval(card, np.array(loads))
-    assert (low <= loads).all()
-    assert (high >= loads).all()
+    low, high = interval(card, np.array(mrls))
+    assert (low <= mrls).all()
+    assert (high >= mrls).all()
 
 
 def test_a_model_without_calibration_leaves_the_interval_empty(model):
@@ -126,21 +126,21 @@ def test_a_model_without_calibration_leaves_the_interval_empty(model):
 @given(utr=st.text("ACGTUNacgtun", min_size=4, max_size=110))
 def test_substitutions_are_those_predicted_one_by_one(model, utr):
     for assay in (None, "egfp_varying25to100"):
-        loads = model.substitutions(utr, assay=assay)
-        assert loads.shape == (len(utr), 4)
+        mrls = model.substitutions(utr, assay=assay)
+        assert mrls.shape == (len(utr), 4)
         written = [utr[:place] + base + utr[place + 1 :] for place in range(len(utr)) for base in "ACGT"]
-        assert np.array_equal(loads.flatten(), model.mrl(written, assay=assay))  # to the last bit
+        assert np.array_equal(mrls.flatten(), model.mrl(written, assay=assay))  # to the last bit
 
 
 def test_substitutions_of_a_long_sequence_and_on_a_network_of_one_length(model, fixed):
     utr = "ACGTTGCAGG" * 70
-    loads = model.substitutions(utr)
+    mrls = model.substitutions(utr)
     written = [utr[:place] + "C" + utr[place + 1 :] for place in range(0, 700, 30)]
-    assert np.array_equal(loads[::30, 1], model.mrl(written))
-    loads = ribocast.load(fixed).substitutions(utr[:60])
+    assert np.array_equal(mrls[::30, 1], model.mrl(written))
+    mrls = ribocast.load(fixed).substitutions(utr[:60])
     # The network reads the last 50 alone.
-    assert np.ptp(loads[:10]) < 1e-6
-    assert np.ptp(loads[10:]) > 0
+    assert np.ptp(mrls[:10]) < 1e-6
+    assert np.ptp(mrls[10:]) > 0
     with pytest.raises(SequenceError, match="row 1: 'X' at position 3"):
         model.substitutions("ACX")
 
@@ -164,9 +164,9 @@ def test_a_thread_whose_run_fails_leaves_the_others_all_they_need(model):
     spelled = Spelled.of(["ACGTTGCAGG" * 5] * 600)
     with ThreadPoolExecutor(4) as pool:
         failing = [pool.submit(model.run, spelled, before_batch=fail) for _ in range(20)]
-        loads = list(pool.map(model.mrl, [["ACGT" * 9] * 300] * 8))
+        mrls = list(pool.map(model.mrl, [["ACGT" * 9] * 300] * 8))
     assert all(isinstance(future.exception(), KeyError) for future in failing)
-    assert len({tuple(row.tolist()) for row in loads}) == 1
+    assert len({tuple(row.tolist()) for row in mrls}) == 1
 
 
 def test_what_is_unusual_about_a_sequence_is_noted(model, fixed):
@@ -189,7 +189,7 @@ def test_a_network_of_one_length_reads_the_last_letters_and_pads_on_the_left(fix
     np.testing.assert_allclose(model.mrl(["ACG"]), model.mrl(["N" * 47 + "ACG"]), rtol=0, atol=1e-6)
 
 
-def test_profiles_are_shares_whose_mean_is_the_load(model, fixed):
+def test_profiles_are_shares_whose_mean_is_the_mrl(model, fixed):
     utrs = ["ACGT" * 12, "TTGCATG" * 10, "N", "A" * 130]
     for assay in model.card.assays:
         fractions = model.profile(utrs, assay=assay.name)

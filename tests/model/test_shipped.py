@@ -51,22 +51,22 @@ def test_their_out_of_fold_figures_reach_the_starting_points(name, assay, subset
     assert figure.pearson_r2 >= NEEDED[assay, subset]
 
 
-def test_an_upstream_start_out_of_frame_costs_load_and_more_so_in_a_strong_context(model):
+def test_an_upstream_start_out_of_frame_costs_mrl_and_more_so_in_a_strong_context(model):
     quiet = "C" * 20 + "CACCTCC" + "C" * 23
     weak, strong = (quiet[:21] + context + quiet[28:] for context in ("TTTATGT", "ACCATGG"))
-    loads = model.mrl([quiet, weak, strong])
-    assert loads[0] > loads[1] > loads[2]
-    assert loads[0] - loads[2] > 1
+    mrls = model.mrl([quiet, weak, strong])
+    assert mrls[0] > mrls[1] > mrls[2]
+    assert mrls[0] - mrls[2] > 1
 
 
 def test_an_upstream_start_in_frame_costs_less_than_one_out_of_frame(model):
     utrs = ["C" * at + "ATGG" + "C" * (46 - at) for at in range(5, 40)]
-    loads = model.mrl(utrs)
+    mrls = model.mrl(utrs)
     in_frame = np.array([(50 - at) % 3 == 0 for at in range(5, 40)])
-    assert loads[in_frame].mean() - loads[~in_frame].mean() > 1
+    assert mrls[in_frame].mean() - mrls[~in_frame].mean() > 1
 
 
-def test_profiles_of_random_utrs_sum_to_one_and_mean_the_load_that_is_reported(model):
+def test_profiles_of_random_utrs_sum_to_one_and_mean_the_mrl_that_is_reported(model):
     utrs = simulate(1000, seed=4)["seq"].tolist()
     for assay in model.card.assays:
         table = model.predict(utrs, assay=assay.name, profile=True)

@@ -145,7 +145,7 @@ def test_columns_named_like_predictions_are_kept_however_often_it_is_done(model,
     assert len(said) == 3
 
 
-def test_the_profile_is_added_and_sums_to_one_whose_mean_is_the_load(model, tmp_path):
+def test_the_profile_is_added_and_sums_to_one_whose_mean_is_the_mrl(model, tmp_path):
     pd.DataFrame({"seq": UTRS, "r0": 7, "r13": 8}).to_csv(tmp_path / "in.csv", index=False)
     said = []
     predict_file(
@@ -179,7 +179,7 @@ def test_parquet_keeps_the_kinds_of_its_columns(model, tmp_path, piece):
     np.testing.assert_allclose(got["mrl"], model.mrl(UTRS), rtol=0, atol=1e-5)
 
 
-def test_the_same_rows_in_any_form_give_the_same_loads(model, tmp_path):
+def test_the_same_rows_in_any_form_give_the_same_mrls(model, tmp_path):
     pd.DataFrame({"utr": UTRS}).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame({"utr": UTRS}).to_csv(tmp_path / "a.tsv", index=False, sep="\t")
     pd.DataFrame({"utr": UTRS}).to_parquet(tmp_path / "a.parquet")
@@ -211,7 +211,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(model, tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
-def test_a_model_of_loads_alone_gives_no_profile(fixed, tmp_path):
+def test_a_model_of_mrls_alone_gives_no_profile(fixed, tmp_path):
     (tmp_path / "in.txt").write_text("ACGT\n")
     with pytest.raises(RibocastError, match="gives no polysome profile"):
         predict_file(ribocast.load(fixed), tmp_path / "in.txt", tmp_path / "out.csv", profile=True)

@@ -48,7 +48,7 @@ def read(path):
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def test_a_change_is_the_ratio_of_the_two_loads_with_its_interval_and_its_reason(model):
+def test_a_change_is_the_ratio_of_the_two_mrls_with_its_interval_and_its_reason(model):
     table = ribocast.score_variants(model, [CALM, GAINED], [GAINED, CALM])
     assert table.columns.tolist() == list(SCORES)
     np.testing.assert_allclose(table["log2_fold_change"], np.log2(table["alt_mrl"] / table["ref_mrl"]))
@@ -100,7 +100,7 @@ def test_without_any_interval_the_default_assay_is_used(framed):
     assert table["log2_low"].isna().all()
 
 
-def test_loads_that_are_not_above_zero_have_no_fold_change(model, monkeypatch):
+def test_mrls_that_are_not_above_zero_have_no_fold_change(model, monkeypatch):
     monkeypatch.setattr(Predictor, "mrl", lambda self, utrs, *, assay=None: np.array([2.0, -1.0, 0.0])[: len(utrs)])
     table = score_variants(model, ["A", "A", "A"], ["C", "G", "A"])
     assert table["log2_fold_change"].isna().tolist() == [True, True, False]
@@ -206,7 +206,7 @@ EXPECTED = {
 }
 
 
-def test_disease_variants_with_a_source_gain_an_upstream_atg_and_lose_load():
+def test_disease_variants_with_a_source_gain_an_upstream_atg_and_lose_mrl():
     assert DISEASE["gene"].tolist() == list(EXPECTED)
     scored = score_variants(
         ribocast.load(threads=1), DISEASE["ref_seq"].tolist(), DISEASE["alt_seq"].tolist(), assay="egfp_human50"

@@ -598,7 +598,7 @@ def test_the_scores_of_a_file_are_those_of_the_changed_genome_on_both_strands(mo
     back = [(size + 2 - spot - len(ref), turned(ref), turned(alt)) for spot, ref, alt in drawn]
     results = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        # A number made of the letters alone: no two UTRs have the same load by accident.
+        # A number made of the letters alone: no two UTRs have the same MRL by accident.
         patched.setattr(Predictor, "mrl", lambda self, utrs, *, assay=None: np.array([hashed(utr) for utr in utrs]))
         here = Path(folder)
         for one, variants, name in ((small, drawn, "1"), (other, back, "chr1")):

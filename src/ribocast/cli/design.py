@@ -1,4 +1,4 @@
-"""``ribocast design``: 5′ UTRs for a wanted load, under rules that always hold."""
+"""``ribocast design``: 5′ UTRs for a wanted MRL, under rules that always hold."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @app.command(epilog="Example: ribocast design --target 8 --length 50 -n 20 --forbid ATG -o designs.csv")
 def design(
     target: Annotated[
-        float | None, typer.Option(help="The wanted load, ribosomes per mRNA.", show_default=False)
+        float | None, typer.Option(help="The wanted MRL, ribosomes per mRNA.", show_default=False)
     ] = None,
-    maximise: Annotated[bool, typer.Option("--maximise", "--maximize", help="The highest load.")] = False,
+    maximise: Annotated[bool, typer.Option("--maximise", "--maximize", help="The highest MRL.")] = False,
     series: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH:STEPS", help="Wanted loads, evenly from the lowest to the highest.")
+        str | None, typer.Option(metavar="LOW:HIGH:STEPS", help="Wanted MRLs, evenly from the lowest to the highest.")
     ] = None,
     n: Annotated[
-        int | None, typer.Option("-n", min=1, help="Designs of each load: 10, or 1 of each in a series.")
+        int | None, typer.Option("-n", min=1, help="Designs of each MRL: 10, or 1 of each in a series.")
     ] = None,
     length: Annotated[
         str | None, typer.Option(help="Letters, as 50 or 40:60; else of the template or seed, or 50.")
@@ -59,7 +59,7 @@ def design(
     ] = None,
     max_run: Annotated[int | None, typer.Option(min=1, help="At most so many equal letters in a row.")] = None,
     no_repeat: Annotated[int | None, typer.Option(min=1, help="No word of so many letters twice.")] = None,
-    min_distance: Annotated[int, typer.Option(min=1, help="Edits between any two designs of a load.")] = 1,
+    min_distance: Annotated[int, typer.Option(min=1, help="Edits between any two designs of an MRL.")] = 1,
     no_overlap: Annotated[
         Path | None, typer.Option(help="Share no word with these sequences: FASTA, or a table.")
     ] = None,
@@ -89,7 +89,7 @@ def design(
     judge: Annotated[
         str | None, typer.Option(help="A model that gives its opinion on the designs, unseen by the search.")
     ] = None,
-    second: Annotated[str | None, typer.Option(help="A model whose load is a second objective.")] = None,
+    second: Annotated[str | None, typer.Option(help="A model whose MRL is a second objective.")] = None,
     weight: Annotated[float, typer.Option(help="Of the second objective; below 0, lower is better.")] = 1.0,
     pareto: Annotated[bool, typer.Option("--pareto", help="Designs along the front of the two objectives.")] = False,
     output: Annotated[
@@ -105,7 +105,7 @@ def design(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Design 5′ UTRs for the highest load, a wanted load or a series of loads, under rules that always hold.
+    """Design 5′ UTRs for the highest mean ribosome load (MRL), a wanted one or a series, under rules that always hold.
 
     The search is for an estimate on the safe side, of sequences like those that were measured. Every design is checked
     again by other code. Columns: target, seq, mrl with its 90 % interval, judge_mrl (an independent model's opinion),

@@ -34,7 +34,9 @@ app.add_typer(data_app, name="data")
 ColumnOption = Annotated[
     str | None, typer.Option(help="Column of the sequences; else seq, sequence or utr is looked for.")
 ]
-LabelOption = Annotated[str | None, typer.Option(help="Column of the loads; else label, mrl or rl is looked for.")]
+LabelOption = Annotated[
+    str | None, typer.Option(help="Column of the mean ribosome loads (MRLs); else label, mrl or rl is looked for.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores without it.")]
 LengthOption = Annotated[int, typer.Option(min=1, max=10_000, help="Shortest and longest, nt.")]

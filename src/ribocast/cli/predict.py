@@ -51,7 +51,7 @@ def predict(
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:  # fmt: skip
-    """Predict the mean ribosome load of sequences, with a 90 % interval.
+    """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval.
 
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added. Of several tables, each has
     an output of its name in the folder.

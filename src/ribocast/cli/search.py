@@ -21,7 +21,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
     epilog="Example: ribocast search train.csv --model optimus --folds 10 --grid examples/optimus-grid.toml -o search1"
 )
 def search(
-    table: Annotated[str, typer.Argument(help="Sequences and loads, e.g. seq,label.")],
+    table: Annotated[str, typer.Argument(help="Sequences and mean ribosome loads (MRLs), e.g. seq,label.")],
     grid: Annotated[Path, typer.Option(help="TOML: lists of values (or ranges) by setting; see the example.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the trials and the best model.")] = Path(
         "search"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: ribocast train train.csv --model attention-3conv -o run1")
 def train(
-    table: Annotated[str, typer.Argument(help="Sequences and loads, e.g. seq,label.")],
+    table: Annotated[str, typer.Argument(help="Sequences and mean ribosome loads (MRLs), e.g. seq,label.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
     model: Annotated[
         str | None, typer.Option(help="Architecture, framed without it; see ribocast models.", show_default=False)

@@ -74,13 +74,13 @@ def variants(
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:  # fmt: skip
-    """Score variants of 5′ UTRs: the log2 fold change of the ribosome load, with a 90 % interval, and why.
+    """Score variants of 5′ UTRs: the log2 fold change of the mean ribosome load (MRL), with a 90 % interval, and why.
 
     A table's columns and row order are kept; ref_mrl, alt_mrl, log2_fold_change, log2_low, log2_high, consequence and
     note are added. Sequences end right before the start codon.
 
     Of a VCF, the variants in 5′ UTRs are scored, in a VCF (INFO/RIBOCAST) or a table of one row per variant and
-    transcript. The loads are those of the UTR in the construct of the assay, whose adapter and coding sequence the
+    transcript. The MRLs are those of the UTR in the construct of the assay, whose adapter and coding sequence the
     model was measured with; the consequence is read in the transcript, with its own coding sequence. Every REF is
     compared with the genome.
     """

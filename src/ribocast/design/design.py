@@ -1,4 +1,4 @@
-"""5′ UTRs for a wanted load, under rules that always hold: all of it, from what is asked for to a checked table."""
+"""5′ UTRs for a wanted MRL, under rules that always hold: all of it, from what is asked for to a checked table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ribocast.design.select import front, spread
 from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
 from ribocast.model.bundle import shipped_models
-from ribocast.model.members import Loads, second_opinions
+from ribocast.model.members import PredictMrl, second_opinions
 from ribocast.model.predictor import Predictor, load
 from ribocast.sequence.construct import EGFP, Construct
 
@@ -33,11 +33,11 @@ JUDGE = "default-large"
 """The shipped model whose networks doubt and judge; see `second_opinions`."""
 MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
-LOW = "a low load comes from an upstream ATG, which takes ribosomes before they reach the start codon"
+LOW = "a low MRL comes from an upstream ATG, which takes ribosomes before they reach the start codon"
 _FRONT = 8
 _MOST_COUNTS = 150_000_000
 _LOOKED_AT, _FEWEST_TO_LOOK, _RARE = 300, 3_000, 0.01
-Judge = Predictor | Loads | Literal["shipped"] | None
+Judge = Predictor | PredictMrl | Literal["shipped"] | None
 
 
 class Designs(NamedTuple):
@@ -78,7 +78,7 @@ class _Found:
 
 
 def design(
-    model: Predictor | Loads | Sequence[Predictor | Loads],
+    model: Predictor | PredictMrl | Sequence[Predictor | PredictMrl],
     target: float | Sequence[float] | None = None,
     *,
     n: int = 10,
@@ -93,7 +93,7 @@ def design(
     seed: int = 0,
     pessimism: float = 1.0,
     naturalness: float = 0.1,
-    second: Predictor | Loads | None = None,
+    second: Predictor | PredictMrl | None = None,
     weight: float = 1.0,
     pareto: bool = False,
     judge: Judge = "shipped",
@@ -101,15 +101,15 @@ def design(
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
 ) -> pd.DataFrame:
-    """Design 5′ UTRs for a wanted load, or for the highest.
+    """Design 5′ UTRs for a wanted mean ribosome load (MRL), or for the highest.
 
     Parameters
     ----------
     model : Predictor, callable, or several of them
-        Who says what the load is: see `ribocast.load`, or anything that takes a list of sequences and gives a number
+        Who says what the MRL is: see `ribocast.load`, or anything that takes a list of sequences and gives a number
         for each. Of several, the mean counts, and what they differ by is doubt.
     target : float, sequence of float, or None
-        The wanted load, ribosomes per mRNA; several of them, a series; None is the highest.
+        The wanted MRL, ribosomes per mRNA; several of them, a series; None is the highest.
     n : int
         How many designs of each target.
     constraints : sequence of Constraint
@@ -152,7 +152,7 @@ def design(
     -------
     pandas.DataFrame
         A row per design: ``name``, ``target`` (NaN is the highest), ``seq``, ``length``; ``mrl``, ``mrl_low`` and
-        ``mrl_high``, the load and its 90 % interval; ``judge_mrl``, the independent opinion (NaN without one);
+        ``mrl_high``, the MRL and its 90 % interval; ``judge_mrl``, the independent opinion (NaN without one);
         ``second``, if there is a second objective; ``strange`` (see `ribocast.design.objectives`); the upstream
         starts and the context of the start codon (see `ribocast.predict.files.describe_starts`); ``gc``, a share;
         ``free_energy``, kcal/mol (NaN without ViennaRNA); ``edits`` from `like` (only if given); ``note``.
@@ -171,10 +171,10 @@ def design(
 
 
 def propose(
-    model: Predictor | Loads | Sequence[Predictor | Loads],
+    model: Predictor | PredictMrl | Sequence[Predictor | PredictMrl],
     brief: Brief,
     *,
-    second: Predictor | Loads | None = None,
+    second: Predictor | PredictMrl | None = None,
     judge: Judge = "shipped",
     threads: int | None = None,
     watch: Callable[[Progress], None] | None = None,
@@ -214,7 +214,7 @@ def propose(
         remarks += _remarks(one, panel, brief, stopped)
         _check(one, construct)
     if any(one.seqs for one in found) and brief.construct and panel.card and construct != panel.card.surroundings:
-        remarks.append(f"loads are predicted for the construct of {panel.card.name}; rules are kept in the given one")
+        remarks.append(f"MRLs are predicted for the construct of {panel.card.name}; rules are kept in the given one")
     opinion = shipped_judge if isinstance(judge, str) else judge
     if opinion is None and judge is not None:
         remarks.append("no independent opinion: there is no second model; name one as judge")
@@ -262,12 +262,12 @@ class _Searching:
     def far_out(
         self, targets: Sequence[float | None], rules: tuple[Constraint, ...], remarks: list[str]
     ) -> dict[float, str]:
-        """Find the targets beyond the loads of nearly all random sequences that keep the rules, and say so in words."""
+        """Find the targets beyond the MRLs of nearly all random sequences that keep the rules, and say so in words."""
         if self.brief.calls < _FEWEST_TO_LOOK or self.panel.second is not None or targets == [None]:
             return {}
-        loads = self.panel.ask(_strings(self._spaces(rules)[0], _LOOKED_AT, self.rng)).mrl
-        low, high = (float(end) for end in np.quantile(loads, [_RARE, 1 - _RARE]))
-        far = {target: f"of random sequences that keep the rules 98 % have loads from {low:.2f} to {high:.2f}"
+        mrls = self.panel.ask(_strings(self._spaces(rules)[0], _LOOKED_AT, self.rng)).mrl
+        low, high = (float(end) for end in np.quantile(mrls, [_RARE, 1 - _RARE]))
+        far = {target: f"of random sequences that keep the rules 98 % have MRLs from {low:.2f} to {high:.2f}"
                for target in targets if target is not None and not low <= target <= high}  # fmt: skip
         remarks += [
             f"{Goal(target)}: {said}, so this is far from what was measured and less sure"
@@ -356,13 +356,13 @@ def _remarks(found: _Found, panel: Panel, brief: Brief, stopped: bool) -> list[s
         what = "on the front" if brief.pareto else "that keep all rules" + f", {brief.least} apart" * (brief.least > 1)
         remarks.append(f"{goal}: {len(found.seqs)} of {brief.n} designs; no more were found {what}")
     if found.target is not None and found.seqs and not brief.pareto and panel.second is None:
-        loads = panel.ask(found.seqs).mrl
-        off = np.abs(loads - found.target)
+        mrls = panel.ask(found.seqs).mrl
+        off = np.abs(mrls - found.target)
         if (off > MET).any() and not stopped:
-            nearest = float(loads[off.argmin()])
+            nearest = float(mrls[off.argmin()])
             remarks.append(
-                f"{goal}: {int((off > MET).sum())} of {len(loads)} designs are more than {MET:g} away; the nearest "
-                f"load found is {nearest:.2f}" + (_why_low(found.rules) if nearest > found.target else "")
+                f"{goal}: {int((off > MET).sum())} of {len(mrls)} designs are more than {MET:g} away; the nearest "
+                f"MRL found is {nearest:.2f}" + (_why_low(found.rules) if nearest > found.target else "")
             )
     return remarks
 

@@ -1,10 +1,10 @@
 """What a design is good at: an estimate on the safe side, for sequences like those that were measured.
 
 A network is least to be trusted where nothing was measured, and a search finds just such places. So what is searched
-for is not the predicted load but
+for is not the predicted MRL but
 
-- for the highest load, the load less `pessimism` times its doubt;
-- for a target, how near the load is, less `pessimism` times the doubt beyond the usual one of such a load;
+- for the highest MRL, the MRL less `pessimism` times its doubt;
+- for a target, how near the MRL is, less `pessimism` times the doubt beyond the usual one of such an MRL;
 - less `naturalness` times how strange the sequence is.
 
 The doubt is the standard deviation that the calibrated interval stands for (of a normal distribution), with the spread
@@ -27,7 +27,7 @@ from ribocast.design.automaton import strings_of
 from ribocast.errors import RibocastError
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
-from ribocast.model.members import Loads, members_of
+from ribocast.model.members import PredictMrl, members_of
 from ribocast.model.predictor import Predictor, around, interval
 
 Floats = NDArray[np.float64]
@@ -40,8 +40,8 @@ _SAMPLE = 200
 class Opinion(NamedTuple):
     """What is thought of sequences; all of shape (n,).
 
-    `mrl` is the load (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt`
-    the standard deviation it stands for, `extra` how much of this is beyond the usual one of such a load; `strange` how
+    `mrl` is the MRL (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt`
+    the standard deviation it stands for, `extra` how much of this is beyond the usual one of such an MRL; `strange` how
     far the sequences are from what was measured; `second` the second objective (0 without one).
     """
 
@@ -61,7 +61,7 @@ class Goal:
     Attributes
     ----------
     target : float or None
-        The load that is wanted; None is the highest.
+        The MRL that is wanted; None is the highest.
     weight : float
         Of the second objective, as it is added.
     share : float
@@ -81,7 +81,7 @@ class Goal:
         return self.share * (own - naturalness * opinion.strange) + self.weight * opinion.second
 
     def __str__(self) -> str:
-        return "the highest load" if self.target is None else f"target {self.target:g}"
+        return "the highest MRL" if self.target is None else f"target {self.target:g}"
 
 
 class Panel:
@@ -95,11 +95,11 @@ class Panel:
 
     def __init__(
         self,
-        models: Sequence[Predictor | Loads],
+        models: Sequence[Predictor | PredictMrl],
         assay: str | None = None,
-        second: Predictor | Loads | None = None,
+        second: Predictor | PredictMrl | None = None,
         threads: int | None = None,
-        doubter: Loads | None = None,
+        doubter: PredictMrl | None = None,
     ) -> None:
         if not models:
             raise RibocastError("no model to design with")
@@ -150,10 +150,10 @@ class Panel:
         return picked
 
     def _look(self, seqs: list[str]) -> Opinion:
-        mrl, spread = self._loads(seqs)
+        mrl, spread = self._mrls(seqs)
         if self._usual_spread is None:
             drawn = self._random(len(seqs[0]), _SAMPLE)
-            self._usual_spread = float(np.median(self._loads(drawn)[1])) if spread.any() else 0.0
+            self._usual_spread = float(np.median(self._mrls(drawn)[1])) if spread.any() else 0.0
             self.calls += len(drawn) * bool(spread.any())
         spread = np.maximum(spread - self._usual_spread, 0.0)
         low, high = np.full(len(seqs), np.nan), np.full(len(seqs), np.nan)
@@ -165,13 +165,13 @@ class Panel:
             strange += np.maximum(unusual.composition - _COMMON, 0.0)
             if self.card.interval is not None:
                 sides = NormalDist().inv_cdf(0.5 + self.card.interval.coverage / 2) * 2
-                # Not cut off where loads end: doubt must not end there either.
+                # Not cut off where MRLs end: doubt must not end there either.
                 (least, most), (usual_least, usual_most) = (
                     around(self.card.interval, mrl, factor) for factor in (wider, 1.0)
                 )
                 doubt = (most - least) / sides + spread
                 extra = np.maximum(doubt - (usual_most - usual_least) / sides, 0.0)
-        second = np.zeros(len(seqs)) if self.second is None else loads_of(self.second, seqs, self.assay)
+        second = np.zeros(len(seqs)) if self.second is None else mrls_of(self.second, seqs, self.assay)
         return Opinion(mrl, low, high, doubt, extra, strange, second)
 
     def _repetitive(self, seqs: list[str]) -> Floats:
@@ -195,13 +195,13 @@ class Panel:
         drawn = np.random.default_rng(length).choice(4, size=(count, length), p=shares / shares.sum())
         return strings_of(drawn.astype(np.uint8))
 
-    def _loads(self, seqs: list[str]) -> tuple[Floats, Floats]:
-        """Return the mean load of the models, and the standard deviation of all their networks; shape (n,) each."""
-        each = [loads_of(model, seqs, self.assay)[None] if members is None else members.loads(seqs, self.assay)
+    def _mrls(self, seqs: list[str]) -> tuple[Floats, Floats]:
+        """Return the mean MRL of the models, and the standard deviation of all their networks; shape (n,) each."""
+        each = [mrls_of(model, seqs, self.assay)[None] if members is None else members.mrls(seqs, self.assay)
                 for model, members in zip(self.models, self._members, strict=True)]  # fmt: skip
-        networks = np.concatenate([*each, *([loads_of(self.doubter, seqs)[None]] if self.doubter else [])])
+        networks = np.concatenate([*each, *([mrls_of(self.doubter, seqs)[None]] if self.doubter else [])])
         spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
-        return np.mean([loads.mean(axis=0) for loads in each], axis=0), spread
+        return np.mean([mrls.mean(axis=0) for mrls in each], axis=0), spread
 
 
 def card_of(model: Predictor, assay: str | None) -> AssayCard:
@@ -209,7 +209,7 @@ def card_of(model: Predictor, assay: str | None) -> AssayCard:
     return model.card.assay(assay)
 
 
-def loads_of(model: Predictor | Loads, seqs: list[str], assay: str | None = None) -> Floats:
+def mrls_of(model: Predictor | PredictMrl, seqs: list[str], assay: str | None = None) -> Floats:
     """Ask a model, or any callable on a list of strings; shape (n,).
 
     Raises
@@ -221,14 +221,14 @@ def loads_of(model: Predictor | Loads, seqs: list[str], assay: str | None = None
         return model.mrl(seqs, assay=assay)
     given = model(list(seqs))
     try:
-        loads = np.asarray(given, dtype=np.float64)
+        mrls = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise RibocastError(f"the given predictor does not give numbers: {str(given)[:60]}") from None
-    if loads.shape != (len(seqs),):
-        raise RibocastError(f"the given predictor gives numbers of shape {loads.shape} for {len(seqs)} sequences")
-    if not np.isfinite(loads).all():
-        raise RibocastError(f"the given predictor gives {loads[~np.isfinite(loads)][0]} for a sequence")
-    return loads
+    if mrls.shape != (len(seqs),):
+        raise RibocastError(f"the given predictor gives numbers of shape {mrls.shape} for {len(seqs)} sequences")
+    if not np.isfinite(mrls).all():
+        raise RibocastError(f"the given predictor gives {mrls[~np.isfinite(mrls)][0]} for a sequence")
+    return mrls
 
 
 def _repeated_words(seq: str) -> int:

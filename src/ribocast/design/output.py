@@ -10,11 +10,11 @@ import numpy as np
 
 from ribocast.design.distances import quick_edit_distance
 from ribocast.design.folding import free_energy, vienna
-from ribocast.design.objectives import Floats, Panel, loads_of
+from ribocast.design.objectives import Floats, Panel, mrls_of
 from ribocast.errors import RibocastError
 from ribocast.io.writers import open_table, whole_file
 from ribocast.model.applicability import how_unusual, remark
-from ribocast.model.members import Loads
+from ribocast.model.members import PredictMrl
 from ribocast.model.predictor import Predictor
 from ribocast.model.stopping import StoppedError, is_stopped
 from ribocast.predict.files import describe_starts
@@ -34,7 +34,7 @@ def describe_designs(
     panel: Panel,
     construct: Construct,
     *,
-    judge: Predictor | Loads | None = None,
+    judge: Predictor | PredictMrl | None = None,
     like: str | None = None,
 ) -> pd.DataFrame:
     """Make the table of designs; see `ribocast.design` for its columns.
@@ -83,7 +83,7 @@ def describe_designs(
 
 
 def as_fasta(table: pd.DataFrame) -> str:
-    """Spell designs as FASTA, with their loads in the titles."""
+    """Spell designs as FASTA, with their MRLs in the titles."""
     lines = []
     for name, target, mrl, seq in zip(*(table[column] for column in ("name", "target", "mrl", "seq")), strict=True):
         wanted = "" if np.isnan(target) else f" target={target:g}"
@@ -136,16 +136,16 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
     return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
 
 
-def _judged(seqs: list[str], judge: Predictor | Loads | None, panel: Panel) -> Floats | float:
+def _judged(seqs: list[str], judge: Predictor | PredictMrl | None, panel: Panel) -> Floats | float:
     if judge is None or not seqs:
         return np.nan
     try:
-        return loads_of(judge, seqs, _known_assay(judge, panel)).round(4)
+        return mrls_of(judge, seqs, _known_assay(judge, panel)).round(4)
     except StoppedError:
         return np.nan
 
 
-def _known_assay(judge: Predictor | Loads | None, panel: Panel) -> str | None:
+def _known_assay(judge: Predictor | PredictMrl | None, panel: Panel) -> str | None:
     """Return the assay that a judge is asked for: the one of the search if it knows it, else its own."""
     name = panel.card.name if panel.card else None
     if isinstance(judge, Predictor) and name not in [known.name for known in judge.card.assays]:

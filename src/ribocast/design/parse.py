@@ -140,13 +140,13 @@ def _read_sequences(path: str | Path) -> list[str]:
 
 
 def read_series(series: str) -> list[float]:
-    """Read LOW:HIGH:STEPS as loads."""
+    """Read LOW:HIGH:STEPS as MRLs."""
     low, high, steps = _numbers(series, "--series", 3, "4:8:9")
     if max(abs(low), abs(high)) > LARGEST_TARGET:
-        raise RibocastError(f"--series {series}: wanted loads, ribosomes per mRNA")
+        raise RibocastError(f"--series {series}: wanted MRLs, ribosomes per mRNA")
     if steps != int(steps) or not 1 <= steps <= _MOST_STEPS:
         raise RibocastError(f"--series {series}: from 1 to {_MOST_STEPS:,} steps")
-    return [round(float(load), 6) for load in np.linspace(low, high, int(steps))]
+    return [round(float(mrl), 6) for mrl in np.linspace(low, high, int(steps))]
 
 
 def read_construct(for_cds: Path | None, adapter: str | None, usual: Construct) -> Construct | None:

@@ -14,7 +14,7 @@ _MOST_LETTERS = 60
 
 
 def draw_designs(designs: Designs) -> Figure:
-    """Draw how the best load of each goal came about, the loads of the designs, and their letters.
+    """Draw how the best MRL of each goal came about, the MRLs of the designs, and their letters.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def draw_designs(designs: Designs) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels: the load of the best sequence after so many predictions, with the targets as lines; the loads of
+        Three panels: the MRL of the best sequence after so many predictions, with the targets as lines; the MRLs of
         the designs with their intervals and the independent opinion, where there is one; up to 60 designs, a row each,
         aligned at the start codon.
     """
@@ -32,7 +32,7 @@ def draw_designs(designs: Designs) -> Figure:
     figure = new_figure(11.0, 6.0 + 0.11 * shown)
     grid = figure.add_gridspec(2, 2, height_ratios=(4.0, 1.2 + 0.11 * shown))
     _draw_path(figure.add_subplot(grid[0, 0]), designs)
-    _draw_loads(figure.add_subplot(grid[0, 1]), designs)
+    _draw_mrls(figure.add_subplot(grid[0, 1]), designs)
     _draw_letters(figure.add_subplot(grid[1, :]), designs, shown)
     return figure
 
@@ -45,18 +45,18 @@ def _draw_path(axes: Axes, designs: Designs) -> None:
         if goal.target is not None:
             axes.axhline(goal.target, color=colour, linewidth=0.8, linestyle=":")
     axes.set_xlabel("sequences predicted")
-    axes.set_ylabel("load of the best, ribosomes per mRNA")
+    axes.set_ylabel("MRL of the best, ribosomes per mRNA")
     axes.set_title("path of the search", fontsize="medium")
 
 
-def _draw_loads(axes: Axes, designs: Designs) -> None:
+def _draw_mrls(axes: Axes, designs: Designs) -> None:
     table = designs.table
     places = np.arange(1, len(table) + 1)
-    loads = table["mrl"].to_numpy(float)
+    mrls = table["mrl"].to_numpy(float)
     low, high = (np.nan_to_num(table[name].to_numpy(float), nan=0.0) for name in ("mrl_low", "mrl_high"))
     if table["mrl_low"].notna().any():
         axes.vlines(places, low, high, color="0.8", linewidth=2, label="90 % interval")
-    axes.plot(places, loads, "o", color="C0", markersize=4, label="predicted")
+    axes.plot(places, mrls, "o", color="C0", markersize=4, label="predicted")
     if table["judge_mrl"].notna().any():
         axes.plot(places, table["judge_mrl"], "x", color="C3", markersize=5, label="independent opinion")
     if table["target"].notna().any():

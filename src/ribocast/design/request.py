@@ -64,7 +64,7 @@ class Brief:
 
     @property
     def targets(self) -> list[float | None]:
-        """The wanted loads, each once; None is the highest."""
+        """The wanted MRLs, each once; None is the highest."""
         if self.target is None:
             return [None]
         several = [self.target] if isinstance(self.target, int | float) else list(self.target)

@@ -28,7 +28,7 @@ class Event(Protocol):
 
 
 class Step(NamedTuple):
-    """Where a search for one goal is after a round: calls so far, and its best sequence with load and score."""
+    """Where a search for one goal is after a round: calls so far, and its best sequence with MRL and score."""
 
     calls: int
     goal: Goal

@@ -57,9 +57,9 @@ class Explanation:
     seq : str
         The UTR, DNA letters in upper case.
     assay : AssayCard
-        On whose scale loads are.
+        On whose scale MRLs are.
     mrl, mrl_low, mrl_high : float
-        The load, ribosomes per mRNA, and its 90 % prediction interval for a measurement (NaN if the model has none).
+        The mean ribosome load (MRL), ribosomes per mRNA, its 90 % prediction interval for a measurement (else NaN).
     profile : numpy.ndarray of float or None
         Shares of the assay's polysome fractions, if the model gives them.
     effects : pandas.DataFrame
@@ -90,12 +90,12 @@ class Explanation:
 
     @property
     def headline(self) -> str:
-        """Its name and load in one line."""
-        load = f"{self.mrl:.2f}"
+        """Its name and MRL in one line."""
+        mrl = f"{self.mrl:.2f}"
         if np.isfinite(self.mrl_low):
-            load += f" ({self.mrl_low:.2f} to {self.mrl_high:.2f})"
+            mrl += f" ({self.mrl_low:.2f} to {self.mrl_high:.2f})"
         name = f"{self.name}: " if self.name else ""
-        return f"{name}predicted load {load} {self.assay.unit}, {self.assay.name}"
+        return f"{name}predicted MRL {mrl} {self.assay.unit}, {self.assay.name}"
 
     def plot(self) -> Figure:
         """Draw it; needs the extra ``plots``. See `ribocast.explain.plot.draw_explanation`."""
@@ -247,7 +247,7 @@ def _explain_group(
 
     outputs = model.outputs(utrs)[:, model.number(card)]
     own = to_mrl(outputs, card)
-    changed = _loads_of_changes(model, card, utrs, own, indels)
+    changed = _mrls_of_changes(model, card, utrs, own, indels)
     unusual = how_unusual(utrs, card)
     low, high = interval(card, own, interval_scaling(unusual, card))
     notes = model.notes(utrs, card, unusual)
@@ -257,7 +257,7 @@ def _explain_group(
         effects = pd.DataFrame(small_changes(utr, indels), columns=list(Change._fields)).assign(
             mrl=mrl,
             change=mrl - own[number],
-            # Networks that give one number can give loads below 0, of which there is no fold change.
+            # Networks that give one number can give MRLs below 0, of which there is no fold change.
             log2_fold_change=np.log2(
                 ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (own[number] > 0) & np.isfinite(ratio)
             ),
@@ -281,24 +281,24 @@ def _explain_group(
         )
 
 
-def _loads_of_changes(
+def _mrls_of_changes(
     model: Predictor, card: AssayCard, utrs: list[str], own: NDArray[np.float64], indels: int
 ) -> list[NDArray[np.float64]]:
-    """Predict the loads of all changes of each UTR, whose own loads are `own`; shape (changes,) each."""
-    # Loads that are known, so that a change which changes nothing has exactly the load of the sequence itself.
+    """Predict the MRLs of all changes of each UTR, whose own MRLs are `own`; shape (changes,) each."""
+    # MRLs that are known, so that a change which changes nothing has exactly the MRL of the sequence itself.
     known = dict(zip(utrs, own.tolist(), strict=True))
-    loads = np.empty(sum(count_changes(len(utr), indels) for utr in utrs))
+    mrls = np.empty(sum(count_changes(len(utr), indels) for utr in utrs))
     everything = (apply_change(utr, change) for utr in utrs for change in small_changes(utr, indels))
     done = 0
     for piece in _pieces(everything):
         # Each sequence once.
         new = [sequence for sequence in dict.fromkeys(piece) if sequence not in known]
         # Not asked whether they are missing: NAC without its C is NA.
-        loads_of_new = to_mrl(model.run(Spelled.of(new))[:, model.number(card)], card)
-        found = known | dict(zip(new, loads_of_new.tolist(), strict=True))
-        loads[done : done + len(piece)] = [found[sequence] for sequence in piece]
+        mrls_of_new = to_mrl(model.run(Spelled.of(new))[:, model.number(card)], card)
+        found = known | dict(zip(new, mrls_of_new.tolist(), strict=True))
+        mrls[done : done + len(piece)] = [found[sequence] for sequence in piece]
         done += len(piece)
-    return np.split(loads, np.cumsum([count_changes(len(utr), indels) for utr in utrs])[:-1])
+    return np.split(mrls, np.cumsum([count_changes(len(utr), indels) for utr in utrs])[:-1])
 
 
 def _pieces(sequences: Iterator[str]) -> Iterator[list[str]]:

@@ -138,7 +138,7 @@ def tidy(explanation: Explanation, row: int) -> pd.DataFrame:
 
 
 def strongest(explanation: Explanation, count: int = STRONGEST) -> list[dict[str, Any]]:
-    """Give the substitutions that change the load most, the strongest first."""
+    """Give the substitutions that change the MRL most, the strongest first."""
     effects = explanation.effects
     changed = effects[(effects["kind"] == "substitution") & (effects["ref"] != effects["alt"])]
     order = changed["log2_fold_change"].abs().sort_values(ascending=False, kind="stable").index[:count]
@@ -146,7 +146,7 @@ def strongest(explanation: Explanation, count: int = STRONGEST) -> list[dict[str
 
 
 def in_words(explanation: Explanation) -> list[str]:
-    """Say an explanation in lines: the load, the start codon's context, upstream starts, the strongest changes."""
+    """Say an explanation in lines: the MRL, the start codon's context, upstream starts, the strongest changes."""
     lines = [explanation.headline, f"  {start_in_words(explanation)}"]
     lines += [f"  {uorf.in_words(place=True)}" for uorf in explanation.uorfs] or ["  no upstream start codon"]
     lines.append("  strongest substitutions, log2 fold change:")

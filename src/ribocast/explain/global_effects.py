@@ -1,6 +1,6 @@
-"""What a model has learnt: the mean load of UTRs by their upstream start, its context, its stop, by letters, length.
+"""What a model has learnt: the mean MRL of UTRs by their upstream start, its context, its stop, by letters, length.
 
-The same summary of measured loads shows what there was to learn: both are of the same sequences.
+The same summary of measured MRLs shows what there was to learn: both are of the same sequences.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ GROUPS = (
 
 @dataclass(frozen=True)
 class Learnt:
-    """Loads of UTRs, summarised.
+    """Mean ribosome loads (MRLs) of UTRs, summarised.
 
     Attributes
     ----------
     rows : int
         UTRs.
     baseline : float
-        Mean load of those without an upstream ATG, ribosomes per mRNA.
+        Mean MRL of those without an upstream ATG, ribosomes per mRNA.
     groups : pandas.DataFrame
         ``group`` (see `GROUPS`), ``n``, ``mean``, ``error`` (standard error of the mean).
     positions : pandas.DataFrame
-        UTRs with one upstream ATG and no stop for it: ``position``, ``frame``, ``n``, ``effect`` (mean load less
+        UTRs with one upstream ATG and no stop for it: ``position``, ``frame``, ``n``, ``effect`` (mean MRL less
         `baseline`), ``error``.
     matrix : pandas.DataFrame
         UTRs with one overlapping uORF: ``minus_3``, ``plus_4``, ``n``, ``mean``, ``error``.
@@ -67,7 +67,7 @@ class Learnt:
     letters : pandas.DataFrame
         UTRs without an upstream ATG, by the share of each letter: ``letter``, ``share``, ``n``, ``mean``, ``error``.
     slopes : dict of str to float
-        What 10 % more of a letter, at the cost of the others alike, adds to the load there.
+        What 10 % more of a letter, at the cost of the others alike, adds to the MRL there.
     lengths : pandas.DataFrame
         UTRs without an upstream ATG, by length, if it varies: ``length``, ``n``, ``mean``, ``error``.
     """
@@ -109,7 +109,7 @@ def measured_rows(path: str | Path, assay: AssayCard, *, column: str | None = No
     Raises
     ------
     RibocastError
-        If there is none, or a row has a bad sequence or no load.
+        If there is none, or a row has a bad sequence or no MRL.
     """
     path = Path(path)
     if path.is_dir():
@@ -120,14 +120,14 @@ def measured_rows(path: str | Path, assay: AssayCard, *, column: str | None = No
     return chunk
 
 
-def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learnt:
-    """Summarise loads, predicted or measured.
+def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Learnt:
+    """Summarise MRLs, predicted or measured.
 
     Parameters
     ----------
     utrs : sequence of str, of length n
         Checked sequences.
-    loads : numpy.ndarray of float, shape (n,)
+    mrls : numpy.ndarray of float, shape (n,)
         Ribosomes per mRNA.
     construct : Construct
         What stands around them.
@@ -140,24 +140,24 @@ def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learn
     import pandas as pd
 
     starts = [find_uorfs(utr, construct) for utr in utrs]
-    frame = pd.DataFrame({"load": loads, "group": [_group(uorfs) for uorfs in starts]})
+    frame = pd.DataFrame({"mrl": mrls, "group": [_group(uorfs) for uorfs in starts]})
     calm = (frame["group"] == GROUPS[0]).to_numpy()
     if calm.sum() < _FEWEST:
         raise RibocastError(f"{calm.sum()} UTRs without an upstream ATG: at least {_FEWEST} are needed")
-    baseline = float(loads[calm].mean())
+    baseline = float(mrls[calm].mean())
     single = [
-        (uorfs[0], load) for uorfs, load in zip(starts, loads.tolist(), strict=True)
+        (uorfs[0], mrl) for uorfs, mrl in zip(starts, mrls.tolist(), strict=True)
         if len(uorfs) == 1 and uorfs[0].kind != "uORF"
     ]  # fmt: skip
     ones = pd.DataFrame(
-        [(u.position, u.frame, u.context[3], u.context[9], load) for u, load in single],
-        columns=["position", "frame", "minus_3", "plus_4", "load"],
+        [(u.position, u.frame, u.context[3], u.context[9], mrl) for u, mrl in single],
+        columns=["position", "frame", "minus_3", "plus_4", "mrl"],
     )
     positions = _means(ones, ["position", "frame"])
-    overlapping = [(uorf, load) for uorf, load in single if uorf.frame]
+    overlapping = [(uorf, mrl) for uorf, mrl in single if uorf.frame]
     known = ones[(ones["frame"] > 0) & ones["minus_3"].isin(list(LETTERS)) & ones["plus_4"].isin(list(LETTERS))]
     lengths = np.array([len(utr) for utr in utrs])
-    letters, slopes = _by_letter((base_counts(utrs) / lengths[:, None])[calm], loads[calm])
+    letters, slopes = _by_letter((base_counts(utrs) / lengths[:, None])[calm], mrls[calm])
     groups = _means(frame, ["group"])
     return Learnt(
         rows=len(utrs),
@@ -168,14 +168,14 @@ def summarise(utrs: Sequence[str], loads: Floats, construct: Construct) -> Learn
         context=fit_context(*map(list, zip(*overlapping, strict=True)))[0] if len(overlapping) >= 100 else None,
         letters=letters,
         slopes=slopes,
-        lengths=_by_length(lengths[calm], loads[calm]),
+        lengths=_by_length(lengths[calm], mrls[calm]),
     )
 
 
-def fit_context(uorfs: Sequence[Uorf], loads: Sequence[float]) -> tuple[Floats, float]:
-    """Fit what each letter around one overlapping upstream ATG takes from the load.
+def fit_context(uorfs: Sequence[Uorf], mrls: Sequence[float]) -> tuple[Floats, float]:
+    """Fit what each letter around one overlapping upstream ATG takes from the MRL.
 
-    Least squares of the loads on the letters at ``KOZAK_POSITIONS``, the frame, and whether the ATG is within 15 nt of
+    Least squares of the MRLs on the letters at ``KOZAK_POSITIONS``, the frame, and whether the ATG is within 15 nt of
     the start codon.
 
     Returns
@@ -190,9 +190,9 @@ def fit_context(uorfs: Sequence[Uorf], loads: Sequence[float]) -> tuple[Floats, 
     place = [[1, uorf.frame == 1, uorf.position > NEAR] for uorf in uorfs]
     terms = np.concatenate([one_hot, place], axis=1).astype(float)
     # Letters of a position sum to 1, so only their differences are determined; the solution is centred below.
-    solution = np.linalg.lstsq(terms, np.asarray(loads), rcond=None)[0]
+    solution = np.linalg.lstsq(terms, np.asarray(mrls), rcond=None)[0]
     weights = -solution[: one_hot.shape[1]].reshape(len(LETTERS), len(KOZAK_POSITIONS))
-    r = np.corrcoef(terms @ solution, loads)[0, 1]
+    r = np.corrcoef(terms @ solution, mrls)[0, 1]
     return weights - weights.mean(axis=0), float(r * r)
 
 
@@ -213,36 +213,36 @@ def _group(uorfs: list[Uorf]) -> str:
 
 
 def _means(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Average loads by columns; groups of few rows are left out."""
-    found = frame.groupby(by)["load"].agg(n="size", mean="mean", spread="std").reset_index()
+    """Average MRLs by columns; groups of few rows are left out."""
+    found = frame.groupby(by)["mrl"].agg(n="size", mean="mean", spread="std").reset_index()
     found = found[found["n"] >= _FEWEST].reset_index(drop=True)
     return found.assign(error=found["spread"] / np.sqrt(found["n"])).drop(columns="spread")
 
 
-def _by_letter(shares: Floats, loads: Floats) -> tuple[pd.DataFrame, dict[str, float]]:
+def _by_letter(shares: Floats, mrls: Floats) -> tuple[pd.DataFrame, dict[str, float]]:
     import pandas as pd
 
     parts = []
     for place, letter in enumerate(LETTERS):
         edges = np.unique(np.quantile(shares[:, place], np.arange(1, _SHARES) / _SHARES))
-        part = pd.DataFrame({"bin": np.searchsorted(edges, shares[:, place], side="right"), "load": loads,
+        part = pd.DataFrame({"bin": np.searchsorted(edges, shares[:, place], side="right"), "mrl": mrls,
                              "share": shares[:, place]})  # fmt: skip
         middle = part.groupby("bin")["share"].mean()
         found = _means(part, ["bin"])
         parts.append(found.assign(letter=letter, share=found["bin"].map(middle)))
     table = pd.concat(parts, ignore_index=True)[["letter", "share", "n", "mean", "error"]]
     # The shares sum to 1: centred slopes are those of one letter at the cost of the others alike.
-    terms = np.concatenate([np.ones((len(loads), 1)), shares], axis=1)
-    slopes = np.linalg.lstsq(terms, loads, rcond=None)[0][1:]
+    terms = np.concatenate([np.ones((len(mrls), 1)), shares], axis=1)
+    slopes = np.linalg.lstsq(terms, mrls, rcond=None)[0][1:]
     centred = (slopes - slopes.mean()) * len(LETTERS) / (len(LETTERS) - 1)
     return table, {letter: float(slope) / 10 for letter, slope in zip(LETTERS, centred, strict=True)}
 
 
-def _by_length(lengths: NDArray[np.int64], loads: Floats) -> pd.DataFrame:
+def _by_length(lengths: NDArray[np.int64], mrls: Floats) -> pd.DataFrame:
     import pandas as pd
 
     edges = np.unique(np.quantile(lengths, np.arange(1, _LENGTHS) / _LENGTHS)) if np.ptp(lengths) else np.empty(0)
-    part = pd.DataFrame({"bin": np.searchsorted(edges, lengths, side="right"), "load": loads, "length": lengths})
+    part = pd.DataFrame({"bin": np.searchsorted(edges, lengths, side="right"), "mrl": mrls, "length": lengths})
     middle = part.groupby("bin")["length"].mean()
     found = _means(part, ["bin"])
     return found.assign(length=found["bin"].map(middle))[["length", "n", "mean", "error"]]

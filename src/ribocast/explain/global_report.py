@@ -34,9 +34,9 @@ def write_learnt(
     path : str or Path
         Where to.
     model : Learnt
-        Summary of predicted loads; see `ribocast.explain.global_effects.summarise`.
+        Summary of predicted mean ribosome loads (MRLs); see `ribocast.explain.global_effects.summarise`.
     measured : Learnt, optional
-        Summary of measured loads of the same sequences.
+        Summary of measured MRLs of the same sequences.
     title, source, assay, command : str
         What the page is called, of what sequences it is, on whose scale, and what made it.
     """
@@ -75,11 +75,11 @@ def _groups(sides: Mapping[str, Learnt]) -> dict[str, Any]:
                       color=_SIDES[side], label=side)  # fmt: skip
     axes.set_yticks(range(len(GROUPS)), GROUPS)
     axes.invert_yaxis()
-    axes.set_xlabel("mean load (ribosomes per mRNA)")
+    axes.set_xlabel("mean MRL (ribosomes per mRNA)")
     axes.legend(frameon=False)
     return _section(
         "Upstream starts and stops",
-        "Mean load by what stands upstream: no ATG, one that a stop ends soon or late, one in frame (its protein is "
+        "Mean MRL by what stands upstream: no ATG, one that a stop ends soon or late, one in frame (its protein is "
         "only longer), one whose reading overlaps the start codon. Codons are counted from the ATG to before the stop.",
         figure, sides, "groups", ["group"], "mean",
     )  # fmt: skip
@@ -95,10 +95,10 @@ def _positions(sides: Mapping[str, Learnt]) -> dict[str, Any]:
         axes.set_title(side, fontsize=10)
         axes.set_xlabel("position of the upstream ATG")
         axes.legend(frameon=False, fontsize=8)
-    panels[0].set_ylabel("difference of the mean load\n(ribosomes per mRNA)")
+    panels[0].set_ylabel("difference of the mean MRL\n(ribosomes per mRNA)")
     return _section(
         "One upstream ATG without a stop, by position and frame",
-        "The mean load of UTRs with one such ATG at the position, less that of UTRs without any."
+        "The mean MRL of UTRs with one such ATG at the position, less that of UTRs without any."
         + _agrees(sides, "positions"),
         figure, sides, "positions", ["position", "frame"], "effect",
     )  # fmt: skip
@@ -109,7 +109,7 @@ def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     grid = figure.subplots(len(sides), 2, squeeze=False, width_ratios=[1, 2])
     for (left, right), (side, learnt) in zip(grid, sides.items(), strict=True):
         _heat(left, _as_matrix(learnt.matrix), list(LETTERS), "viridis", None)
-        left.set(xlabel="+4", ylabel="−3", title=f"{side}: mean load")
+        left.set(xlabel="+4", ylabel="−3", title=f"{side}: mean MRL")
         if learnt.context is not None:
             _heat(right, learnt.context, [f"{place:+}".replace("-", "−") for place in KOZAK_POSITIONS], "PuOr_r", 1.0)
             right.set_title(f"{side}: taken by each letter")
@@ -117,7 +117,7 @@ def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
             right.set_visible(False)
     return _section(
         "Kozak contexts of an overlapping upstream ATG",
-        "Left: the mean load by the letters at −3 and +4 of the upstream ATG; the lower, the more ribosomes it takes. "
+        "Left: the mean MRL by the letters at −3 and +4 of the upstream ATG; the lower, the more ribosomes it takes. "
         "Right: what each letter around it takes, in ribosomes per mRNA, by least squares; each position sums to 0."
         + _agrees(sides, "minus_3_plus_4") + _agrees(sides, "context", " (letters)"),
         figure, sides, "matrix", ["minus_3", "plus_4"], "mean",
@@ -134,7 +134,7 @@ def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
         axes.set_title(side, fontsize=10)
         axes.set_xlabel("share of the letter in the UTR")
         axes.legend(frameon=False, fontsize=8)
-    panels[0].set_ylabel("mean load\n(ribosomes per mRNA)")
+    panels[0].set_ylabel("mean MRL\n(ribosomes per mRNA)")
     slopes = "; ".join(
         f"{side}: " + ", ".join(f"{letter} {slope:+.2f}" for letter, slope in learnt.slopes.items())
         for side, learnt in sides.items()
@@ -152,7 +152,7 @@ def _lengths(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     for side, learnt in sides.items():
         axes.errorbar(learnt.lengths["length"], learnt.lengths["mean"], yerr=1.96 * learnt.lengths["error"], fmt="o-",
                       ms=4, lw=1, color=_SIDES[side], label=side)  # fmt: skip
-    axes.set(xlabel="length of the UTR (nt)", ylabel="mean load (ribosomes per mRNA)")
+    axes.set(xlabel="length of the UTR (nt)", ylabel="mean MRL (ribosomes per mRNA)")
     axes.legend(frameon=False)
     return _section("Length", "UTRs without an upstream ATG.", figure, sides, "lengths", ["length"], "mean")
 

@@ -37,7 +37,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
     """Draw why a UTR is translated as it is.
 
     From top to bottom: the sequence, each letter as tall as its own effect (the mean log2 fold change of its three
-    substitutions, turned over: letters that raise the load stand up); the log2 fold change of every substitution, the
+    substitutions, turned over: letters that raise the MRL stand up); the log2 fold change of every substitution, the
     sequence's own letters as dots; of deletions and insertions, if they were asked for (the strongest of the insertions
     of a length); upstream ORFs by frame, the darker the stronger their Kozak context; and the predicted polysome
     profile, if the model gives one. Positions count from the start codon.

@@ -134,7 +134,7 @@ class Chunk:
             if _are_predictions(_names(self.rows)):
                 raise RibocastError(
                     f"{self.source}: column 'mrl' is predicted (mrl_low and mrl_high are there too), not measured; "
-                    f"name the measured loads with --label (columns: {columns})"
+                    f"name the column of measured mean ribosome loads (MRLs) with --label (columns: {columns})"
                 )
             raise RibocastError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
         return self.label_column

@@ -60,11 +60,11 @@ def straight_through(task: Task) -> Search:
     RibocastError
         If what is asked is not a model of ribocast, or takes one other length.
     """
-    networks = [SoftLoads(model, task.panel.assay, task.space.length) for model in task.panel.models]
+    networks = [SoftMrl(model, task.panel.assay, task.space.length) for model in task.panel.models]
     return _search(task, networks)
 
 
-def _search(task: Task, networks: list[SoftLoads]) -> Search:
+def _search(task: Task, networks: list[SoftMrl]) -> Search:
     space, rng, goal = task.space, task.rng, task.goal
     held = space.begin(task.islands, rng)
     yield held
@@ -73,8 +73,8 @@ def _search(task: Task, networks: list[SoftLoads]) -> Search:
     while True:
         soft = torch.softmax(logits, dim=2)
         hard = F.one_hot(torch.from_numpy(held.astype(np.int64)), 4).float()
-        load = torch.stack([network(hard + soft - soft.detach(), held) for network in networks]).mean(dim=0)
-        loss = -load if goal.target is None else (load - goal.target).abs()
+        mrl = torch.stack([network(hard + soft - soft.detach(), held) for network in networks]).mean(dim=0)
+        loss = -mrl if goal.target is None else (mrl - goal.target).abs()
         adam.zero_grad()
         loss.sum().backward()
         adam.step()
@@ -113,8 +113,8 @@ def choose_letters(logits: NDArray[np.float64], rules: LetterRules) -> Codes:
     return chosen
 
 
-class SoftLoads:
-    """One model, from a table of letters, shape (n, length, 4), to loads that a gradient can be taken of.
+class SoftMrl:
+    """One model, from a table of letters, shape (n, length, 4), to MRLs that a gradient can be taken of.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class SoftLoads:
         return lambda module, letters, looked_up: self._given
 
     def __call__(self, bases: Tensor, held: Codes) -> Tensor:
-        """Give loads (n,) of `bases`, one-hot (n, length, 4), that are the letters `held` (n, length)."""
+        """Give MRLs (n,) of `bases`, one-hot (n, length, 4), that are the letters `held` (n, length)."""
         rows, length = held.shape
         self._given = torch.cat([bases.transpose(1, 2), torch.ones(rows, 1, length)], dim=1)
         outputs = self._network(_LETTERS[torch.from_numpy(held.astype(np.int64))])[:, self._number]

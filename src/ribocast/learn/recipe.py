@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ribocast.errors import RibocastError
 
-_KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "learns": ("load", "profile")}
+_KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "learns": ("mrl", "profile")}
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Recipe:
         Passes over the training rows; rows a step.
     bfloat16 : bool
         Multiply in bfloat16 while learning, where the device has it by itself; weights are float32, and so is judging.
-    learns : {"load", "profile"}
-        Whose squared error is made small: the standardised mean load, or the shares of polysome fractions (then only
+    learns : {"mrl", "profile"}
+        Whose squared error is made small: the standardised mean MRL, or the shares of polysome fractions (then only
         rows with a measured profile teach).
     patience : int, optional
         Stop after so many epochs without a better validation loss.
     profile_weight : float
-        Weight of the cross-entropy of measured polysome profiles beside the squared error of the load.
+        Weight of the cross-entropy of measured polysome profiles beside the squared error of the MRL.
     noise_reads : float
-        Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy load. 0 weighs all alike.
+        Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy MRL. 0 weighs all alike.
     huber : float
         From so many standard deviations on, an error counts by its size and no longer by its square (Huber 1964): some
         rows are far off for reasons that no sequence shows, and should not pull. 0 squares all.
@@ -54,7 +54,7 @@ class Recipe:
     epochs: int
     batch_size: int
     bfloat16: bool = False
-    learns: Literal["load", "profile"] = "load"
+    learns: Literal["mrl", "profile"] = "mrl"
     patience: int | None = None
     profile_weight: float = 0.0
     noise_reads: float = 0.0

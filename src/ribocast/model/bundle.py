@@ -84,7 +84,7 @@ class IntervalScaling(_Card):
 
 
 class Interval(_Card):
-    """What was missed on rows the model had not seen, by predicted load (or change of load).
+    """What was missed on rows the model had not seen, by predicted MRL (or change of MRL).
 
     With `b` the number of `edges` at or below a prediction and `w` the interval scaling, 90 % of the unseen rows lay
     between ``prediction - w · below[b]`` and ``prediction + w · above[b]`` (split-conformal, one bin an interval of
@@ -112,7 +112,7 @@ class AssayCard(_Card):
 
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
     ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
-    `interval` is around predicted loads, `change_interval` around predicted log2 fold changes of variants.
+    `interval` is around predicted MRLs, `change_interval` around predicted log2 fold changes of variants.
     `measured_quantiles` are those of its measured labels, 0 to 100 % in steps of 5 %.
     """
 

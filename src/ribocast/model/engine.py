@@ -65,7 +65,7 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
         A checked bundle.
     engine : {"auto", "openvino", "openvino-bf16", "torch"}
         ``auto`` is PyTorch where it is already imported and has a GPU, else OpenVINO. ``openvino-bf16`` multiplies in
-        bfloat16: faster, loads differ by some hundredths (docs/speed.md).
+        bfloat16: faster, MRLs differ by some hundredths (docs/speed.md).
     threads : int, optional
         CPU threads; as many as there are cores without it.
 
@@ -108,7 +108,7 @@ def _gpu_in_use() -> bool:
 _KEPT_SHAPES = "64"
 """Kernels that OpenVINO keeps for shapes it has seen. Of its own it keeps thousands, and grows by 2 MB a shape."""
 _LIKELY_LENGTH, _LISTEN_MS = 50, 200
-_LARGEST_OUTPUT = 1e9  # far beyond any share or load; times the scale of an assay, float32 still holds it
+_LARGEST_OUTPUT = 1e9  # far beyond any share or MRL; times the scale of an assay, float32 still holds it
 _STARTED: weakref.WeakSet[OpenVinoEngine] = weakref.WeakSet()
 
 

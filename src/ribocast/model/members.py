@@ -16,7 +16,7 @@ from ribocast.model.stopping import StoppedError, is_stopped
 from ribocast.sequence.letters import Letters, encode
 
 _ROWS = 128
-Loads = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]
+PredictMrl = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]
 """A predictor, as a user's own may be: sequences in, one number each out."""
 
 
@@ -31,19 +31,19 @@ class Members:
         self._outputs = range(len(compiled.outputs))
         self._card = model.card
 
-    def loads(self, seqs: Sequence[str], assay: str | None = None) -> NDArray[np.float64]:
-        """Predict the load of each sequence by each network; shape (networks, n)."""
+    def mrls(self, seqs: Sequence[str], assay: str | None = None) -> NDArray[np.float64]:
+        """Predict the MRL of each sequence by each network; shape (networks, n)."""
         card = self._card.assay(assay)
         number = [known.name for known in self._card.assays].index(card.name)
         lengths = np.array([len(seq) for seq in seqs])
         rows = [part for length in np.unique(lengths) for part in _parts(np.flatnonzero(lengths == length))]
         outputs = self._run([encode([seqs[row] for row in part]) for part in rows])
-        loads = np.empty((outputs[0].shape[0], len(seqs)))
+        mrls = np.empty((outputs[0].shape[0], len(seqs)))
         for part, output in zip(rows, outputs, strict=True):
-            loads[:, part] = [to_mrl(one[:, number], card) for one in output]
-        if not np.isfinite(loads).all():
+            mrls[:, part] = [to_mrl(one[:, number], card) for one in output]
+        if not np.isfinite(mrls).all():
             raise RibocastError("the network gives numbers that are not finite")
-        return loads
+        return mrls
 
     def _run(self, batches: list[Letters]) -> list[NDArray[np.float32]]:
         results: list[NDArray[np.float32]] = []
@@ -87,7 +87,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
 
 def second_opinions(
     shipped: Predictor, models: Sequence[object], assay: str | None, *, threads: int | None = None
-) -> tuple[Loads | None, Loads | None]:
+) -> tuple[PredictMrl | None, PredictMrl | None]:
     """Share out the networks of a shipped model that no other contains: who doubts in the search, and who judges.
 
     Parameters
@@ -104,7 +104,7 @@ def second_opinions(
     Returns
     -------
     tuple of callable or None
-        From sequences to loads of shape (n,). One network doubts where `models` is one network of the same family, so
+        From sequences to MRLs of shape (n,). One network doubts where `models` is one network of the same family, so
         that there is something to differ from; the others judge, and are None where none is left.
     """
     known = shipped.card.contents
@@ -116,11 +116,11 @@ def second_opinions(
     return _mean_of(shipped, doubts, asked, threads), _mean_of(shipped, judges, asked, threads)
 
 
-def _mean_of(model: Predictor, numbers: list[int], assay: str | None, threads: int | None) -> Loads | None:
+def _mean_of(model: Predictor, numbers: list[int], assay: str | None, threads: int | None) -> PredictMrl | None:
     members = members_of(model, only=numbers, threads=threads) if numbers else None
     if members is None:
         return None
-    return lambda seqs: np.asarray(members.loads(seqs, assay).mean(axis=0))
+    return lambda seqs: np.asarray(members.mrls(seqs, assay).mean(axis=0))
 
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""A trained model as an object: sequences in, a table of ribosome loads out."""
+"""A trained model as an object: sequences in, a table of mean ribosome loads (MRLs) out."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Predictor:
         assay: str | None = None,
         profile: bool = False,
     ) -> pd.DataFrame:
-        """Predict the mean ribosome load of sequences.
+        """Predict the mean ribosome load (MRL) of sequences.
 
         Parameters
         ----------
@@ -132,12 +132,12 @@ class Predictor:
         return {**columns, "note": self.notes(spelled, assay, unusual)}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
-        """Predict mean ribosome loads, nothing else; shape (n,), ribosomes per mRNA."""
+        """Predict mean ribosome loads (MRLs), nothing else; shape (n,), ribosomes per mRNA."""
         card = self.card.assay(assay)
         return to_mrl(self._outputs_of(utrs, card), card)
 
     def substitutions(self, utr: str, *, assay: str | None = None) -> NDArray[np.float64]:
-        """Predict the load of every single substitution of a sequence.
+        """Predict the MRL of every single substitution of a sequence.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Predictor:
         Returns
         -------
         numpy.ndarray of float64, shape (length, 4)
-            Ribosomes per mRNA with A, C, G or T (in this order) at each position; the sequence's own load where that
+            Ribosomes per mRNA with A, C, G or T (in this order) at each position; the sequence's own MRL where that
             is the base it has.
 
         Raises
@@ -182,9 +182,9 @@ class Predictor:
 
         outputs = np.concatenate(self.engine.run(batches()))[:count]
         mrl = to_mrl(outputs[:, self.number(card)], card)
-        loads = np.full((length, len(_BASES)), mrl[0])
-        loads[positions, bases] = mrl[1:]
-        return loads
+        mrls = np.full((length, len(_BASES)), mrl[0])
+        mrls[positions, bases] = mrl[1:]
+        return mrls
 
     def profile(self, utrs: Sequence[str], *, assay: str | None = None) -> Outputs:
         """Predict polysome profiles, nothing else; shape (n, fractions of the assay), shares that sum to 1."""
@@ -195,7 +195,7 @@ class Predictor:
     def check_profile(self) -> None:
         """Raise RibocastError unless the model gives polysome profiles."""
         if self.card.output != "fractions":
-            raise RibocastError(f"the model {self.card.name!r} gives no polysome profile, only loads")
+            raise RibocastError(f"the model {self.card.name!r} gives no polysome profile, only MRLs")
 
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
@@ -211,7 +211,7 @@ class Predictor:
         return [bad[row] for row in sorted(bad)]
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
-        """Run the network; shape (n, assays, width): polysome fractions, or one standardised load."""
+        """Run the network; shape (n, assays, width): polysome fractions, or one standardised MRL."""
         # A Series would be looked up by its labels below, and a string by its letters.
         return self.run(self._spell(_sequences(utrs)))
 
@@ -279,7 +279,7 @@ def _load_again(bundle: Bundle, engine: EngineName, threads: int | None) -> Pred
 
 
 def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:
-    """Turn one assay's outputs, shape (n, width), into mean ribosome loads, shape (n,).
+    """Turn one assay's outputs, shape (n, width), into mean ribosome loads (MRLs), shape (n,).
 
     MRL = Σ rᵢ·wᵢ over polysome fractions (Sample et al. 2019); a scalar output is un-standardised.
     """
@@ -297,11 +297,11 @@ def interval(
     """Give the calibrated interval around predictions, all of shape (n,); NaN where the assay has none.
 
     `scaling` is how many times wider than usual each is; see `ribocast.model.applicability`. The interval always holds
-    the prediction, also where nearly all of the calibrating rows lay on one side, and ends where loads do: at the
+    the prediction, also where nearly all of the calibrating rows lay on one side, and ends where MRLs do: at the
     smallest and largest weight of the assay's fractions, if these are counts of ribosomes.
     """
     low, high = around(assay.interval, mrl, scaling)
-    # Counts begin at none, and no load lies beyond them. Weights on a fine-tuned model's line are its reach, no bounds.
+    # Counts begin at none, and no MRL lies beyond them. Weights on a fine-tuned model's line are its reach, no bounds.
     if (weights := assay.fraction_weights) and min(weights) == 0:
         low, high = np.minimum(mrl, np.maximum(low, min(weights))), np.maximum(mrl, np.minimum(high, max(weights)))
     return low, high

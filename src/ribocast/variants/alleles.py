@@ -127,7 +127,7 @@ def to_table(
 ) -> pd.DataFrame:
     """Score what was found; the columns are ``COLUMNS``, one row each, in order.
 
-    Loads that are `known` are not predicted again; see `ribocast.variants.score.score_variants`.
+    MRLs that are `known` are not predicted again; see `ribocast.variants.score.score_variants`.
     """
     import pandas as pd
 

@@ -38,7 +38,7 @@ from ribocast.variants.vcf import (
 _BATCH_PAIRS, _BATCH_LETTERS = 8_192, 1 << 25
 """Rows are written when so many pairs of UTRs are to be scored, or they are so many letters long."""
 _KNOWN_BYTES, _ENTRY_BYTES = 1 << 26, 200
-"""Loads are remembered, so that a sequence is not predicted again, in so much memory; an entry takes its letters and
+"""MRLs are remembered, so that a sequence is not predicted again, in so much memory; an entry takes its letters and
 some more."""
 
 
@@ -231,7 +231,7 @@ def _table(model: Predictor, batch: _Batch, assay: str, phased: bool, known: dic
 
 
 def _forget(known: dict[str, float]) -> None:
-    """Drop the oldest loads where they are too many."""
+    """Drop the oldest MRLs where they are too many."""
     over = sum(len(utr) + _ENTRY_BYTES for utr in known) - _KNOWN_BYTES
     while over > 0:
         oldest = next(iter(known))

@@ -1,4 +1,4 @@
-"""Scoring variants: what a change of a 5′ UTR does to its ribosome load, how sure that is, and why."""
+"""Scoring variants: what a change of a 5′ UTR does to its mean ribosome load (MRL), how sure that is, and why."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def score_variants(
         On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
     constructs : sequence of Construct of length n, optional
         The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
-        loads are always predicted.
+        MRLs are always predicted.
     known : dict of str to float, optional
-        Loads that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
+        MRLs that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
 
     Returns
     -------
     pandas.DataFrame, n rows under the index of the references or variants, if these are Series
         ``ref_mrl``, ``alt_mrl``: ribosomes per mRNA; ``log2_fold_change`` = log2(alt_mrl / ref_mrl), 0 for equal
-        sequences, empty where a load is not above 0; ``log2_low``, ``log2_high``: a 90 % prediction interval for a
+        sequences, empty where an MRL is not above 0; ``log2_low``, ``log2_high``: a 90 % prediction interval for a
         measured change (empty if the model has none for this assay); ``consequence``, see
         `ribocast.sequence.uorf.consequence`; ``note``, what is unusual about the variant's sequence for this assay.
 
@@ -85,13 +85,13 @@ def score_variants(
     if faults := pair_faults(model, refs, alts):
         raise SequenceError(faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
-    # Many variants share their reference: each sequence is predicted once, and equal ones have equal loads.
+    # Many variants share their reference: each sequence is predicted once, and equal ones have equal MRLs.
     utrs, number_of = Spelled.of([*refs, *alts]).distinct()
     known = {} if known is None else known
     new = [utr for utr in utrs if utr not in known]
     known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
-    loads = np.array([known[utr] for utr in utrs], dtype=np.float64)
-    return pd.DataFrame(_scores(model, card, utrs, number_of, loads, constructs), index=index)
+    mrls = np.array([known[utr] for utr in utrs], dtype=np.float64)
+    return pd.DataFrame(_scores(model, card, utrs, number_of, mrls, constructs), index=index)
 
 
 def pair_faults(model: Predictor, refs: Sequence[object], alts: Sequence[object]) -> list[Fault]:
@@ -211,20 +211,20 @@ def _scores(
     card: AssayCard,
     utrs: list[str],
     number_of: NDArray[np.int64],
-    loads: NDArray[np.float64],
+    mrls: NDArray[np.float64],
     constructs: Sequence[Construct] | None = None,
 ) -> dict[str, NDArray[np.float64] | list[str]]:
-    """Make the columns of `score_variants` from different sequences, their loads, and their numbers: references first.
+    """Make the columns of `score_variants` from different sequences, their MRLs, and their numbers: references first.
 
     Columns of text are lists.
     """
     refs, alts = number_of.reshape(2, -1)
-    change, low, high = _changes(card, loads[refs], loads[alts], refs == alts)
+    change, low, high = _changes(card, mrls[refs], mrls[alts], refs == alts)
     constructs = [card.surroundings] * len(refs) if constructs is None else constructs
     pairs = zip(refs.tolist(), alts.tolist(), constructs, strict=True)
     return {
-        "ref_mrl": loads[refs],
-        "alt_mrl": loads[alts],
+        "ref_mrl": mrls[refs],
+        "alt_mrl": mrls[alts],
         "log2_fold_change": change,
         "log2_low": low,
         "log2_high": high,
@@ -241,7 +241,7 @@ def _changes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         change = np.log2(alt_mrl / ref_mrl)
-    # Networks that give one number can give loads below 0, of which there is no fold change.
+    # Networks that give one number can give MRLs below 0, of which there is no fold change.
     change[~((ref_mrl > 0) & (alt_mrl > 0) & np.isfinite(change))] = np.nan
     change[same] = 0.0
     low, high = around(card.change_interval, change)

@@ -160,10 +160,10 @@ def with_our_header(header: Sequence[str], about: str) -> list[str]:
     """Describe what is added to INFO, in place of an earlier run's description."""
     ours = [
         f"##ribocast={about}",
-        f'##INFO=<ID={INFO_ID},Number=.,Type=String,Description="What the allele does to the ribosome load of each '
+        f'##INFO=<ID={INFO_ID},Number=.,Type=String,Description="What the allele does to the MRL of each '
         f"transcript whose 5' UTR it touches: {'|'.join(ENTRY)}. Positions count from the start codon: -1 is the last "
         f'letter of the UTR. A space is written _, and other special letters as %XX">',
-        f'##INFO=<ID={LOG2_ID},Number=A,Type=Float,Description="Of the log2 fold changes of the ribosome load in '
+        f'##INFO=<ID={LOG2_ID},Number=A,Type=Float,Description="Of the log2 fold changes of the MRL in '
         f'{INFO_ID}, the one furthest from 0">',
     ]
     old = ("##ribocast=", f"##INFO=<ID={INFO_ID},", f"##INFO=<ID={LOG2_ID},")

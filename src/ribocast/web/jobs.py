@@ -42,7 +42,7 @@ class Job(Generic[T]):
     done, total : int
         Predictions so far, and at most (0 before it begins).
     best : list of float
-        The best load of each target so far.
+        The best MRL of each target so far.
     error : str
         Why it failed.
     remark : str

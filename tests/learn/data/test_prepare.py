@@ -52,8 +52,8 @@ def test_every_form_gives_a_table_that_can_be_learnt_from(frames, tmp_path, name
     assert assays[name] is KNOWN_ASSAYS[name]
     np.testing.assert_array_equal(rows["mrl"], table["mrl"])
     source = frames[name].assign(seq=frames[name]["utr"].str[: 50 if "50" in name else 100])
-    load = source.drop_duplicates("seq").set_index("seq")["rl"]
-    np.testing.assert_allclose(table["mrl"], load[table["seq"]], rtol=1e-8)
+    mrl = source.drop_duplicates("seq").set_index("seq")["rl"]
+    np.testing.assert_allclose(table["mrl"], mrl[table["seq"]], rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["egfp_random50", "egfp_human50", "egfp_varying25to100"])
@@ -109,12 +109,12 @@ def test_of_the_designed_library_human_utrs_and_variants_are_taken(frames, tmp_p
 def test_pairs_are_designed_variants_beside_their_measured_references(frames, tmp_path):
     source = frames["egfp_human50"]
     report, table = prepared(source, PAIRS, tmp_path, LIBRARIES[PAIRS])
-    load = source.set_index("utr")["rl"]
+    mrl = source.set_index("utr")["rl"]
     variants = source[(source["info4"] == "variant") & source["designed"]]
     assert sorted(table["id"]) == sorted(variants["id"])
     assert table["alt_reads"].is_monotonic_decreasing
-    np.testing.assert_allclose(table["ref_mrl"], load[table["ref_seq"]], rtol=1e-11)
-    np.testing.assert_allclose(table["alt_mrl"], load[table["alt_seq"]], rtol=1e-11)
+    np.testing.assert_allclose(table["ref_mrl"], mrl[table["ref_seq"]], rtol=1e-11)
+    np.testing.assert_allclose(table["alt_mrl"], mrl[table["alt_seq"]], rtol=1e-11)
     np.testing.assert_allclose(table["log2_fold_change"], np.log2(table["alt_mrl"] / table["ref_mrl"]), atol=1e-9)
     assert all(sum(map(str.__ne__, a, b)) == 1 for a, b in zip(table["ref_seq"], table["alt_seq"], strict=True))
     assert table[["gene_symbol", "clin_sig", "phenotype"]].isna().all(axis=None)
@@ -194,7 +194,7 @@ def test_bad_rows_are_left_out_and_counted_by_reason(frames, tmp_path):
         "without a sequence": 1,
         "with letters other than A, C, G, T, U and N": 1,
         "of other lengths than 50 nt": 1,
-        "without a load": 1,
+        "without an MRL": 1,
         "without reads": 1,
         "repeats of a UTR with more reads": 1,
     }
@@ -268,29 +268,29 @@ def test_reads_are_whole_numbers_wherever_they_stand(frames, tmp_path):
     np.testing.assert_array_equal(published.rows["reads"], twelfth["total"])
 
 
-# --- loads and shares -------------------------------------------------------------------------------------------
+# --- MRLs and shares -------------------------------------------------------------------------------------------
 
 
-def test_loads_are_compared_with_the_weighted_shares(frames, tmp_path):
+def test_mrls_are_compared_with_the_weighted_shares(frames, tmp_path):
     report, table = prepared(frames["egfp_random50"], "egfp_random50", tmp_path)
-    assert any(remark.startswith("the loads are the shares with the assay's weights") for remark in report.remarks)
+    assert any(remark.startswith("the MRLs are the shares with the assay's weights") for remark in report.remarks)
     weights = KNOWN_ASSAYS["egfp_random50"].fraction_weights
     np.testing.assert_allclose(table[[f"r{n}" for n in range(14)]].to_numpy() @ weights, table["mrl"], atol=1e-6)
     other = frames["egfp_random50"].copy()
     other.loc[11, "rl"] += 1.5
     report, _ = prepared(other, "egfp_random50", tmp_path)
-    assert "warning: loads and shares with the assay's weights are up to 1.5 apart" in report.remarks
-    assert "no weights of the fractions give the loads" in report.remarks
+    assert "warning: MRLs and shares with the assay's weights are up to 1.5 apart" in report.remarks
+    assert "no weights of the fractions give the MRLs" in report.remarks
 
 
-def test_loads_that_are_not_there_are_computed_and_that_is_said(frames, tmp_path):
+def test_mrls_that_are_not_there_are_computed_and_that_is_said(frames, tmp_path):
     _, expected = prepared(frames["egfp_human50"], "egfp_human50", tmp_path)
     report, table = prepared(frames["egfp_human50"].drop(columns="rl"), "egfp_human50", tmp_path)
-    assert any(remark.startswith("no loads in the file") for remark in report.remarks)
+    assert any(remark.startswith("no MRLs in the file") for remark in report.remarks)
     np.testing.assert_allclose(table["mrl"], expected["mrl"], atol=1e-8)
     path = write(frames["egfp_random50_m1psi"].drop(columns="rl"), tmp_path, "egfp_random50_m1psi")
     assert error_of(prepare, LIBRARIES["egfp_random50_m1psi"], tmp_path, tmp_path) == (
-        f"{path.name}: no column of loads (rl), and the weights of its 12 fractions are not known"
+        f"{path.name}: no column of MRLs (rl), and the weights of its 12 fractions are not known"
     )
 
 
@@ -301,7 +301,7 @@ def test_shares_that_are_not_there_are_made_from_counts_as_the_authors_made_them
     report, table = prepared(form.drop(columns=shares), "egfp_human50", tmp_path)
     assert any(remark.startswith("shares are made from the counts") for remark in report.remarks)
     pd.testing.assert_frame_equal(table, expected, atol=1e-7)
-    assert any(remark.startswith("the loads are the shares") for remark in report.remarks)
+    assert any(remark.startswith("the MRLs are the shares") for remark in report.remarks)
 
 
 def test_shares_of_two_published_rows_are_those_that_were_published_with_them():
@@ -314,16 +314,16 @@ def test_shares_of_two_published_rows_are_those_that_were_published_with_them():
     shares = shares_of(np.array([*counts, rest, np.zeros(14)], dtype=float))
     assert shares[0, :3] == pytest.approx([0.0799735822016, 0.0906617303971, 0.112281884596], abs=1e-12)
     assert shares[1, -1] == pytest.approx(0.0725572935377, abs=1e-12)
-    loads = shares[:2] @ KNOWN_ASSAYS["egfp_human50"].fraction_weights
-    assert loads == pytest.approx([4.82308169062, 5.48789239077], abs=1e-10)
+    mrls = shares[:2] @ KNOWN_ASSAYS["egfp_human50"].fraction_weights
+    assert mrls == pytest.approx([4.82308169062, 5.48789239077], abs=1e-10)
     assert np.isnan(shares[3]).all()
 
 
-def test_fractions_of_unknown_weights_are_kept_and_their_weights_told_if_loads_give_them_away(frames, tmp_path):
+def test_fractions_of_unknown_weights_are_kept_and_their_weights_told_if_mrls_give_them_away(frames, tmp_path):
     report, table = prepared(frames["egfp_random50_pseudo"], "egfp_random50_pseudo", tmp_path)
     assert [column for column in table if column[0] == "r" and column != "reads"] == [f"r{n}" for n in range(12)]
     (told,) = (remark for remark in report.remarks if remark.startswith("the weights "))
-    assert told.startswith(f"the weights {', '.join(f'{weight:g}' for weight in WEIGHTS_12)} give the loads")
+    assert told.startswith(f"the weights {', '.join(f'{weight:g}' for weight in WEIGHTS_12)} give the MRLs")
 
 
 def test_fractions_that_are_not_those_of_the_assay_are_left_out_and_that_is_said(frames, tmp_path):

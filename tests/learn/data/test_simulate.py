@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ribocast.errors import RibocastError
 from ribocast.learn.data import simulate as module
 from ribocast.learn.data.assays import ASSAYS
-from ribocast.learn.data.simulate import FRACTION_WEIGHTS, HIGHEST_LOAD, LOWEST_LOAD, simulate, true_mrl
+from ribocast.learn.data.simulate import FRACTION_WEIGHTS, HIGHEST_MRL, LOWEST_MRL, simulate, true_mrl
 from ribocast.sequence.construct import EGFP, Construct
 from ribocast.sequence.letters import is_missing
 
@@ -32,7 +32,7 @@ def place(piece: str, at: int, utr: str | None = None) -> str:
     return utr[:at] + piece + utr[at + len(piece) :]
 
 
-def load(utr: str, construct: Construct = EGFP) -> float:
+def mrl(utr: str, construct: Construct = EGFP) -> float:
     return float(true_mrl([utr], construct=construct)[0])
 
 
@@ -41,7 +41,7 @@ def out_of_frame(at: int, length: int = 50) -> bool:
 
 
 # One ribosome's way, letter by letter: what the vectorised scan must amount to.
-def load_by_hand(utr: str, construct: Construct) -> float:
+def mrl_by_hand(utr: str, construct: Construct) -> float:
     text = construct.around(utr) + "N" * 4
     start = construct.start(utr)
 
@@ -72,7 +72,7 @@ def load_by_hand(utr: str, construct: Construct) -> float:
         elif (start - position) % 3 == 0:
             loaded += taken
     loaded += armed * (1 - module._MISSED_START * (1 - chance(start)))
-    return LOWEST_LOAD + (HIGHEST_LOAD - LOWEST_LOAD) * loaded
+    return LOWEST_MRL + (HIGHEST_MRL - LOWEST_MRL) * loaded
 
 
 @settings(max_examples=100)
@@ -83,7 +83,7 @@ def load_by_hand(utr: str, construct: Construct) -> float:
 )
 def test_the_scan_is_what_one_ribosome_after_another_does(utrs, before, after):
     construct = Construct(before, after)
-    expected = [load_by_hand(utr, construct) for utr in utrs]
+    expected = [mrl_by_hand(utr, construct) for utr in utrs]
     np.testing.assert_allclose(true_mrl(utrs, construct=construct), expected, rtol=1e-12)
 
 
@@ -96,40 +96,40 @@ def test_t_is_u_and_case_does_not_matter(utr):
 
 @settings(max_examples=40)
 @given(st.lists(utrs, min_size=1, max_size=8))
-def test_a_load_does_not_depend_on_the_other_sequences(utrs):
+def test_an_mrl_does_not_depend_on_the_other_sequences(utrs):
     together = true_mrl(utrs)
-    assert together.tolist() == [load(utr) for utr in utrs]
+    assert together.tolist() == [mrl(utr) for utr in utrs]
     assert true_mrl(utrs[::-1]).tolist() == together.tolist()[::-1]
-    assert ((together > LOWEST_LOAD) & (together < HIGHEST_LOAD)).all()
+    assert ((together > LOWEST_MRL) & (together < HIGHEST_MRL)).all()
 
 
 def test_long_and_short_utrs_share_a_batch():
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        loads = true_mrl([quiet(45_000), quiet(20), "A"])
-    assert loads[1:].tolist() == [load(quiet(20)), load("A")]
+        mrls = true_mrl([quiet(45_000), quiet(20), "A"])
+    assert mrls[1:].tolist() == [mrl(quiet(20)), mrl("A")]
 
 
 @given(st.integers(0, 40))
 def test_a_strong_upstream_start_costs_much_out_of_frame_and_little_in_frame(at):
     utr = place(STRONG_START, at)
     if out_of_frame(at):
-        assert load(utr) < load(quiet()) - 3
+        assert mrl(utr) < mrl(quiet()) - 3
     else:
-        assert load(utr) > load(quiet()) - 0.5
+        assert mrl(utr) > mrl(quiet()) - 0.5
 
 
 def test_kozak_strength_orders_upstream_starts():
     at = 21
     assert out_of_frame(at)
-    by_letter = {letter: load(place(f"CAA{letter}CAATGC", at)) for letter in "ACGT"}
+    by_letter = {letter: mrl(place(f"CAA{letter}CAATGC", at)) for letter in "ACGT"}
     assert by_letter["A"] < by_letter["G"] < by_letter["C"] <= by_letter["T"]
-    assert load(place("CAATCAATGG", at)) < by_letter["T"] - 0.5
+    assert mrl(place("CAATCAATGG", at)) < by_letter["T"] - 0.5
 
 
 def test_near_cognates_cost_little():
-    atg, ctg = (load(place(f"GCCACC{codon}G", 21)) for codon in ("ATG", "CTG"))
+    atg, ctg = (mrl(place(f"GCCACC{codon}G", 21)) for codon in ("ATG", "CTG"))
     assert atg < ctg - 3
-    assert load(place("GCCACCAAGG", 21)) - 0.3 < ctg < load(place("GCCACCAAGG", 21))
+    assert mrl(place("GCCACCAAGG", 21)) - 0.3 < ctg < mrl(place("GCCACCAAGG", 21))
 
 
 @pytest.mark.parametrize("at", [1, 3, 6])
@@ -137,32 +137,32 @@ def test_a_stop_lets_ribosomes_reinitiate_the_more_the_farther_from_the_start(at
     lost = place(STRONG_START, at)
     stops = range(at + START_CODON + 6, 47, 3)
     assert out_of_frame(at)
-    loads = [load(place("TAA", stop, lost)) for stop in stops]
-    assert load(lost) < min(loads)
-    assert max(loads) < load(quiet()) - 1
-    assert loads == sorted(loads, reverse=True)
+    mrls = [mrl(place("TAA", stop, lost)) for stop in stops]
+    assert mrl(lost) < min(mrls)
+    assert max(mrls) < mrl(quiet()) - 1
+    assert mrls == sorted(mrls, reverse=True)
 
 
 def test_a_stop_out_of_frame_restores_nothing():
     lost = place(STRONG_START, 1)
-    assert load(place("TAA", 1 + START_CODON + 7, lost)) == pytest.approx(load(lost), abs=0.1)
+    assert mrl(place("TAA", 1 + START_CODON + 7, lost)) == pytest.approx(mrl(lost), abs=0.1)
 
 
 def test_a_start_codon_across_the_adapter_joint_counts():
     assert EGFP.before.endswith("A")
     utr = place("TGG", 0, quiet(49))
     elsewhere = Construct(EGFP.before[:-1] + "T", EGFP.after)
-    assert load(utr) < load(utr, elsewhere) - 2
+    assert mrl(utr) < mrl(utr, elsewhere) - 2
 
 
 def test_a_start_codon_with_an_unknown_letter_is_none():
-    assert load(place("GCCACCNTGG", 21)) > load(quiet()) - 0.5
-    assert 2.6 < load("N" * 50) < HIGHEST_LOAD
+    assert mrl(place("GCCACCNTGG", 21)) > mrl(quiet()) - 0.5
+    assert 2.6 < mrl("N" * 50) < HIGHEST_MRL
 
 
-def test_gc_lowers_the_load_more_near_the_cap():
-    near, far = load("GC" * 10 + "CA" * 15), load("CA" * 15 + "GC" * 10)
-    assert near < far < load("CA" * 25)
+def test_gc_lowers_the_mrl_more_near_the_cap():
+    near, far = mrl("GC" * 10 + "CA" * 15), mrl("CA" * 15 + "GC" * 10)
+    assert near < far < mrl("CA" * 25)
 
 
 # --- the library ---------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_weights_are_those_of_the_random_library():
     assert ASSAYS["egfp_random50"].fraction_weights == FRACTION_WEIGHTS
 
 
-def test_fractions_sum_to_one_and_their_mean_is_the_load(library):
+def test_fractions_sum_to_one_and_their_mean_is_the_mrl(library):
     fractions = library[FRACTIONS].to_numpy()
     np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-9)
     np.testing.assert_allclose(fractions @ np.array(FRACTION_WEIGHTS), library["mrl"], atol=1e-9)
@@ -217,7 +217,7 @@ def test_noise_is_unbiased_and_falls_with_reads(library):
 
 
 @pytest.mark.parametrize("weights", [ASSAYS["egfp_varying25to100"].fraction_weights, (2.5, 9), (1_000, 0, 1)])
-def test_other_fractions_measure_the_same_load(weights):
+def test_other_fractions_measure_the_same_mrl(weights):
     library = simulate(500, fraction_weights=weights, reads=1e8)
     assert [column for column in library if column[1:].isdigit()] == [f"r{i}" for i in range(len(weights))]
     sd = np.ptp(weights) / np.sqrt(library["reads"])
@@ -285,7 +285,7 @@ def test_a_bad_sequence_is_named(bad):
         true_mrl(["ACGT", bad])
 
 
-def test_no_sequences_no_loads():
+def test_no_sequences_no_mrls():
     assert true_mrl([]).shape == (0,)
 
 

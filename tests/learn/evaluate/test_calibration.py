@@ -16,7 +16,7 @@ def card(calibration):
 def test_new_rows_fall_inside_nine_times_in_ten_in_every_part_of_the_range():
     random = np.random.default_rng(0)
     predicted = random.uniform(2, 9, 40_000)
-    # Noise that grows with the load and is lopsided, as in the measurements.
+    # Noise that grows with the MRL and is lopsided, as in the measurements.
     measured = predicted + predicted * 0.2 * (random.exponential(size=40_000) - 1)
     half = 20_000
     calibration = conformal_interval(measured[:half], predicted[:half])
@@ -44,7 +44,7 @@ def test_predictions_that_do_not_differ_still_calibrate():
 
 
 def gc_makes_noise(rows, seed):
-    """Loads that are noisier the more a sequence differs from the usual shares of bases."""
+    """MRLs that are noisier the more a sequence differs from the usual shares of bases."""
     random = np.random.default_rng(seed)
     gc = random.beta(5, 5, rows)
     utrs = ["".join(random.choice(list("ACGT"), 50, p=[(1 - g) / 2, g / 2, g / 2, (1 - g) / 2])) for g in gc]
@@ -69,8 +69,8 @@ def test_intervals_are_wider_where_bases_are_unusual_and_still_cover_nine_in_ten
 def test_intervals_are_wider_where_letters_are_hidden_as_far_as_hiding_them_costs():
     random = np.random.default_rng(0)
     utrs = ["".join(random.choice(list("ACGT"), 50)) for _ in range(1500)]
-    load = np.array([utr.count("A") / 5 for utr in utrs])
-    measured = load + random.normal(0, 0.1, len(load))
+    mrl = np.array([utr.count("A") / 5 for utr in utrs])
+    measured = mrl + random.normal(0, 0.1, len(mrl))
 
     def count(others):
         return np.array([(utr.count("A") + utr.count("N") / 4) / 5 for utr in others])
@@ -80,7 +80,7 @@ def test_intervals_are_wider_where_letters_are_hidden_as_far_as_hiding_them_cost
             assert all(letter in ("N", known) for letter, known in zip(other, utrs[row], strict=True))
         return count(others)
 
-    assay = calibrate(card(None), utrs, measured, load, predict)
+    assay = calibrate(card(None), utrs, measured, mrl, predict)
     for share in (0.1, 0.4):
         hidden = ["".join("N" if random.random() < share else base for base in utr) for utr in utrs]
         low, high = interval(assay, count(hidden), interval_scaling(how_unusual(hidden, assay), assay))

@@ -36,14 +36,14 @@ def run(*arguments):
     return main([str(argument) for argument in arguments])
 
 
-def loads(n=200, seed=0):
+def mrls(n=200, seed=0):
     random = np.random.default_rng(seed)
     measured = random.normal(6, 2, n)
     return measured, measured + random.normal(0, 1, n), measured + random.normal(0, 1.5, n)
 
 
 def test_a_model_is_no_better_than_itself():
-    measured, predicted, _ = loads()
+    measured, predicted, _ = mrls()
     (group,) = compare(measured, {"a": predicted, "b": predicted}).groups
     for difference in group.differences:
         assert (difference.value, difference.ci95, difference.p) == (0.0, (0.0, 0.0), 1.0)
@@ -51,7 +51,7 @@ def test_a_model_is_no_better_than_itself():
 
 
 def test_differences_are_those_of_a_paired_bootstrap():
-    measured, good, bad = loads()
+    measured, good, bad = mrls()
     (group,) = compare(measured, {"good": good, "bad": bad}, seed=3, resamples=200).groups
     random, drawn = np.random.default_rng(3), {"pearson_r2": [], "mae": []}
     for _ in range(200):
@@ -68,14 +68,14 @@ def test_differences_are_those_of_a_paired_bootstrap():
 
 
 def test_every_pair_of_models_is_compared():
-    measured, good, bad = loads()
+    measured, good, bad = mrls()
     (group,) = compare(measured, {"a": good, "b": bad, "c": good}).groups
     pairs = {(difference.first, difference.second) for difference in group.differences}
     assert pairs == {("a", "b"), ("a", "c"), ("b", "c")}
 
 
 def test_a_constant_prediction_has_no_correlation_to_compare():
-    measured, good, _ = loads()
+    measured, good, _ = mrls()
     (group,) = compare(measured, {"good": good, "flat": np.full(len(measured), 5.0)}).groups
     r2, mae = (next(d for d in group.differences if d.figure == figure) for figure in ("pearson_r2", "mae"))
     assert (r2.value, r2.ci95) == (None, (None, None))
@@ -85,7 +85,7 @@ def test_a_constant_prediction_has_no_correlation_to_compare():
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=60))
 def test_groups_part_the_rows(names):
-    measured, predicted, _ = loads(len(names))
+    measured, predicted, _ = mrls(len(names))
     found = compare(measured, {"m": predicted}, np.array(names), resamples=5)
     whole, *parts = found.groups
     assert whole.n == len(names)
@@ -229,7 +229,7 @@ def test_the_column_of_sequences_is_that_of_the_predictions_too(rows, tmp_path, 
 
 
 def test_a_single_row_may_be_of_a_group_called_all():
-    measured, predicted, _ = loads(10)
+    measured, predicted, _ = mrls(10)
     found = compare(measured, {"m": predicted}, np.array(["all"] + ["x"] * 9), resamples=5)
     assert [(group.name, group.n) for group in found.groups] == [("all", 10), ("x", 9)]
     assert found.left_out == {"all": 1}

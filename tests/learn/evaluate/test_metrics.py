@@ -13,7 +13,7 @@ from ribocast.errors import RibocastError
 from ribocast.learn.evaluate.metrics import evaluate, score, score_profile
 
 UTRS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
-LOADS = st.floats(-20, 20).map(lambda load: round(load, 4))
+MRLS = st.floats(-20, 20).map(lambda mrl: round(mrl, 4))
 
 
 @settings(max_examples=50, deadline=None)
@@ -132,12 +132,12 @@ def model(framed):
 @settings(max_examples=25, deadline=None)
 @given(utrs=UTRS, data=st.data())
 def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, data):
-    loads = np.array(data.draw(st.lists(LOADS, min_size=len(utrs), max_size=len(utrs))))
+    mrls = np.array(data.draw(st.lists(MRLS, min_size=len(utrs), max_size=len(utrs))))
     order = np.array(data.draw(st.permutations(range(len(utrs)))))
     assay = data.draw(st.sampled_from([None, *(card.name for card in model.card.assays)]))
-    rows = pd.DataFrame({"seq": utrs, "label": loads})
+    rows = pd.DataFrame({"seq": utrs, "label": mrls})
     judged, again = (evaluate(model, table, assay=assay) for table in (rows, rows.iloc[order]))
-    errors = model.mrl(utrs, assay=assay) - loads
+    errors = model.mrl(utrs, assay=assay) - mrls
     assert judged.n == again.n == len(utrs)
     for scores in (judged, again):
         assert scores.mae == pytest.approx(np.abs(errors).mean(), abs=1e-5)

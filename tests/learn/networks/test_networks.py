@@ -186,7 +186,7 @@ def test_assays_with_other_coding_sequences_share_a_network_and_other_joints_do_
         architecture("framed").build([*cards("egfp_random50"), mcherry.model_copy(update={"before": "GGGCC"})])
 
 
-def test_without_fraction_weights_framed_gives_standardised_loads():
+def test_without_fraction_weights_framed_gives_standardised_mrls():
     network = architecture("framed").build(cards("egfp_random50", weights=False), channels=8, dilations=(1,))
     assert network.output == "standardised"
     assert network(torch.from_numpy(encode(["ACGT"]))).shape == (1, 1, 1)

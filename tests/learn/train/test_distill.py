@@ -47,7 +47,7 @@ def test_labels_are_the_mean_of_the_teachers_and_agree_with_the_profile(rows):
         assert profile @ weights == pytest.approx(part["mrl"].to_numpy(), abs=1e-5)
 
 
-def test_teachers_that_know_loads_alone_teach_those(rows, tmp_path):
+def test_teachers_that_know_mrls_alone_teach_those(rows, tmp_path):
     table = rows[rows["assay"] == "egfp_random50"]
     recipe = architecture("attention-2conv").recipe.with_changes(epochs=1)
     fit(table, tmp_path, assays={"egfp_random50": ASSAYS["egfp_random50"]}, model="attention-2conv", recipe=recipe)
@@ -55,8 +55,8 @@ def test_teachers_that_know_loads_alone_teach_those(rows, tmp_path):
     for teachers in ([teacher], [ribocast.load(), teacher]):
         taught = taught_rows(teachers, table, 20, seed=3)
         assert "r0" not in taught
-        loads = np.mean([one.mrl(taught["seq"].tolist(), assay="egfp_random50") for one in teachers], axis=0)
-        assert taught["mrl"].to_numpy() == pytest.approx(loads, abs=1e-4)
+        mrls = np.mean([one.mrl(taught["seq"].tolist(), assay="egfp_random50") for one in teachers], axis=0)
+        assert taught["mrl"].to_numpy() == pytest.approx(mrls, abs=1e-4)
 
 
 def test_a_seed_gives_the_same_sequences_again(teachers, rows):

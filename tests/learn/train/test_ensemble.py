@@ -112,7 +112,7 @@ def test_members_that_learnt_other_rows_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["framed", "attention-2conv"])
-def test_members_that_mean_other_loads_by_their_outputs_are_refused(tmp_path, name):
+def test_members_that_mean_other_mrls_by_their_outputs_are_refused(tmp_path, name):
     one = member(tmp_path / "one", 1, name=name)
     (assay,) = one.card.assays
     # As a model that was started from another one finds them for itself.

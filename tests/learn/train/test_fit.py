@@ -138,7 +138,7 @@ def test_a_network_that_died_in_training_is_said_to_have(tmp_path):
     said = []
     recipe = quick("optimus", epochs=2, learning_rate=1.0, bfloat16=False)
     fit(table(300), tmp_path, assays=RANDOM, model="optimus", recipe=recipe, say=said.append)
-    assert sum("gives every sequence the same load" in line for line in said) == 1
+    assert sum("gives every sequence the same MRL" in line for line in said) == 1
     assert np.ptp(ribocast.load(tmp_path).mrl(table(20)["seq"].tolist())) == 0
 
 
@@ -149,9 +149,9 @@ def test_several_assays_with_and_without_profiles_are_learnt_together(tmp_path):
     names = ("egfp_random50", "egfp_varying25to100")
     fit(rows, tmp_path, assays={name: ASSAYS[name] for name in names}, settings=SMALL, recipe=quick("framed"))
     model = ribocast.load(tmp_path)
-    loads = [model.mrl(["ACGTACGTAC" * 5], assay=name)[0] for name in names]
-    assert np.isfinite(loads).all()
-    assert loads[0] != loads[1]
+    mrls = [model.mrl(["ACGTACGTAC" * 5], assay=name)[0] for name in names]
+    assert np.isfinite(mrls).all()
+    assert mrls[0] != mrls[1]
     assert {figure.assay for figure in model.card.figures} == set(names)
 
 
@@ -177,7 +177,7 @@ UTRS = st.text("ACGTUNacgtu", min_size=4, max_size=60)
 )
 def test_any_table_is_learnt_or_refused_in_one_line(rows, seed, share):
     utrs = [utr for utr, _ in rows]
-    frame = pd.DataFrame({"seq": utrs, "label": [load for _, load in rows]})
+    frame = pd.DataFrame({"seq": utrs, "label": [mrl for _, mrl in rows]})
     with tempfile.TemporaryDirectory() as folder:
         try:
             trained = fit(
@@ -196,17 +196,17 @@ def test_any_table_is_learnt_or_refused_in_one_line(rows, seed, share):
 
 @settings(max_examples=4, deadline=None)
 @given(slope=st.floats(0.01, 100), shift=st.floats(-100, 100))
-def test_loads_in_another_unit_make_the_same_model_in_that_unit(slope, shift):
+def test_mrls_in_another_unit_make_the_same_model_in_that_unit(slope, shift):
     rows = table(60)[["seq", "mrl"]]
-    loads = []
+    mrls = []
     for frame in (rows, rows.assign(mrl=rows["mrl"] * slope + shift)):
         with tempfile.TemporaryDirectory() as folder:
             fit(frame, folder, assay="mine", model="optimus", settings=TINY, recipe=quick("optimus", bfloat16=False))
-            loads.append(ribocast.load(folder).mrl(rows["seq"].tolist()))
-    np.testing.assert_allclose(loads[1], loads[0] * slope + shift, atol=0.01 * slope * np.ptp(rows["mrl"]))
+            mrls.append(ribocast.load(folder).mrl(rows["seq"].tolist()))
+    np.testing.assert_allclose(mrls[1], mrls[0] * slope + shift, atol=0.01 * slope * np.ptp(rows["mrl"]))
 
 
-def test_loads_that_do_not_differ_are_refused(tmp_path):
+def test_mrls_that_do_not_differ_are_refused(tmp_path):
     with pytest.raises(RibocastError, match="nothing to learn"):
         fit(table(50).assign(mrl=5.0), tmp_path, assays=RANDOM, model="attention-2conv")
 
@@ -359,7 +359,7 @@ def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():
     assert trim(np.pad(data.letters, ((0, 0), (7, 0)))).shape == (50, 50)
 
 
-def test_standardised_loads_are_not_taken_for_ribosomes(tmp_path):
+def test_standardised_mrls_are_not_taken_for_ribosomes(tmp_path):
     rows = table(100).assign(mrl=lambda frame: (frame["mrl"] - frame["mrl"].mean()) / frame["mrl"].std())
     with pytest.raises(RibocastError, match=r"are not ribosomes per mRNA.*another assay name"):
         fit(rows, tmp_path, assays=RANDOM)

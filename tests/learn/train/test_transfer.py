@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
 
 
 def other_scale(rows, seed, known_weights=False):
-    """Simulate a chemistry: other loads of the same mechanism, in a unit of its own."""
+    """Simulate a chemistry: other MRLs of the same mechanism, in a unit of its own."""
     frame = simulate(rows, seed=seed)[["seq", "mrl"]]
     return frame if known_weights else frame.assign(mrl=3.0 - 0.2 + 0.05 * frame["mrl"] ** 1.2)
 
@@ -65,7 +65,7 @@ def test_a_single_output_begins_on_the_line_too(fixed):
 
 @given(seed=st.integers(0, 30), wild=st.booleans())
 @settings(max_examples=10, deadline=None)
-def test_measured_loads_are_within_reach_though_the_line_is_flat(trained, seed, wild):
+def test_measured_mrls_are_within_reach_though_the_line_is_flat(trained, seed, wild):
     rows = simulate(120, seed=seed)[["seq"]].assign(assay="mine")
     # Hardly what the model says of them.
     rows["mrl"] = 3 + 2 * np.random.default_rng(seed).normal(size=len(rows))
@@ -114,7 +114,7 @@ def test_what_fine_tuning_does_not_better_is_left_as_it_was(trained, tmp_path):
     assert any(line.startswith("before fine-tuning: validation loss") for line in said)
     utrs = rows["seq"].tolist()
     before, after = (ribocast.load(bundle.folder).mrl(utrs) for bundle in (trained, tuned))
-    # But for the tilt to the mean load of these rows.
+    # But for the tilt to the mean MRL of these rows.
     np.testing.assert_allclose(after, before, atol=0.3)
     assert np.square(after - rows["mrl"]).mean() < np.square(before - rows["mrl"]).mean() + 0.01
 
@@ -124,21 +124,21 @@ def test_a_tilt_is_found_again(scale, lean, seed):
     weights = np.array(ASSAYS["egfp_random50"].fraction_weights)
     fractions = np.random.default_rng(seed).dirichlet(np.full(14, 2.0), 60)
     tilted = fractions**scale * np.exp(lean * weights)
-    loads = tilted @ weights / tilted.sum(axis=1)
-    assert tilt_to(fractions, weights, loads) == pytest.approx((scale, lean), abs=1e-3)
+    mrls = tilted @ weights / tilted.sum(axis=1)
+    assert tilt_to(fractions, weights, mrls) == pytest.approx((scale, lean), abs=1e-3)
 
 
 def test_the_known_assay_or_the_most_alike_is_taken(framed):
     base = open_bundle(framed)
     utrs = simulate(300, seed=7)["seq"].tolist()
     for name in ("egfp_random50", "egfp_varying25to100"):
-        loads = ribocast.load(framed).mrl(utrs, assay=name)
-        rows = pd.DataFrame({"seq": utrs, "mrl": loads * 2 + 1, "assay": "mine"})
+        mrls = ribocast.load(framed).mrl(utrs, assay=name)
+        rows = pd.DataFrame({"seq": utrs, "mrl": mrls * 2 + 1, "assay": "mine"})
         known, said = ASSAYS[name], []
         _, (card,) = begin_from(base, [type(known)("mine", "", known.construct, 25, 100)], rows, said.append)
-        assert f"its assay {name}; on it lies 2.000 · load +1.000" in said[0]
+        assert f"its assay {name}; on it lies 2.000 · MRL +1.000" in said[0]
         assert card.fraction_weights == pytest.approx([1 + 2 * weight for weight in known.fraction_weights], abs=1e-3)
-        begin_from(base, [known], rows.assign(assay=name, mrl=loads), said.append)
+        begin_from(base, [known], rows.assign(assay=name, mrl=mrls), said.append)
         assert f"its assay {name};" in said[1]
 
 

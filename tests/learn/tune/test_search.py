@@ -46,7 +46,7 @@ OPTIONS = ["--folds", FOLDS, "--epochs", 4, "--batch-size", 16, "--set", "layers
 
 
 def table(rows=300):
-    """Loads that a small network learns in four epochs: what the share of G is, and a little noise."""
+    """MRLs that a small network learns in four epochs: what the share of G is, and a little noise."""
     frame = simulate(rows, seed=4)[["seq"]]
     noise = np.random.default_rng(1).normal(0, 0.2, rows)
     return frame.assign(label=frame["seq"].str.count("G") / 3 + 3 + noise)

@@ -40,7 +40,7 @@ class Assay:
     min_length, max_length : int
         Lengths that were measured, in nt.
     fraction_weights : tuple of float, optional
-        Ribosomes per mRNA in each polysome fraction; the load is their mean weighted by the reads.
+        Ribosomes per mRNA in each polysome fraction; the MRL is their mean weighted by the reads.
     profile_measured : bool
         Whether the fractions of any row are known. Where they are not, a predicted profile is an inference
         from its sibling libraries.
@@ -147,7 +147,7 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
     Raises
     ------
     RibocastError
-        If the rows do not fit it: half a profile, loads outside its scale, or all alike.
+        If the rows do not fit it: half a profile, MRLs outside its scale, or all alike.
     """
     own = rows[rows["assay"] == assay.name]
     mrl, weights = own["mrl"], assay.fraction_weights
@@ -160,13 +160,13 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
         )
     if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
         raise RibocastError(
-            f"{assay.name}: loads from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
+            f"{assay.name}: MRLs from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
             f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
         )
     if len(mrl) < 2:
         raise RibocastError(f"{assay.name}: {len(mrl)} of its rows are left to learn from: at least 2 are needed")
     if not mrl.std(ddof=0) > 0:
-        raise RibocastError(f"{assay.name}: {len(mrl)} training rows with loads that do not differ: nothing to learn")
+        raise RibocastError(f"{assay.name}: {len(mrl)} training rows with MRLs that do not differ: nothing to learn")
     return AssayCard(
         name=assay.name,
         description=assay.description,
@@ -190,7 +190,7 @@ def labelled_rows(
     Parameters
     ----------
     table : str, Path or pandas.DataFrame
-        Sequences and loads. A frame with a column ``assay`` may hold several.
+        Sequences and mean ribosome loads (MRLs). A frame with a column ``assay`` may hold several.
     assay : str, optional
         The assay of all rows; see `assay_of`.
     column, label : str, optional
@@ -296,7 +296,7 @@ def load_measurements(folder: str | Path, names: Iterable[str] = tuple(ASSAYS)) 
 
 
 def describe_data(rows: pd.DataFrame) -> tuple[TrainingData, ...]:
-    """Say what was learnt from: rows of each assay and a SHA-256 over its sequences and loads, in order."""
+    """Say what was learnt from: rows of each assay and a SHA-256 over its sequences and MRLs, in order."""
     cards = []
     for name, part in rows.groupby("assay", sort=False):
         digest = hashlib.sha256()

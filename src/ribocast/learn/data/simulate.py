@@ -1,9 +1,9 @@
-"""A simulated MPRA: random 5′ UTRs, a mechanism that loads them with ribosomes, an assay that counts these.
+"""A simulated MPRA: random 5′ UTRs, a mechanism that puts ribosomes on them, an assay that counts these.
 
 It is for tests and demonstrations where the truth has to be known, and it needs no download. The mechanism is
 scanning, as reviewed in Kozak, Gene 299, 1–34 (2002): ribosomes enter at the 5′ end and move to the start
 codon; an upstream start codon takes some of them away, and a short upstream ORF gives part of these back.
-What raises and lowers the load follows the literature named at each constant. The numbers, unless said
+What raises and lowers the MRL follows the literature named at each constant. The numbers, unless said
 otherwise, are **chosen**, so that groups of sequences (without an upstream ATG, with one in a good context,
 …) lie about where they lie in the random 50-nt library of Sample et al., Nature Biotechnology 37, 803–809
 (2019). They are neither fitted nor measured: what is learnt from simulated rows says nothing about real
@@ -32,8 +32,8 @@ Codes = NDArray[np.uint8]
 FRACTION_WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.8, 6.5, 7.5, 8.5, 10.5, 10.5, 12.0, 13.0)
 """Ribosomes per mRNA in each polysome fraction of the random 50-nt eGFP library (Sample et al. 2019)."""
 
-LOWEST_LOAD = 2.6
-HIGHEST_LOAD = 8.5
+LOWEST_MRL = 2.6
+HIGHEST_MRL = 8.5
 """Ribosomes per mRNA when none and when all of the ribosomes find the reporter's frame. Chosen: 98 % of the
 random library lie between. The lower is not 0, because uORFs are translated too and neighbouring fractions
 mix."""
@@ -110,7 +110,7 @@ _IS_STOP = _by_codon(dict.fromkeys(_STOP_CODONS, 1.0)) > 0
 
 
 def true_mrl(utrs: Sequence[str], *, construct: Construct = EGFP) -> Floats:
-    """Work out the ribosome load that the mechanism gives to sequences, without any noise.
+    """Work out the mean ribosome load (MRL) that the mechanism gives to sequences, without any noise.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def true_mrl(utrs: Sequence[str], *, construct: Construct = EGFP) -> Floats:
     lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
     # Longest first: the first of a batch then says how much memory its rows take.
     order = np.argsort(-lengths, kind="stable")
-    loads = np.empty(len(utrs))
+    mrls = np.empty(len(utrs))
     done = 0
     while done < len(utrs):
         longest = int(lengths[order[done]]) + len(construct.before)
         rows = order[done : done + max(1, _CHUNK_LETTERS // longest)]
-        loads[rows] = _scan([utrs[row] for row in rows], construct)
+        mrls[rows] = _scan([utrs[row] for row in rows], construct)
         done += len(rows)
-    return loads
+    return mrls
 
 
 def simulate(
@@ -178,14 +178,14 @@ def simulate(
         Ribosomes per mRNA in each polysome fraction, in any order; they must reach from below
         ``LOWEST_LOAD`` to above ``HIGHEST_LOAD``.
     reads : float
-        Median sequencing reads of a sequence. The noise of the measured load falls with its square root.
+        Median sequencing reads of a sequence. The noise of the measured MRL falls with its square root.
     progress : callable, optional
         Called now and then with the number of rows done so far.
 
     Returns
     -------
     pandas.DataFrame
-        One row per sequence: ``seq``; ``mrl``, the measured load, ribosomes per mRNA; ``true_mrl``, the same
+        One row per sequence: ``seq``; ``mrl``, the measured mean ribosome load (MRL); ``true_mrl``, the same
         without noise (see `true_mrl`); ``reads``; ``r0`` …, the share of the reads in each fraction, whose
         mean weighted by `fraction_weights` is ``mrl``; ``origin``, always "simulated".
 
@@ -242,10 +242,10 @@ def _check(
     weights = np.asarray(fraction_weights, dtype=np.float64)
     if weights.ndim != 1 or not weights.size or not ((weights >= 0) & (weights <= 1_000)).all():
         raise RibocastError("fraction weights must be a list of numbers from 0 to 1000 ribosomes per mRNA")
-    if not weights.min() < LOWEST_LOAD < HIGHEST_LOAD < weights.max():
+    if not weights.min() < LOWEST_MRL < HIGHEST_MRL < weights.max():
         raise RibocastError(
             f"fraction weights reach from {weights.min():g} to {weights.max():g}, but must reach from below "
-            f"{LOWEST_LOAD:g} to above {HIGHEST_LOAD:g} ribosomes per mRNA, the loads that are simulated"
+            f"{LOWEST_MRL:g} to above {HIGHEST_MRL:g} ribosomes per mRNA, the MRLs that are simulated"
         )
     return weights
 
@@ -254,7 +254,7 @@ def _check(
 
 
 def _scan(utrs: Sequence[str], construct: Construct) -> Floats:
-    """Send ribosomes down the UTRs, position by position, and return the loads; shape (len(utrs),)."""
+    """Send ribosomes down the UTRs, position by position, and return the MRLs; shape (len(utrs),)."""
     # The letter after the start codon belongs to its context; a construct may end before.
     after = construct.after[:4].ljust(4, "N")
     letters = encode([construct.before + utr + after for utr in utrs])
@@ -288,7 +288,7 @@ def _scan(utrs: Sequence[str], construct: Construct) -> Floats:
         # A uORF that runs on past the start codon ends in the spare last row: its ribosomes are lost.
         released[end, here] += taken * scans_on
     loaded += armed * (1 - _MISSED_START * (1 - initiation[start]))
-    return LOWEST_LOAD + (HIGHEST_LOAD - LOWEST_LOAD) * loaded
+    return LOWEST_MRL + (HIGHEST_MRL - LOWEST_MRL) * loaded
 
 
 def _initiation(codes: Codes, codons: Codes) -> Floats:
@@ -330,10 +330,10 @@ def _entry(codes: Codes, is_letter: NDArray[np.bool_]) -> Floats:
 
 
 def _profiles(weights: Floats) -> Callable[[Floats], Floats]:
-    """Return what turns loads, shape (n,), into polysome profiles, shape (n, fractions), of these means.
+    """Return what turns MRLs, shape (n,), into polysome profiles, shape (n, fractions), of these means.
 
     A profile is a bell over the axis of ribosomes per mRNA, cut off at the outermost fractions and shifted
-    (exponentially tilted) until its mean is the load.
+    (exponentially tilted) until its mean is the MRL.
     """
 
     def tilted(tilt: Floats) -> Floats:
@@ -342,12 +342,12 @@ def _profiles(weights: Floats) -> Callable[[Floats], Floats]:
         shares: Floats = share / share.sum(axis=1, keepdims=True)
         return shares
 
-    # The mean rises with the tilt, so it is found by halving, once for a fine grid of loads and not for
+    # The mean rises with the tilt, so it is found by halving, once for a fine grid of MRLs and not for
     # each row.
-    grid = np.linspace(LOWEST_LOAD, HIGHEST_LOAD, 2_001)
+    grid = np.linspace(LOWEST_MRL, HIGHEST_MRL, 2_001)
     low, high = np.full(grid.shape, -100.0), np.full(grid.shape, 100.0)
     for _ in range(60):
         middle = (low + high) / 2
         too_low = tilted(middle) @ weights < grid
         low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    return lambda loads: tilted(np.interp(loads, grid, low))
+    return lambda mrls: tilted(np.interp(mrls, grid, low))

@@ -1,6 +1,6 @@
 """A model on assays it may not know: what is right up to a straight line, and what is right as it stands.
 
-Another coding sequence, chemistry or unit shifts and stretches loads (Sample et al. 2019 report transfer to mCherry and
+Another coding sequence, chemistry or unit shifts and stretches MRLs (Sample et al. 2019 report transfer to mCherry and
 to modified RNA as squared correlations, which do not see that). Both are reported: figures of the predictions as they
 are, and after a straight line has brought them to the measured scale.
 """

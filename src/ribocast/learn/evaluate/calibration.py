@@ -30,7 +30,7 @@ def judge(
     rows : pandas.DataFrame
         ``seq``, ``mrl`` and ``assay``.
     predicted : numpy.ndarray of float, shape (n,)
-        Loads on each row's own scale.
+        MRLs on each row's own scale.
     how : str
         The split, in words.
     predict : callable, optional

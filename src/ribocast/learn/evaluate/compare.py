@@ -142,16 +142,16 @@ def compare(
         With fewer than two rows.
     """
     measured = np.asarray(measured, np.float64)
-    loads = {name: np.asarray(values, np.float64) for name, values in predicted.items()}
-    compared, left_out = [_compare_group("all", measured, loads, seed, resamples)], {}
+    mrls = {name: np.asarray(values, np.float64) for name, values in predicted.items()}
+    compared, left_out = [_compare_group("all", measured, mrls, seed, resamples)], {}
     for name in [] if groups is None else sorted(set(groups.tolist()), key=_natural):
         mine = groups == name
         if mine.sum() < _FEWEST_ROWS:
             left_out[str(name)] = int(mine.sum())
             continue
-        own = {model: values[mine] for model, values in loads.items()}
+        own = {model: values[mine] for model, values in mrls.items()}
         compared.append(_compare_group(str(name), measured[mine], own, seed, resamples))
-    return Comparison(measured, loads, compared, left_out)
+    return Comparison(measured, mrls, compared, left_out)
 
 
 def group_rows(

@@ -166,18 +166,18 @@ def _by_table(
     hint = "; of which assay is the data? Say it with --assay" if len(of_table) and not by_assay else ""
     wanted = _keys(data, assays if by_assay else None)
     needed = set(wanted)
-    loads: dict[tuple[str, str], tuple[float, int]] = {}
+    mrls: dict[tuple[str, str], tuple[float, int]] = {}
     for row, (key, value) in enumerate(zip(_keys(table, of_table if by_assay else None), table.labels(), strict=True)):
         if key not in needed:
             continue
-        seen, first = loads.setdefault(key, (float(value), row))
+        seen, first = mrls.setdefault(key, (float(value), row))
         if seen != value:
             raise RibocastError(
                 f"{table.source} rows {table.first_row + first} and {table.first_row + row}: different predictions "
                 f"({seen:g} and {value:g}) for one sequence{hint}"
             )
     nothing = (float("nan"), 0)
-    predicted = np.array([loads.get(key, nothing)[0] for key in wanted])
+    predicted = np.array([mrls.get(key, nothing)[0] for key in wanted])
     known, measured = np.isfinite(predicted), data.labels()
     if known.any() and np.abs(predicted - measured)[known].max() <= _SAME * measured.std():
         raise RibocastError(f"{path}: column {table.label_column!r} holds the measurements themselves")

@@ -48,7 +48,7 @@ def calibrate(
     utrs : sequence of str
         Rows that the model did not learn from, at least ``FEWEST_ROWS``.
     measured, predicted : numpy.ndarray of float, shape (n,)
-        Their loads.
+        Their MRLs.
     predict : callable, optional
         Given numbers of rows and other sequences for them, predicts these without having learnt from those rows.
     """
@@ -78,7 +78,7 @@ def _describe_composition(utrs: Sequence[str]) -> Composition | None:
 
 
 def _missed(plain: Interval, measured: Floats, predicted: Floats) -> Floats:
-    """Say how far each row was missed, in units of the interval's own half at its predicted load."""
+    """Say how far each row was missed, in units of the interval's own half at its predicted MRL."""
     bins = np.searchsorted(plain.edges, predicted, side="right")
     above, below = (np.maximum(side, 1e-6)[bins] for side in (plain.above, plain.below))
     return np.where(measured > predicted, (measured - predicted) / above, (predicted - measured) / below)
@@ -125,7 +125,7 @@ def _hide(utr: str, share: float, random: np.random.Generator) -> str:
 
 
 def conformal_interval(measured: Floats, predicted: Floats, factor: Floats | float = 1.0) -> Interval:
-    """Find how far measurements lie below and above predictions, by predicted load.
+    """Find how far measurements lie below and above predictions, by predicted MRL.
 
     Split-conformal with one calibration a bin of predictions (Mondrian; Vovk et al., 2005): each tail leaves out
     5 % of the bin's rows, counted with the finite-sample correction n + 1.

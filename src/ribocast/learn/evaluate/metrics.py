@@ -45,7 +45,7 @@ class ProfileScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of predicted with measured loads.
+    """Agreement of predicted with measured mean ribosome loads (MRLs).
 
     Attributes
     ----------
@@ -171,7 +171,7 @@ def evaluate(
     model : Predictor
         See `ribocast.load`.
     table : str, Path, pandas.DataFrame or Chunk
-        Sequences and measured loads, and profiles (``r0`` …) if known; for how columns
+        Sequences and measured MRLs, and profiles (``r0`` …) if known; for how columns
         are found see `ribocast.io.tables.read_chunks`.
     assay : str, optional
         On whose scale to predict; the model's default assay without it.

@@ -58,7 +58,7 @@ def write_report(
         labels=list(FIGURES.values()),
         groups=[_describe(group) for group in comparison.groups],
         scatter=embedded(png_of(_draw_scatter(comparison))),
-        scatter_alt="Measured against predicted loads, one panel a model: " + "; ".join(
+        scatter_alt="Measured against predicted MRLs, one panel a model: " + "; ".join(
             f"{name} r² {number(comparison.groups[0].scores[name].as_dict()['pearson_r2'])}" for name in models
         ),
         bars=embedded(png_of(_draw_groups(comparison))) if len(comparison.groups) > 1 else "",

@@ -61,7 +61,7 @@ def pair_unseen(pairs: pd.DataFrame, out_of_fold: pd.DataFrame, assay: str) -> p
     pairs : pandas.DataFrame
         ``ref_seq``, ``alt_seq`` and the measured ``log2_fold_change``.
     out_of_fold : pandas.DataFrame
-        ``seq``, ``assay``, ``fold`` and the load ``predicted`` by networks trained without the row's fold.
+        ``seq``, ``assay``, ``fold`` and the MRL ``predicted`` by networks trained without the row's fold.
     assay : str
         Whose rows to take.
 

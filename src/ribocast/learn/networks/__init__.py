@@ -3,7 +3,7 @@
 This registry imports no network and no PyTorch: each architecture lives in a file of its own, found when built.
 
 A network takes letters, uint8 of shape (rows, length), and gives float32 of shape (rows, assays, width): polysome
-fractions where every assay has fraction weights, else one standardised load (width 1). Fractions sum to 1, but for
+fractions where every assay has fraction weights, else one standardised MRL (width 1). Fractions sum to 1, but for
 ``optimus-profile``, whose outputs are linear as in the paper and learn to.
 """
 

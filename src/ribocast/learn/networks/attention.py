@@ -65,7 +65,7 @@ class AttentionNetwork(Network):
         )
 
     def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to standardised loads (rows, 1, 1)."""
+        """Letters (rows, length) to standardised MRLs (rows, 1, 1)."""
         x = self.convolutions(channels_last(self.letters(letters)[:, :4]))  # (rows, channels, 1, positions)
         x = x.squeeze(2).transpose(1, 2)  # (rows, positions, channels)
         weights = torch.softmax(self.score(x), dim=1)  # (rows, positions, 1)

@@ -142,7 +142,7 @@ class Block(nn.Module):
 
 
 class FramedNetwork(Network):
-    """Letters to polysome fractions (or a standardised load) of every assay."""
+    """Letters to polysome fractions (or a standardised MRL) of every assay."""
 
     def __init__(self, settings: Settings, assays: Sequence[AssayCard]) -> None:
         super().__init__(settings)
@@ -196,7 +196,7 @@ class FramedNetwork(Network):
         return pairing, hairpins
 
     def forward(self, letters: Tensor, seen: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Letters (rows, length) to fractions or standardised loads (rows, assays, width).
+        """Letters (rows, length) to fractions or standardised MRLs (rows, assays, width).
 
         `seen` is what `look` gave of these letters, if it is known.
         """

@@ -38,7 +38,7 @@ class Settings:
 
 
 class FramePoolNetwork(Network):
-    """One load for all assays, and a scale and a shift for each."""
+    """One MRL for all assays, and a scale and a shift for each."""
 
     def __init__(self, settings: Settings, assays: Sequence[AssayCard]) -> None:
         super().__init__(settings)
@@ -60,7 +60,7 @@ class FramePoolNetwork(Network):
         self.shift = nn.Parameter(torch.zeros(len(assays)))
 
     def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to standardised loads (rows, assays, 1)."""
+        """Letters (rows, length) to standardised MRLs (rows, assays, 1)."""
         table = self.letters(letters)
         x, mask = table[:, :4], table[:, 4:]
         for number, convolution in enumerate(self.convolutions):

@@ -19,7 +19,7 @@ _FEW_CHANNELS = 8
 
 
 class Network(nn.Module):
-    """A network from letters to loads.
+    """A network from letters to mean ribosome loads (MRLs).
 
     Attributes
     ----------

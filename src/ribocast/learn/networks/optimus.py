@@ -27,7 +27,7 @@ class Settings:
     length : int
         Letters that are read; shorter sequences have zeros on their left, as published for 25 to 100 nt.
     profile : bool
-        Give one linear number a polysome fraction, not one load. They are as published: raw, so that they need not
+        Give one linear number a polysome fraction, not one MRL. They are as published: raw, so that they need not
         sum to 1 nor be positive.
     """
 
@@ -74,7 +74,7 @@ class OptimusNetwork(Network):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, letters: Tensor) -> Tensor:
-        """Letters (rows, length) to a standardised load (rows, 1, 1), or fractions (rows, 1, width)."""
+        """Letters (rows, length) to a standardised MRL (rows, 1, 1), or fractions (rows, 1, width)."""
         x = self.convolutions(channels_last(self.letters(letters)[:, :4]))  # (rows, filters, 1, length)
         return self.head(x).unsqueeze(1)  # type: ignore[no-any-return]
 

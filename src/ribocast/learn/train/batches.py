@@ -31,7 +31,7 @@ class Labelled:
     assay : numpy.ndarray of int64, shape (n,)
         The number of the row's assay.
     target : numpy.ndarray of float32, shape (n,)
-        Standardised load.
+        Standardised MRL.
     fractions : numpy.ndarray of float32, shape (n, width)
         The measured profile, zeros where it is not known.
     weight : numpy.ndarray of float32, shape (n,)

@@ -61,7 +61,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
 
 
 def _scales(card: ModelCard) -> list[tuple[Any, ...]]:
-    """Return what turns the outputs of a network into loads; a model started from another has found its own."""
+    """Return what turns the outputs of a network into MRLs; a model started from another has found its own."""
     if card.output == "fractions":
         return [(assay.name, assay.fraction_weights) for assay in card.assays]
     return [(assay.name, assay.label_mean, assay.label_scale) for assay in card.assays]

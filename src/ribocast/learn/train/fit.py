@@ -73,7 +73,7 @@ def fit(
     Parameters
     ----------
     table : str, Path or pandas.DataFrame
-        Sequences and loads: a file, or a frame; see `ribocast.learn.data.assays.labelled_rows`.
+        Sequences and mean ribosome loads (MRLs): a file, or a frame; see `ribocast.learn.data.assays.labelled_rows`.
     folder : str or Path
         For the bundle, ``history.csv``, ``history.png`` and the checkpoint.
     assay : str, optional
@@ -168,7 +168,7 @@ def fit(
                 save_checkpoint(folder, progress, loop.network, loop.optimiser)
             say(f"epoch {len(progress.history)}: {in_words(progress.history[-1])}")
             if not was_dead and (was_dead := loop.is_dead()):
-                say("the network gives every sequence the same load: it has died; try another seed or a lower rate")
+                say("the network gives every sequence the same MRL: it has died; try another seed or a lower rate")
         loop.network.load_state_dict(progress.best_weights)
         loop.settle()
         if team.is_first:

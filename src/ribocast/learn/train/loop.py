@@ -152,7 +152,7 @@ class Loop:
 
     @torch.inference_mode()
     def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
-        """Predict the load of each row on its own assay's scale, in ribosomes per mRNA."""
+        """Predict the MRL of each row on its own assay's scale, in ribosomes per mRNA."""
         self.network.eval()
         data = self._label(rows)
         mrl = np.empty(len(rows))
@@ -230,7 +230,7 @@ class Loop:
         return error.detach(), error + self.recipe.profile_weight * cross_entropy
 
     def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
-        """Squared error of each row: of the standardised load, or the mean over its fractions."""
+        """Squared error of each row: of the standardised MRL, or the mean over its fractions."""
         assay = torch.from_numpy(data.assay[batch]).to(self.device)
         own = outputs[:, 0] if outputs.shape[1] == 1 else outputs[torch.arange(len(batch)), assay]  # (rows, width)
         if self.recipe.learns == "profile":

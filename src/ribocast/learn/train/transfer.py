@@ -22,7 +22,7 @@ from ribocast.model.predictor import Predictor, to_mrl
 if TYPE_CHECKING:
     import pandas as pd
 
-# Loads beyond these quantiles may be out of reach of a fine-tuned model: a wild one should not spread all fractions.
+# MRLs beyond these quantiles may be out of reach of a fine-tuned model: a wild one should not spread all fractions.
 _REACHED = (0.005, 0.995)
 
 
@@ -43,10 +43,10 @@ def begin_from(
     """Make the network of a trained model ready to learn one further assay.
 
     It begins with the outputs of the assay that it knows by that name, or else of the one whose predictions go with the
-    new loads best. They are brought to the new scale by least squares: where the weights of the new assay's fractions
+    new MRLs best. They are brought to the new scale by least squares: where the weights of the new assay's fractions
     are known, by tilting the fractions towards the heavier or lighter ones (see `tilt_to`); else by a straight line, on
     which the weights of the fractions, or the mean and scale of a single output, are those of the old assay. Where that
-    line is so flat that no profile would reach some measured loads, it is made steeper, and the fractions are tilted.
+    line is so flat that no profile would reach some measured MRLs, it is made steeper, and the fractions are tilted.
 
     Parameters
     ----------
@@ -75,21 +75,21 @@ def begin_from(
     card = describe_assay(assay, rows)
     measured = rows["mrl"].to_numpy(np.float64)
     outputs = Predictor(base).outputs(rows["seq"].tolist())  # (rows, assays, width)
-    loads = [to_mrl(outputs[:, number], known) for number, known in enumerate(base.card.assays)]
-    number = _most_alike(base.card.assays, assay.name, loads, measured)
+    mrls = [to_mrl(outputs[:, number], known) for number, known in enumerate(base.card.assays)]
+    number = _most_alike(base.card.assays, assay.name, mrls, measured)
     old = base.card.assays[number]
-    slope, intercept = fit_line(loads[number], measured)
-    say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · load {intercept:+.3f}")
+    slope, intercept = fit_line(mrls[number], measured)
+    say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · MRL {intercept:+.3f}")
     if base.card.output == "standardised":
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
         return _network(base, card.model_copy(update=update), number), (card.model_copy(update=update),)
     if card.fraction_weights is None:
         known = np.array(old.fraction_weights)
-        wide = _slope_that_reaches(known, loads[number], measured)
+        wide = _slope_that_reaches(known, mrls[number], measured)
         widened = wide > slope
         if widened:
-            say(f"the line is made steeper, {wide:.3f}: no profile would have reached all measured loads")
-            slope, intercept = wide, float(measured.mean() - wide * loads[number].mean())
+            say(f"the line is made steeper, {wide:.3f}: no profile would have reached all measured MRLs")
+            slope, intercept = wide, float(measured.mean() - wide * mrls[number].mean())
         card = card.model_copy(update={"fraction_weights": tuple((intercept + slope * known).tolist())})
         network = _network(base, card, number)
         if widened:
@@ -105,10 +105,10 @@ def begin_from(
     return network, (card,)
 
 
-def _slope_that_reaches(weights: Floats, loads: Floats, measured: Floats) -> float:
-    """Return how steep a line through both means must be, for means of profiles to reach the measured loads."""
+def _slope_that_reaches(weights: Floats, mrls: Floats, measured: Floats) -> float:
+    """Return how steep a line through both means must be, for means of profiles to reach the measured MRLs."""
     lowest, highest = np.quantile(measured, _REACHED)
-    above, below = weights.max() - loads.mean(), loads.mean() - weights.min()
+    above, below = weights.max() - mrls.mean(), mrls.mean() - weights.min()
     return float(max((highest - measured.mean()) / above, (measured.mean() - lowest) / below))
 
 
@@ -121,7 +121,7 @@ def _tilt(network: Network, card: AssayCard, fractions: NDArray[np.floating], me
 def tilt_to(
     fractions: NDArray[np.floating], weights: NDArray[np.float64], measured: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Find how to tilt profiles so that their mean loads come closest to measured ones.
+    """Find how to tilt profiles so that their mean MRLs come closest to measured ones.
 
     Profiles become softmax(scale · log f + lean · w): an exponential tilt of the old ones, which stays a profile.
 
@@ -132,7 +132,7 @@ def tilt_to(
     weights : numpy.ndarray, shape (fractions,)
         Ribosomes per mRNA of each fraction.
     measured : numpy.ndarray, shape (n,)
-        Loads.
+        MRLs.
 
     Returns
     -------
@@ -159,11 +159,11 @@ def _network(base: Bundle, card: AssayCard, number: int) -> Network:
 
 
 def _most_alike(
-    known: Sequence[AssayCard], name: str, loads: Sequence[NDArray[np.float64]], measured: NDArray[np.float64]
+    known: Sequence[AssayCard], name: str, mrls: Sequence[NDArray[np.float64]], measured: NDArray[np.float64]
 ) -> int:
     names = [assay.name for assay in known]
     if name in names:
         return names.index(name)
     with np.errstate(invalid="ignore", divide="ignore"):
-        alike = [float(np.nan_to_num(np.corrcoef(load, measured)[0, 1], nan=-1.0)) for load in loads]
+        alike = [float(np.nan_to_num(np.corrcoef(mrl, measured)[0, 1], nan=-1.0)) for mrl in mrls]
     return int(np.argmax(alike))

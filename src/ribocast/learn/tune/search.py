@@ -124,7 +124,7 @@ def search(
     Parameters
     ----------
     table : str, Path or pandas.DataFrame
-        Sequences and loads; see `ribocast.learn.fit`.
+        Sequences and mean ribosome loads (MRLs); see `ribocast.learn.fit`.
     folder : str or Path
         For ``study.journal`` (Optuna's), ``trials.csv``, ``search.json``, ``importance.png``, the bundle ``best``, and
         the predictions of every trial for its folds. Several processes may work on one folder (`resume`).

@@ -99,7 +99,7 @@ def predict_fold(
 
 
 def score_fold(rows: pd.DataFrame, predicted: NDArray[np.float64]) -> float:
-    """Return the squared Pearson correlation with the measured loads, the mean over assays.
+    """Return the squared Pearson correlation with the measured MRLs, the mean over assays.
 
     A correlation that is negative or undefined counts as none: its square would reward predicting the opposite.
     """

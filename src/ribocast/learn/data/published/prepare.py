@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _AGREE = 1e-3
-"""Largest difference, in ribosomes per mRNA, of loads that are said to be the same."""
+"""Largest difference, in ribosomes per mRNA, of MRLs that are said to be the same."""
 _FIT_ROWS = 20_000
 _HUMAN = ("human_utrs", "snv")
 _PAIR_COLUMNS = ("library", "id", "info4", "mother", "designed")
@@ -158,8 +158,8 @@ def _measured(library: Library, published: Published, assay: Assay, tally: _Tall
     lengths = rows["seq"].str.len()
     span = f"{assay.min_length} to {assay.max_length}" if assay.min_length < assay.max_length else f"{assay.min_length}"
     rows = tally.keep(rows, lengths.between(assay.min_length, assay.max_length), f"of other lengths than {span} nt")
-    rows = _with_loads(rows, published.fractions, assay, tally)
-    rows = tally.keep(rows, rows["mrl"].notna(), "without a load")
+    rows = _with_mrls(rows, published.fractions, assay, tally)
+    rows = tally.keep(rows, rows["mrl"].notna(), "without an MRL")
     rows = tally.keep(rows, rows["reads"] > 0, "without reads")
     rows = tally.keep(rows, rows["reads"] >= library.least_reads, f"with fewer than {library.least_reads} reads")
     rows["reads"] = np.rint(rows["reads"]).astype(np.int64)
@@ -184,7 +184,7 @@ def _pairs(rows: pd.DataFrame, tally: _Tally) -> pd.DataFrame:
 
     for name in _PAIR_COLUMNS:
         _need(rows, name, tally.source)
-    load = dict(zip(rows["seq"], rows["mrl"], strict=True))
+    mrl = dict(zip(rows["seq"], rows["mrl"], strict=True))
     is_variant = (
         (rows["library"].str.lower() == "snv")
         & (rows["info4"].str.lower() == "variant")
@@ -193,11 +193,11 @@ def _pairs(rows: pd.DataFrame, tally: _Tally) -> pd.DataFrame:
     rows = tally.keep(rows, is_variant, "human UTRs that are no designed variants")
     reference = rows["mother"].fillna("").str.strip().str.upper().str.replace("U", "T")
     rows["reference"] = _cut(reference, KNOWN_ASSAYS["egfp_human50"].construct, 50, tally)
-    rows = tally.keep(rows, rows["reference"].isin(load.keys()), "variants whose reference was not measured")
+    rows = tally.keep(rows, rows["reference"].isin(mrl.keys()), "variants whose reference was not measured")
     rows = tally.keep(rows, rows["reference"] != rows["seq"], "variants like their reference")
-    ref_mrl = rows["reference"].map(load)
+    ref_mrl = rows["reference"].map(mrl)
     positive = (rows["mrl"] > 0) & (ref_mrl > 0)
-    rows, ref_mrl = tally.keep(rows, positive, "variants with a load of 0"), ref_mrl[positive].reset_index(drop=True)
+    rows, ref_mrl = tally.keep(rows, positive, "variants with an MRL of 0"), ref_mrl[positive].reset_index(drop=True)
     tally.remarks.append("gene_symbol, clin_sig and phenotype are not in the series: these are left empty")
     empty = pd.Series(np.nan, index=rows.index)
     return pd.DataFrame({
@@ -207,35 +207,35 @@ def _pairs(rows: pd.DataFrame, tally: _Tally) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _with_loads(rows: pd.DataFrame, fractions: int, assay: Assay, tally: _Tally) -> pd.DataFrame:
-    """Compute loads where a file has none; else see whether they are the shares weighted as is known."""
+def _with_mrls(rows: pd.DataFrame, fractions: int, assay: Assay, tally: _Tally) -> pd.DataFrame:
+    """Compute MRLs where a file has none; else see whether they are the shares weighted as is known."""
     shares = rows[[f"r{number}" for number in range(fractions)]].to_numpy(np.float64)
     weights = assay.fraction_weights
     computed = shares @ weights if weights and fractions == len(weights) else None
     if rows["mrl"].isna().all():
         if computed is None:
             raise RibocastError(
-                f"{tally.source}: no column of loads (rl), and the weights of its {fractions} fractions are not known"
+                f"{tally.source}: no column of MRLs (rl), and the weights of its {fractions} fractions are not known"
             )
-        tally.remarks.append("no loads in the file: they are computed from the shares and the weights of the assay")
+        tally.remarks.append("no MRLs in the file: they are computed from the shares and the weights of the assay")
         return rows.assign(mrl=computed)
     both = rows["mrl"].notna().to_numpy() & np.isfinite(shares).all(axis=1)
     if not fractions or not both.any():
         return rows
-    loads, shares = rows["mrl"].to_numpy()[both], shares[both]
+    mrls, shares = rows["mrl"].to_numpy()[both], shares[both]
     if computed is not None:
-        apart = np.abs(computed[both] - loads).max()
+        apart = np.abs(computed[both] - mrls).max()
         if apart <= _AGREE:
-            tally.remarks.append(f"the loads are the shares with the assay's weights (at most {apart:.2g} apart)")
+            tally.remarks.append(f"the MRLs are the shares with the assay's weights (at most {apart:.2g} apart)")
             return rows
-        tally.remarks.append(f"warning: loads and shares with the assay's weights are up to {apart:.3g} apart")
+        tally.remarks.append(f"warning: MRLs and shares with the assay's weights are up to {apart:.3g} apart")
     elif weights:
         tally.remarks.append(f"its {fractions} fractions are not the {len(weights)} of the assay: they are left out")
-    if len(loads) > fractions:
-        found = np.linalg.lstsq(shares[:_FIT_ROWS], loads[:_FIT_ROWS])[0].round(3) + 0.0
-        apart = np.abs(shares @ found - loads).max()
-        fits = f"the weights {', '.join(f'{weight:g}' for weight in found)} give the loads (at most {apart:.2g} apart)"
-        tally.remarks.append(fits if apart <= _AGREE else "no weights of the fractions give the loads")
+    if len(mrls) > fractions:
+        found = np.linalg.lstsq(shares[:_FIT_ROWS], mrls[:_FIT_ROWS])[0].round(3) + 0.0
+        apart = np.abs(shares @ found - mrls).max()
+        fits = f"the weights {', '.join(f'{weight:g}' for weight in found)} give the MRLs (at most {apart:.2g} apart)"
+        tally.remarks.append(fits if apart <= _AGREE else "no weights of the fractions give the MRLs")
     return rows
 
 

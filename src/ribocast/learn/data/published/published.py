@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 UTR_NAMES = ("utr", "seq", "sequence")
-LOAD_NAMES = ("rl", "mrl", "hrl")
+MRL_NAMES = ("rl", "mrl", "hrl")
 READS_NAMES = ("total_reads", "reads", "total")
 """In this order: beside ``total_reads`` stands a ``total`` that is a sum of shares."""
 _SHARE = re.compile(r"r_?(\d{1,3})")
@@ -37,8 +37,8 @@ class Columns(NamedTuple):
     ----------
     utr : str
         Sequences.
-    load : str or None
-        Mean ribosome loads.
+    mrl : str or None
+        Mean ribosome loads (MRLs).
     reads : tuple of str
         Candidates for sequencing reads, the likeliest first.
     shares, counts : tuple of str
@@ -48,7 +48,7 @@ class Columns(NamedTuple):
     """
 
     utr: str
-    load: str | None
+    mrl: str | None
     reads: tuple[str, ...]
     shares: tuple[str, ...]
     counts: tuple[str, ...]
@@ -98,7 +98,7 @@ def read_published(path: str | Path, *, extra: tuple[str, ...] = ()) -> Publishe
         if columns is None:
             columns = find_columns(list(frame.columns), path.name)
             further = {name: columns.others[name] for name in extra if name in columns.others}
-            measured = (*filter(None, [columns.load]), *columns.reads, *columns.shares, *columns.counts)
+            measured = (*filter(None, [columns.mrl]), *columns.reads, *columns.shares, *columns.counts)
         # Numbers at once, so that the text of a whole file is never in memory.
         texts = frame[list(dict.fromkeys([columns.utr, *further.values()]))]
         parts.append(texts.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in measured}))
@@ -113,7 +113,7 @@ def read_published(path: str | Path, *, extra: tuple[str, ...] = ()) -> Publishe
     counts = np.column_stack([numbers(name) for name in columns.counts]) if columns.counts else None
     rows = {"utr": table[columns.utr]}
     rows |= {name: table[column] for name, column in further.items()}
-    rows["mrl"] = pd.Series(numbers(columns.load) if columns.load else np.full(len(table), np.nan))
+    rows["mrl"] = pd.Series(numbers(columns.mrl) if columns.mrl else np.full(len(table), np.nan))
     rows["reads"] = pd.Series(_reads(path.name, {name: numbers(name) for name in columns.reads}, counts, remarks))
     shares = None
     if columns.shares:
@@ -164,7 +164,7 @@ def find_columns(names: list[str], source: str) -> Columns:
     counts = numbered(_COUNT, "counts of fraction")
     if not reads and not counts:
         raise RibocastError(f"{source}: no column {' or '.join(READS_NAMES)} among: {', '.join(map(str, names))}")
-    return Columns(utr, first(LOAD_NAMES), reads, numbered(_SHARE, "shares of fraction"), counts, by_name)
+    return Columns(utr, first(MRL_NAMES), reads, numbered(_SHARE, "shares of fraction"), counts, by_name)
 
 
 def shares_of(counts: Floats) -> Floats:
