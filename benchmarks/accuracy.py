@@ -1,4 +1,4 @@
-"""Compare the shipped models with published architectures trained on the same rows, judged on the same unseen folds.
+"""Compare the shipped models with published architectures trained on the same rows, evaluated on the same unseen folds.
 
     python benchmarks/accuracy.py --data DIR [--work DIR] [--json FILE]
 
@@ -56,8 +56,8 @@ def main() -> None:
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     figures = {name: open_bundle(PRETRAINED / name).card.figures for name in SHIPPED}
     for name, mrls in predicted.items():
-        judged = pair_unseen(pairs, rows.assign(fold=fold, predicted=mrls), HUMAN)
-        figures[name] = (*subset_figures(rows, mrls), variant_figure(judged, rows))
+        unseen_pairs = pair_unseen(pairs, rows.assign(fold=fold, predicted=mrls), HUMAN)
+        figures[name] = (*subset_figures(rows, mrls), variant_figure(unseen_pairs, rows))
     for number, entry in enumerate(figures["default"]):
         if all(number < len(found) and found[number].subset == entry.subset for found in figures.values()):
             print_part({name: found[number] for name, found in figures.items()})

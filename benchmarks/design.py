@@ -1,12 +1,13 @@
-"""Compare the design algorithms at equal numbers of model calls, with the opinion of a model that none of them saw.
+"""Compare the design algorithms at equal numbers of model calls, with the prediction of a model that none of them saw.
 
-    python benchmarks/design.py --judge MODEL --output design.json
+    python benchmarks/design.py --independent MODEL --output design.json
 
-For the highest MRL and a few targets, every algorithm designs as many 50-nt UTRs without an upstream ATG from the
-same number of predictions, with several seeds. The table shows what the model says (mean and best), what the judge
-says, the gap between the two, broken rules, how far the designs are apart, and the time. The same is done once without
-pessimism and naturalness, to show how far a search is fooled then. Where Ledidi is installed, it edits a random UTR
-with as many predictions (it knows no rules, so the ATGs of its designs are counted, not forbidden).
+For the highest MRL and a few targets, every algorithm designs as many 50-nt UTRs without an upstream ATG from the same
+number of predictions, with several seeds. The table shows what the model says (mean and best), what the independent
+model predicts, the gap between the two, broken rules, how far the designs are apart, and the time. The same is done
+once without risk aversion and the out-of-distribution penalty, to show how far a search is fooled then. Where Ledidi is
+installed, it edits a random UTR with as many predictions (it knows no rules, so the ATGs of its designs are counted,
+not forbidden).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ribocast.design.distances import quick_edit_distance
 from ribocast.design.feasibility import make_space
 from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
-from ribocast.model.members import second_opinions
+from ribocast.model.members import share_out_networks
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.construct import EGFP, Construct
 
@@ -40,7 +41,9 @@ def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--judge", help="a model that the search never sees; default-large if the package brings it")
+    parser.add_argument(
+        "--independent", help="a model that the search never sees; default-large if the package brings it"
+    )
     parser.add_argument("--calls", type=int, default=12_000)
     parser.add_argument("--designs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=2)
@@ -50,25 +53,26 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON")
     args = parser.parse_args()
     model = ribocast.load(args.model, threads=args.threads)
-    judge = ribocast.load(args.judge, threads=args.threads) if args.judge else "shipped"
+    independent = ribocast.load(args.independent, threads=args.threads) if args.independent else "shipped"
     rows: list[dict[str, object]] = []
-    for wanted, (pessimism, naturalness), algorithm in itertools.product(
+    for wanted, (risk_aversion, out_of_distribution_penalty), algorithm in itertools.product(
         args.targets.split(","), ((1.0, 0.1), (0.0, 0.0)), args.algorithms.split(",")
     ):
         runs = []
         for seed in range(args.seeds):
             brief = Brief(
                 None if wanted == "max" else float(wanted), n=args.designs, forbid="ATG", algorithm=algorithm,
-                budget=args.calls, pessimism=pessimism, naturalness=naturalness, seed=seed,
+                budget=args.calls, risk_aversion=risk_aversion,
+                out_of_distribution_penalty=out_of_distribution_penalty, seed=seed,
             )  # fmt: skip
             began = time.perf_counter()
             try:
-                found = propose(model, brief, judge=judge, threads=args.threads)
+                found = propose(model, brief, independent=independent, threads=args.threads)
             except RibocastError as error:
                 print(f"{algorithm}: {error}")
                 break
             runs.append(describe(found.table, found.construct, found.calls, time.perf_counter() - began))
-        note(rows, wanted, pessimism > 0, algorithm, runs)
+        note(rows, wanted, risk_aversion > 0, algorithm, runs)
     if importlib.util.find_spec("ledidi"):
         for wanted in args.targets.split(","):
             target = None if wanted == "max" else float(wanted)
@@ -92,9 +96,9 @@ def describe(table: pd.DataFrame, construct: Construct, calls: int, seconds: flo
         "mean": table["mrl"].mean(),
         "best": table["mrl"].max(),
         "off": (table["mrl"] - table["target"]).abs().mean(),
-        "judge": table["judge_mrl"].mean(),
-        "gap": (table["mrl"] - table["judge_mrl"]).mean(),
-        "judge_off": (table["judge_mrl"] - table["target"]).abs().mean(),
+        "independent": table["independent_mrl"].mean(),
+        "gap": (table["mrl"] - table["independent_mrl"]).mean(),
+        "independent_off": (table["independent_mrl"] - table["target"]).abs().mean(),
         "violations": sum(map(len, find_violations(seqs, [Forbid("ATG")], construct))),
         "apart": float(np.mean(apart)) if apart else float("nan"),
         "calls": calls,
@@ -111,9 +115,9 @@ def ledidi_run(model: Predictor, target: float | None, count: int, calls: int, s
     began = time.perf_counter()
     seqs = ledidi_designs(model, target, start, count, calls, seed)
     seconds = time.perf_counter() - began
-    judge = second_opinions(ribocast.load("default-large"), [model], None)[1]
+    independent = share_out_networks(ribocast.load("default-large"), [model], None)[1]
     table = pd.DataFrame({"seq": seqs, "mrl": model.mrl(seqs), "target": float("nan") if target is None else target})
-    table["judge_mrl"] = judge(seqs) if judge else float("nan")
+    table["independent_mrl"] = independent(seqs) if independent else float("nan")
     return describe(table, EGFP, calls, seconds)
 
 

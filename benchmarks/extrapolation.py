@@ -2,8 +2,8 @@
 
     python benchmarks/extrapolation.py --data DIR [--work DIR] [--json FILE]
 
-A network is trained without a fifth of the sequences and without the UTRs of the varying-length library that are
-longer than 70 nt, and judged on those of that fifth, by length: the residual that one row in ten exceeds, and how many
+A network is trained without a fifth of the sequences and without the UTRs of the varying-length library that are longer
+than 70 nt, and evaluated on those of that fifth, by length: the residual that one row in ten exceeds, and how many
 times that of 61 to 70 nt it is. `ribocast.learn.evaluate.intervals.BEYOND_LENGTHS` comes from here.
 """
 
@@ -39,11 +39,11 @@ def main() -> None:
     learnt = rows[~unseen & ~(own & (length > LONGEST))].reset_index(drop=True)
     trained = fit(learnt, options.work, assays=ASSAYS, held_out=0.0, seed=1, resume=True,
                   say=lambda line: print(line, file=sys.stderr, flush=True))  # fmt: skip
-    judged = rows[unseen & own]
-    missed = np.abs(judged["mrl"] - ribocast.load(trained.bundle.folder).mrl(judged["seq"].tolist(), assay=ASSAY))
+    held_out = rows[unseen & own]
+    missed = np.abs(held_out["mrl"] - ribocast.load(trained.bundle.folder).mrl(held_out["seq"].tolist(), assay=ASSAY))
     table = []
     for low, high in PARTS:
-        part = missed[judged["seq"].str.len().between(low, high)]
+        part = missed[held_out["seq"].str.len().between(low, high)]
         table.append({"shortest": low, "longest": high, "rows": len(part), "q90": float(part.quantile(0.9))})
     edge = next(part["q90"] for part in table if part["longest"] == LONGEST)
     print(f"{'nt':>10}{'rows':>7}{'90 %':>8}{'times':>8}")

@@ -1,4 +1,4 @@
-"""Try an idea on one fold: a network with changed settings or recipe, judged as in docs/accuracy.md.
+"""Try an idea on one fold: a network with changed settings or recipe, evaluated as in docs/accuracy.md.
 
     python benchmarks/idea.py --data DIR [--set dropout=0.2] [--recipe weight_decay=0.01] [--seed 1] [--work DIR]
 

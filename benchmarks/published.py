@@ -1,10 +1,10 @@
-"""Our figures beside the published ones, for every part of the libraries that can be judged honestly.
+"""Our figures beside the published ones, for every part of the libraries that can be evaluated honestly.
 
     python benchmarks/published.py [--model MODEL] [--json FILE]
 
 Ours are read from the model's ``model.json``: out-of-fold predictions, made by ``train_shipped.py``. Those of others
 are as published, or measured with the published weights; each says what the model had learnt from, and where it was
-judged by other rows. Of published test rows ours are those that are at hand, about four in five.
+evaluated on other rows. Of published test rows ours are those that are at hand, about four in five.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MPRA = "the random and the varying-length library"
 # By assay and the beginning of the part that model.json names.
 PUBLISHED = {
     ("egfp_random50", "published test rows"): [
-        Published(OPTIMUS, 0.934, f"{RANDOM}; judged by all 20,000 test rows"),
+        Published(OPTIMUS, 0.934, f"{RANDOM}; evaluated on all 20,000 test rows"),
         Published(FRAMEPOOL, 0.911, MPRA),
         Published(UTR_LM, 0.949, f"{RANDOM}, pre-trained on natural 5′ UTRs"),
         Published(MTTRANS, 0.949, "all libraries at once"),
@@ -67,10 +67,10 @@ PUBLISHED = {
         Published(SMART5UTR, 0.809, "200,000 rows of this library"),
     ],
     ("egfp_human50", "SNV pairs"): [
-        Published(OPTIMUS, 0.553, "the random library; judged by all published pairs"),
+        Published(OPTIMUS, 0.553, "the random library; evaluated on all published pairs"),
     ],
     ("egfp_random50", "polysome profile"): [
-        Published(OPTIMUS, 0.835, f"{RANDOM}; judged by all test rows; ours have no upstream ATG: not comparable"),
+        Published(OPTIMUS, 0.835, f"{RANDOM}; evaluated on all test rows; ours have no upstream ATG: not comparable"),
     ],
     ("egfp_human50", "polysome profile"): [],
     ("egfp_varying25to100", "polysome profile"): [],

@@ -2,9 +2,9 @@
 
     python benchmarks/time_to_loss.py [--data DIR] [--rows 16000] [--threads N] [--json FILE]
 
-A tenth of the rows judges; all learn from the others. The notebook: its loop as written, 20 epochs, float32, without
-validation in between. Ours: `ribocast train`'s loop, each way from a fresh network to the end of its one-cycle
-schedule, so that nothing is stopped by looking at the judging rows; from the table to the trained network, rows'
+A tenth of the rows is held out; all learn from the others. The notebook: its loop as written, 20 epochs, float32,
+without validation in between. Ours: `ribocast train`'s loop, each way from a fresh network to the end of its one-cycle
+schedule, so that nothing is stopped by looking at the held-out rows; from the table to the trained network, rows'
 encoding and hairpins included. ``--data`` takes the published test rows of egfp_random50; else rows are simulated. The
 mean squared error is in standard deviations of the learnt MRLs.
 """
@@ -61,12 +61,12 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     rows = read(options.data, options.rows)
-    judged = np.zeros(len(rows), bool)
-    judged[np.random.default_rng(SEED).permutation(len(rows))[: len(rows) // 10]] = True
-    found: list[dict[str, Any]] = [notebook(rows[~judged], rows[judged])]
+    held_out = np.zeros(len(rows), bool)
+    held_out[np.random.default_rng(SEED).permutation(len(rows))[: len(rows) // 10]] = True
+    found: list[dict[str, Any]] = [notebook(rows[~held_out], rows[held_out])]
     report(found[0], found[0])
     for way in WAYS:
-        found.append(ours(way, rows[~judged], rows[judged]))
+        found.append(ours(way, rows[~held_out], rows[held_out]))
         report(found[-1], found[0])
     print(f"{len(rows):,} rows, {torch.get_num_threads()} threads")
     if options.json:
@@ -82,7 +82,7 @@ def read(folder: Path | None, count: int) -> pd.DataFrame:
     return rows.loc[mine, ["seq", "mrl"]].reset_index(drop=True).iloc[:count]
 
 
-def notebook(learnt: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
+def notebook(learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
     """Train as the notebook does; return its seconds and loss."""
     began = time.perf_counter()
     mean, deviation = learnt["mrl"].mean(), learnt["mrl"].std()
@@ -92,13 +92,13 @@ def notebook(learnt: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
     for _ in range(EPOCHS):
         book.epoch()
     seconds = time.perf_counter() - began
-    loss = book.loss(judged["seq"].tolist(), ((judged["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True))
+    loss = book.loss(held_out["seq"].tolist(), ((held_out["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True))
     return {"way": f"the notebook, {EPOCHS} epochs", "seconds": seconds, "loss": loss}
 
 
-def ours(way: Way, learnt: pd.DataFrame, judged: pd.DataFrame) -> dict[str, Any]:
+def ours(way: Way, learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
     """Train by our loop; return its seconds and loss."""
-    table, assays = labelled_rows(pd.concat([learnt, judged], ignore_index=True), "any")
+    table, assays = labelled_rows(pd.concat([learnt, held_out], ignore_index=True), "any")
     unseen = table.iloc[len(learnt) :]
     # Muon learns more in eight epochs; in one or two, Adam is as good and its steps are shorter.
     framed = FRAMED_RECIPE.with_changes(optimiser="adamw", weight_decay=0.1)

@@ -33,7 +33,7 @@ import ribocast
 from ribocast.learn import average, fit, taught_rows
 from ribocast.learn.data.assays import ASSAYS, load_measurements
 from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.learn.evaluate.calibration import figure, judge
+from ribocast.learn.evaluate.calibration import calibrate_card, figure
 from ribocast.learn.evaluate.intervals import calibrate
 from ribocast.learn.evaluate.metrics import Floats, score_profile
 from ribocast.learn.evaluate.variant_changes import pair_unseen, with_change_interval
@@ -125,7 +125,7 @@ def train(rows: pd.DataFrame, folder: Path) -> None:
 
 
 def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argparse.Namespace) -> dict[str, Any]:
-    """Judge one of the shipped models by its like out of fold, and write it; return the figures."""
+    """Evaluate one of the shipped models by its like out of fold, and write it; return the figures."""
     print(f"\n{name}: {', '.join(SHIPPED[name])}")
     models = [
         [ribocast.load(options.work / network / f"fold-{number}") for network in SHIPPED[name]]
@@ -137,7 +137,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     own.to_parquet(options.work / f"{name}.parquet")
     predict = partial(predict_unseen, models, fold)
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
-    # Pairs were measured in one library; for variants of a genome, those of all lengths give their opinion on them.
+    # Pairs were measured in one library; for variants of a genome, those of all lengths predict them.
     changes = {assay: changes_unseen(pairs, rows, fold, predict, assay) for assay in (HUMAN, VARYING)}
     scored = [variant_figure(found, rows, assay) for assay, found in changes.items()]
     figures = [*subset_figures(rows, out_of_fold), *scored, *profile_figures(rows, profiles)]
@@ -146,7 +146,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     # What the pupil was taught stands in its card.
     card = whole[-1].card
     coverage = coverage_by_fold(card, rows, out_of_fold, fold)
-    card = judge(card, rows, out_of_fold, HOW, predict)
+    card = calibrate_card(card, rows, out_of_fold, HOW, predict)
     for assay, found in changes.items():
         card = with_change_interval(card, assay, found["log2_fold_change"].to_numpy(), found["predicted"].to_numpy())
     card = card.model_copy(update={"name": name, "figures": tuple(figures)})

@@ -3,11 +3,11 @@
     python benchmarks/transfer.py --data DIR [--work DIR] [--json FILE]
 
 A model that has learnt the three libraries of unmodified RNA, without any sequence that shares a 24-mer with a row that
-judges, is fine-tuned to 100 to 10,000 rows of `egfp_random50_m1psi`, and scored on the rows of one fifth (whole groups)
-that no model here has seen. Beside it: the same network trained from nothing on the same rows, and the model as it was,
-before and after a straight line (fitted on the same rows) brings its MRLs to the new scale. Each is repeated with
-three draws of the rows. Steps and epochs of fine-tuning were chosen on another fifth (``--judge 1``); that profiles
-are tilted first was decided after a result at 100 rows on the fifth that judges.
+is held out, is fine-tuned to 100 to 10,000 rows of `egfp_random50_m1psi`, and scored on the rows of one fifth (whole
+groups) that no model here has seen. Beside it: the same network trained from nothing on the same rows, and the model as
+it was, before and after a straight line (fitted on the same rows) brings its MRLs to the new scale. Each is repeated
+with three draws of the rows. Steps and epochs of fine-tuning were chosen on another fifth (``--held-out 1``); that
+profiles are tilted first was decided after a result at 100 rows on the fifth that is held out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME.csv.gz of every library")
     parser.add_argument("--work", type=Path, default=Path("transfer-run"), help="the models; a second run continues")
-    parser.add_argument("--judge", type=int, default=0, choices=(0, 1), help="the fifth that judges")
+    parser.add_argument("--held-out", type=int, default=0, choices=(0, 1), help="the fifth that is held out")
     parser.add_argument("--json", type=Path, help="write the table here too")
     options = parser.parse_args()
     rows = load_measurements(options.data, (*KNOWN, NEW))
@@ -48,8 +48,10 @@ def main() -> None:
     new = (rows["assay"] == NEW).to_numpy()
     # One model for both fifths: it has seen neither.
     base = train(rows[~new & (fold > 1)], options.work / "base", {name: ASSAYS[name] for name in KNOWN})
-    judges, own = rows[new & (fold == options.judge)], rows[new & (fold != options.judge)]
-    print(f"{len(judges):,} rows of {NEW} judge; up to {len(own):,} to learn from; means of {len(DRAWS)} draws\n")
+    held_out, own = rows[new & (fold == options.held_out)], rows[new & (fold != options.held_out)]
+    print(
+        f"{len(held_out):,} rows of {NEW} are held out; up to {len(own):,} to learn from; means of {len(DRAWS)} draws\n"
+    )
     print("r² (squared correlation) and R² (explained variance, 1 at most) on unseen rows; MAE in ribosomes per mRNA\n")
     print(
         "   rows | as it was: r²     R²    MAE | on a line: R²    MAE | fine-tuned: r²    MAE | from nothing: r²    MAE"
@@ -57,7 +59,8 @@ def main() -> None:
     table = []
     for count in ROWS:
         results = [
-            compare(base, own, judges, count, draw, options.work / f"{options.judge}-{count}-{draw}") for draw in DRAWS
+            compare(base, own, held_out, count, draw, options.work / f"{options.held_out}-{count}-{draw}")
+            for draw in DRAWS
         ]
         mean = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
         table.append({"rows": count, **mean, "draws": results})
@@ -73,19 +76,19 @@ def main() -> None:
 
 
 def compare(
-    base: Bundle, own: pd.DataFrame, judges: pd.DataFrame, count: int, draw: int, folder: Path
+    base: Bundle, own: pd.DataFrame, held_out: pd.DataFrame, count: int, draw: int, folder: Path
 ) -> dict[str, float]:
-    """Learn from `count` rows in both ways, and score everything on the judges."""
+    """Learn from `count` rows in both ways, and score everything on the held-out rows."""
     taken = own.iloc[np.random.default_rng(draw).permutation(len(own))[:count]]
-    measured = judges["mrl"].to_numpy()
+    measured = held_out["mrl"].to_numpy()
     model = ribocast.load(base.folder)
-    before = model.mrl(judges["seq"].tolist(), assay=KNOWN[0])
+    before = model.mrl(held_out["seq"].tolist(), assay=KNOWN[0])
     slope, intercept = fit_line(model.mrl(taken["seq"].tolist(), assay=KNOWN[0]), taken["mrl"].to_numpy())
     predicted = {"base": before, "line": intercept + slope * before}
     fresh = fresh_recipe(count)
     for name, settings in {"tuned": {"start": base}, "fresh": {"recipe": fresh}}.items():
         bundle = train(taken, folder / name, {NEW: ASSAYS[NEW]}, seed=draw, held_out=0.2, **settings)
-        predicted[name] = ribocast.load(bundle.folder).mrl(judges["seq"].tolist())
+        predicted[name] = ribocast.load(bundle.folder).mrl(held_out["seq"].tolist())
     results = {}
     for name, mrls in predicted.items():
         scores = score(measured, mrls, resamples=1)

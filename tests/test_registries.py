@@ -187,7 +187,7 @@ def test_a_designer_keeps_rules_and_budget_and_repeats_itself(algorithm, wanted,
     # Gradients need a trained model.
     model = ribocast.load(framed, threads=1) if algorithm == "gradient" else of_letters
     brief = Brief(algorithm=algorithm, budget=400, seed=2, **wanted)
-    found, again = (propose(model, brief, judge=None) for _ in range(2))
+    found, again = (propose(model, brief, independent=None) for _ in range(2))
     pd.testing.assert_frame_equal(found.table, again.table)
     goals = len(wanted["target"]) if isinstance(wanted.get("target"), tuple) else 1
     assert len(found.table) == wanted["n"] * goals

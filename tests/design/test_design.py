@@ -94,7 +94,7 @@ def test_ten_thousand_designs_over_random_rules_break_none():
             target, n=100, constraints=rules, construct=construct, algorithm=algorithm, budget=500, seed=number
         )
         try:
-            found = propose(cheap, brief, judge=None)
+            found = propose(cheap, brief, independent=None)
         except RibocastError as error:
             contradictions.append(str(error))
             continue
@@ -180,10 +180,10 @@ def test_the_automaton_keeps_draws_and_counts_what_the_rules_say_of_every_sequen
 def test_rules_that_contradict_each_other_are_said_in_one_line(rules, said):
     brief = Brief(n=2, constraints=rules, budget=50)
     if said is None:
-        assert len(propose(cheap, brief, judge=None).table) == 2
+        assert len(propose(cheap, brief, independent=None).table) == 2
         return
     with pytest.raises(RibocastError) as error:
-        propose(cheap, brief, judge=None)
+        propose(cheap, brief, independent=None)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -241,25 +241,29 @@ def test_other_enzymes_need_biopython(monkeypatch):
 
 def test_free_energies_are_kept_where_they_can_be_computed():
     pytest.importorskip("RNA")
-    found = propose(cheap, Brief(n=3, constraints=[Length(24, 24), FreeEnergy(-6, -3)], budget=300), judge=None)
+    found = propose(cheap, Brief(n=3, constraints=[Length(24, 24), FreeEnergy(-6, -3)], budget=300), independent=None)
     assert found.table["free_energy"].between(-6, -3).all()
 
 
 @pytest.mark.parametrize("algorithm", ["genetic", "beam", "evolution"])
 def test_each_algorithm_climbs_far_beyond_random_sequences_and_repeats_itself(algorithm):
     brief = Brief(n=4, length=30, forbid="ATG", algorithm=algorithm, budget=1_500, seed=3)
-    found = propose(cheap, brief, judge=None)
+    found = propose(cheap, brief, independent=None)
     assert found.calls <= 1_500
     random = cheap(strings_of(np.random.default_rng(0).integers(0, 4, (1_500, 30)).astype(np.uint8)))
     assert found.table["mrl"].min() > max(random)
     assert found.table["mrl"].is_monotonic_decreasing
-    pd.testing.assert_frame_equal(found.table, propose(cheap, brief, judge=None).table)
-    other = propose(cheap, Brief(n=4, length=30, forbid="ATG", algorithm=algorithm, budget=1_500, seed=4), judge=None)
+    pd.testing.assert_frame_equal(found.table, propose(cheap, brief, independent=None).table)
+    other = propose(
+        cheap, Brief(n=4, length=30, forbid="ATG", algorithm=algorithm, budget=1_500, seed=4), independent=None
+    )
     assert set(other.table["seq"]) != set(found.table["seq"])
 
 
 def test_a_series_meets_its_targets_and_a_low_one_is_explained():
-    found = propose(cheap, Brief(target=(3, 6, 7), n=3, constraints=[Forbid("ATG", unless_needed=True)]), judge=None)
+    found = propose(
+        cheap, Brief(target=(3, 6, 7), n=3, constraints=[Forbid("ATG", unless_needed=True)]), independent=None
+    )
     assert (found.table["mrl"] - found.table["target"]).abs().max() < 0.1
     low = found.table["target"] == 3
     assert (found.table.loc[low, "uatgs"] > 0).all()
@@ -267,7 +271,7 @@ def test_a_series_meets_its_targets_and_a_low_one_is_explained():
     (said,) = found.remarks
     assert said.startswith("target 3: avoid ATG is given up")
     assert "a low MRL comes from an upstream ATG" in said
-    firm = propose(cheap, Brief(target=-9, n=2, forbid="ATG", budget=3_000), judge=None)
+    firm = propose(cheap, Brief(target=-9, n=2, forbid="ATG", budget=3_000), independent=None)
     assert (firm.table["uatgs"] == 0).all()
     assert any("avoid ATG, not forbid it" in line for line in firm.remarks)
 
@@ -280,27 +284,27 @@ def test_a_search_is_watched_and_stopped():
         if len(seen) == 3:
             event.set()
 
-    found = propose(cheap, Brief(n=2, length=20), judge=None, watch=watch, stop=event)
+    found = propose(cheap, Brief(n=2, length=20), independent=None, watch=watch, stop=event)
     assert found.stopped
     assert len(seen) == 3
     assert len(found.table) == 2
     assert [now.calls for now in seen] == sorted(now.calls for now in seen)
     assert seen[-1].best[0].score >= seen[0].best[0].score
-    assert propose(cheap, Brief(n=2, length=20), judge=None, stop=lambda: len(seen) > 2).stopped
+    assert propose(cheap, Brief(n=2, length=20), independent=None, stop=lambda: len(seen) > 2).stopped
 
 
 def test_edits_are_counted_with_letters_put_in_and_left_out():
     brief = Brief(target=7.0, n=8, constraints=[MaxEdits(SEED, 5), Length(47, 53), Keep(SEED, 4, 6)], budget=1_000)
-    table = propose(cheap, brief, judge=None).table
+    table = propose(cheap, brief, independent=None).table
     assert set(table["length"]) > {50}
     assert (table["edits"] == [edit_distance(seq, SEED) for seq in table["seq"]]).all()
     assert table["edits"].max() <= 5
-    near = ribocast.design(cheap, n=2, like=SEED, budget=200, judge=None)
+    near = ribocast.design(cheap, n=2, like=SEED, budget=200, independent=None)
     assert near["edits"].max() <= len(SEED) // 4
 
 
 def test_a_fixed_template_gives_its_one_sequence():
-    found = propose(cheap, Brief(n=3, constraints=[Template("ACGTACCTGA")]), judge=None)
+    found = propose(cheap, Brief(n=3, constraints=[Template("ACGTACCTGA")]), independent=None)
     assert found.table["seq"].tolist() == ["ACGTACCTGA"]
     assert any("1 of 3 designs" in line for line in found.remarks)
 
@@ -309,10 +313,12 @@ def test_a_second_objective_is_added_or_gives_a_front():
     def few_gs(seqs):
         return [-seq.count("G") for seq in seqs]
 
-    alone = ribocast.design(cheap, n=3, length=30, budget=1_500, judge=None)
-    both = ribocast.design(cheap, n=3, length=30, budget=1_500, judge=None, second=few_gs, weight=5.0)
+    alone = ribocast.design(cheap, n=3, length=30, budget=1_500, independent=None)
+    both = ribocast.design(cheap, n=3, length=30, budget=1_500, independent=None, second=few_gs, weight=5.0)
     assert both["second"].mean() > -alone["seq"].str.count("G").mean()
-    table = ribocast.design(cheap, n=6, length=30, budget=3_000, judge=None, second=few_gs, pareto=True, naturalness=0)
+    table = ribocast.design(
+        cheap, n=6, length=30, budget=3_000, independent=None, second=few_gs, pareto=True, out_of_distribution_penalty=0
+    )
     assert len(table) > 1
     mrls, second = table["mrl"].to_numpy(), table["second"].to_numpy()
     assert (np.diff(mrls) < 0).all()
@@ -350,7 +356,7 @@ def test_a_predictor_that_gives_nonsense_is_refused():
         (lambda seqs: [np.nan] * len(seqs), "nan"),
     ]:
         with pytest.raises(RibocastError, match=said):
-            ribocast.design(wrong, n=1, judge=None)
+            ribocast.design(wrong, n=1, independent=None)
 
 
 def test_what_several_networks_differ_by_is_avoided():
@@ -360,8 +366,12 @@ def test_what_several_networks_differ_by_is_avoided():
     def other(seqs):
         return [5 + 0.1 * seq.count("A") - 0.1 * seq.count("C") for seq in seqs]
 
-    careless = ribocast.design([one, other], n=2, length=30, budget=1_500, judge=None, pessimism=0, naturalness=0)
-    careful = ribocast.design([one, other], n=2, length=30, budget=1_500, judge=None, pessimism=3, naturalness=0)
+    careless = ribocast.design(
+        [one, other], n=2, length=30, budget=1_500, independent=None, risk_aversion=0, out_of_distribution_penalty=0
+    )
+    careful = ribocast.design(
+        [one, other], n=2, length=30, budget=1_500, independent=None, risk_aversion=3, out_of_distribution_penalty=0
+    )
     assert careful["seq"].str.count("C").max() <= 8
     assert careless["mrl"].tolist() == pytest.approx(
         [5 + 0.1 * seq.count("A") for seq in careless["seq"]]
@@ -378,11 +388,13 @@ def test_the_networks_of_the_shipped_model_have_the_mean_that_it_gives():
     np.testing.assert_allclose(mrls.mean(axis=0), model.mrl(seqs), atol=1e-4)
 
 
-def test_a_trained_model_designs_and_is_judged(framed):
+def test_a_trained_model_designs_and_is_predicted_independently(framed):
     model = ribocast.load(framed, threads=1)
-    table = ribocast.design(model, 6.0, n=3, forbid="ATG", budget=600, judge=cheap, assay="egfp_random50", threads=1)
+    table = ribocast.design(
+        model, 6.0, n=3, forbid="ATG", budget=600, independent=cheap, assay="egfp_random50", threads=1
+    )
     assert table["mrl"].tolist() == pytest.approx(model.mrl(list(table["seq"])), abs=1e-3)
-    assert table["judge_mrl"].tolist() == pytest.approx(cheap(table["seq"]), abs=1e-3)
+    assert table["independent_mrl"].tolist() == pytest.approx(cheap(table["seq"]), abs=1e-3)
     assert ((table["mrl_low"] <= table["mrl"]) & (table["mrl"] <= table["mrl_high"])).all()
     assert (table["gc"] == [sum(map(seq.count, "GC")) / 50 for seq in table["seq"]]).all()
 
@@ -391,12 +403,12 @@ def test_gradients_climb_under_rules(framed):
     model = ribocast.load(framed, threads=1)
     rules = [Forbid("ATG"), GC(0.3, 0.6), MaxEdits(SEED, 12)]
     brief = Brief(n=3, constraints=rules, algorithm="gradient", budget=700)
-    found = propose(model, brief, judge=None, threads=1)
+    found = propose(model, brief, independent=None, threads=1)
     assert not any(find_violations(list(found.table["seq"]), rules, EGFP))
     assert found.calls <= 700 + 100
     assert found.steps[-1].score > found.steps[0].score
     with pytest.raises(RibocastError, match="needs a trained model"):
-        propose(cheap, Brief(algorithm="gradient"), judge=None)
+        propose(cheap, Brief(algorithm="gradient"), independent=None)
 
 
 @settings(max_examples=15, deadline=None)
@@ -433,8 +445,8 @@ def test_the_command_writes_table_order_and_figure(framed, tmp_path, capsys):
     output, figure = tmp_path / "d.one.csv", tmp_path / "d.png"
     code, out, err = run(
         capsys, "--target", 6, "--length", 50, "-n", 3, "--forbid", "ATG", "--forbid-sites", "BsaI,EcoRI", "--gc",
-        "0.3:0.7", "--max-run", 5, "--model", framed, "--judge", framed, "--threads", 1, "--budget", 300, "-o", output,
-        "--order", "idt", "--figure", figure,
+        "0.3:0.7", "--max-run", 5, "--model", framed, "--independent", framed, "--threads", 1, "--budget", 300, "-o",
+        output, "--order", "idt", "--figure", figure,
     )  # fmt: skip
     assert (code, out) == (0, ""), err
     table = pd.read_csv(output)
@@ -447,7 +459,8 @@ def test_the_command_writes_table_order_and_figure(framed, tmp_path, capsys):
     again = tmp_path / "again.csv"
     run(
         capsys, "--target", 6, "--length", 50, "-n", 3, "--forbid", "ATG", "--forbid-sites", "BsaI,EcoRI", "--gc",
-        "0.3:0.7", "--max-run", 5, "--model", framed, "--judge", framed, "--threads", 1, "--budget", 300, "-o", again,
+        "0.3:0.7", "--max-run", 5, "--model", framed, "--independent", framed, "--threads", 1, "--budget", 300, "-o",
+        again,
     )  # fmt: skip
     assert again.read_bytes() == output.read_bytes()
 

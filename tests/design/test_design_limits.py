@@ -40,8 +40,8 @@ BEYOND = str(10**30)
         (["-n", "10000", "--length", "1000"], "hours of one core"),
         (["-n", "10000", "--min-distance", "20"], "a distance of up to 7"),
         (["--budget", BEYOND], "10,000,000"),
-        (["--pessimism", "1e308"], "pessimism 1e+308"),
-        (["--naturalness", "inf"], "naturalness inf"),
+        (["--risk-aversion", "1e308"], "risk_aversion 1e+308"),
+        (["--out-of-distribution-penalty", "inf"], "out_of_distribution_penalty inf"),
     ],
 )
 def test_what_is_beyond_a_limit_is_said_in_one_line(arguments, said, framed, tmp_path, capsys):

@@ -30,7 +30,7 @@ BRIEFS = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded_once():
-    """Load the shipped model that judges once, not for every brief."""
+    """Load the independent shipped model once, not for every brief."""
     with pytest.MonkeyPatch.context() as patch:
         module = importlib.import_module("ribocast.design.design")
         patch.setattr(module, "load", functools.cache(module.load))
@@ -46,7 +46,7 @@ def cheap(seqs):
 @given(BRIEFS)
 def test_designs_are_what_was_asked_for_with_the_mrls_that_the_model_gives(brief):
     def design():
-        return ribocast.design(cheap, budget=200, judge=None, **brief)
+        return ribocast.design(cheap, budget=200, independent=None, **brief)
 
     try:
         found = design()

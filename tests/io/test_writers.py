@@ -134,7 +134,7 @@ def test_the_header_is_written_once_and_lines_end_alike_everywhere(tmp_path):
     assert (tmp_path / "t.csv").read_bytes() == b"seq,mrl\nACG,1.25\nGGC,7.5\nACG,1.25\nGGC,7.5\n"
 
 
-def test_an_output_is_judged_before_there_is_anything_to_write(tmp_path, monkeypatch):
+def test_an_output_is_checked_before_there_is_anything_to_write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in.csv").write_text("seq\nA\n")
     Path("link.csv").symlink_to("in.csv")

@@ -31,7 +31,7 @@ def after(count):
         lambda model: model.substitutions(LONG),
         lambda model: ribocast.explain(model, LONG),
         lambda model: ribocast.score_variants(model, [LONG] * 300, [LONG[:at] + "A" for at in range(50, 350)]),
-        lambda model: propose(model, Brief(n=20, length=50), judge=None),
+        lambda model: propose(model, Brief(n=20, length=50), independent=None),
     ],
     ids=["predict", "substitutions", "explain", "variants", "design"],
 )
@@ -57,7 +57,10 @@ def test_many_long_designs_are_given_soon_after_being_stopped():
     model, rounds = ribocast.load("default-large", threads=2), []
     with stopping_when(lambda: bool(rounds)):
         found = propose(
-            model, Brief(n=200, length=300, budget=200_000), judge=None, watch=lambda _: rounds.append(time.monotonic())
+            model,
+            Brief(n=200, length=300, budget=200_000),
+            independent=None,
+            watch=lambda _: rounds.append(time.monotonic()),
         )
     # Within a second on an idle machine, where folding alone took 14; tests share theirs.
     assert time.monotonic() - rounds[0] < 5

@@ -34,7 +34,7 @@ def test_sequences_are_put_behind_one_another(parts):
 
 @settings(deadline=None)  # Arrow loads what it needs at the first call
 @given(texts=TEXTS, kind=KINDS, cut=st.integers(0, 12), longest=st.integers(1, 9))
-def test_columns_of_any_kind_and_cut_are_judged_as_python_judges_them(texts, kind, cut, longest):
+def test_columns_of_any_kind_and_cut_are_taken_as_python_takes_them(texts, kind, cut, longest):
     whole = pa.chunked_array([texts[:cut], texts[cut:]], pa.string()).cast(kind)
     for column, part in ((whole, texts), (whole.slice(cut), texts[cut:]), (whole.slice(0, cut), texts[:cut])):
         spelled = Spelled.of_column(column)

@@ -114,7 +114,7 @@ def test_bad_rows_are_told_one_by_one_or_skipped(server):
     assert "row 1" in nothing.json()["detail"]
 
 
-def test_items_of_json_are_judged_one_by_one(server):
+def test_items_of_json_are_checked_one_by_one(server):
     answer = server.post("predict", {"sequences": [UTR, 3, None, {"id": "x", "seq": "ACGX"}]})
     assert [one["row"] for one in answer.json()["errors"]] == [2, 3, 4]
     assert answer.json()["errors"][2]["id"] == "x"

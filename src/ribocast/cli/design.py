@@ -80,14 +80,16 @@ def design(
         int | None,
         typer.Option(min=1, help="Predictions at most, after a first round; 600 a design, at least 6,000."),
     ] = None,
-    pessimism: Annotated[float, typer.Option(min=0, help="What a standard deviation of doubt costs.")] = 1.0,
-    naturalness: Annotated[float, typer.Option(min=0, help="What being unlike the measured sequences costs.")] = 0.1,
+    risk_aversion: Annotated[float, typer.Option(min=0, help="What a standard deviation of uncertainty costs.")] = 1.0,
+    out_of_distribution_penalty: Annotated[
+        float, typer.Option(min=0, help="What being unlike the measured sequences costs.")
+    ] = 0.1,
     model: Annotated[
         list[str] | None, typer.Option(help="A folder or a shipped model; several are averaged, default without it.")
     ] = None,
     assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
-    judge: Annotated[
-        str | None, typer.Option(help="A model that gives its opinion on the designs, unseen by the search.")
+    independent: Annotated[
+        str | None, typer.Option(help="A model that the search does not use, for independent_mrl.")
     ] = None,
     second: Annotated[str | None, typer.Option(help="A model whose MRL is a second objective.")] = None,
     weight: Annotated[float, typer.Option(help="Of the second objective; below 0, lower is better.")] = 1.0,
@@ -108,7 +110,7 @@ def design(
     """Design 5′ UTRs for the highest mean ribosome load (MRL), a wanted one or a series, under rules that always hold.
 
     The search is for an estimate on the safe side, of sequences like those that were measured. Every design is checked
-    again by other code. Columns: target, seq, mrl with its 90 % interval, judge_mrl (an independent model's opinion),
+    again by other code. Columns: target, seq, mrl with its 90 % interval, independent_mrl (an independent prediction),
     upstream starts, gc, free_energy, edits from the seed.
     """
     from ribocast.design import parse as options
@@ -126,7 +128,7 @@ def design(
     if weight != 1.0 and second is None:
         raise RibocastError("--weight is that of a second objective: give --second too")
     check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
-    places = Places((like, for_cds, no_overlap, *(model or []), judge, second))
+    places = Places((like, for_cds, no_overlap, *(model or []), independent, second))
     places.add(output, "the designs")
     sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:
@@ -144,8 +146,8 @@ def design(
     construct = options.read_construct(for_cds, adapter, loaded[0].card.assay(assay).surroundings)
     brief = Brief(
         target=wanted, n=n or (1 if series else 10), constraints=rules, like=options.read_like(like), assay=assay,
-        construct=construct, algorithm=algorithm, budget=budget, seed=seed, pessimism=pessimism,
-        naturalness=naturalness, weight=weight, pareto=pareto,
+        construct=construct, algorithm=algorithm, budget=budget, seed=seed, risk_aversion=risk_aversion,
+        out_of_distribution_penalty=out_of_distribution_penalty, weight=weight, pareto=pareto,
     )  # fmt: skip
     with progress("designing", results_to=output) as (advance, _):
 
@@ -155,7 +157,7 @@ def design(
         found = propose(
             loaded, brief, watch=watch, threads=threads,
             second=load(second, engine=engine, threads=threads) if second else None,
-            judge=load(judge, engine=engine, threads=threads) if judge else "shipped",
+            independent=load(independent, engine=engine, threads=threads) if independent else "shipped",
         )  # fmt: skip
     for line in [*remarks, *found.remarks]:
         say(line)

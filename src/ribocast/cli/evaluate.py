@@ -1,4 +1,4 @@
-"""``ribocast evaluate``: judging a model by measurements."""
+"""``ribocast evaluate``: a model against measurements."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.design.automaton import Codes
-from ribocast.design.objectives import Floats, Goal, Panel
+from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.search_space import Space
 from ribocast.errors import RibocastError
 
@@ -39,9 +39,9 @@ class Task:
         All its randomness.
     goal : Goal
         What is searched for; only a gradient needs to know.
-    panel : Panel
+    estimator : Estimator
         Who is asked; only a gradient needs to know.
-    pessimism, naturalness : float
+    risk_aversion, out_of_distribution_penalty : float
         As in `ribocast.design`; only a gradient needs to know.
     """
 
@@ -49,9 +49,9 @@ class Task:
     islands: int
     rng: np.random.Generator
     goal: Goal
-    panel: Panel
-    pessimism: float
-    naturalness: float
+    estimator: Estimator
+    risk_aversion: float
+    out_of_distribution_penalty: float
 
 
 def start_search(algorithm: str, task: Task) -> Search:

@@ -13,7 +13,7 @@ from ribocast.design.automaton import strings_of
 from ribocast.design.constraints import Constraint, Forbid
 from ribocast.design.feasibility import make_space, possible_lengths
 from ribocast.design.limits import check_work
-from ribocast.design.objectives import Goal, Panel
+from ribocast.design.objectives import Estimator, Goal
 from ribocast.design.output import describe_designs
 from ribocast.design.request import Brief
 from ribocast.design.rounds import Event, Progress, Pursuit, Step, run
@@ -22,22 +22,22 @@ from ribocast.design.select import front, spread
 from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
 from ribocast.model.bundle import shipped_models
-from ribocast.model.members import PredictMrl, second_opinions
+from ribocast.model.members import PredictMrl, share_out_networks
 from ribocast.model.predictor import Predictor, load
 from ribocast.sequence.construct import EGFP, Construct
 
 if TYPE_CHECKING:
     import pandas as pd
 
-JUDGE = "default-large"
-"""The shipped model whose networks doubt and judge; see `second_opinions`."""
+INDEPENDENT = "default-large"
+"""The shipped model whose networks estimate uncertainty and predict independently; see `share_out_networks`."""
 MET = 0.1
 """Ribosomes per mRNA within which a target counts as met."""
 LOW = "a low MRL comes from an upstream ATG, which takes ribosomes before they reach the start codon"
 _FRONT = 8
 _MOST_COUNTS = 150_000_000
 _LOOKED_AT, _FEWEST_TO_LOOK, _RARE = 300, 3_000, 0.01
-Judge = Predictor | PredictMrl | Literal["shipped"] | None
+Independent = Predictor | PredictMrl | Literal["shipped"] | None
 
 
 class Designs(NamedTuple):
@@ -91,12 +91,12 @@ def design(
     algorithm: str = DEFAULT_ALGORITHM,
     budget: int | None = None,
     seed: int = 0,
-    pessimism: float = 1.0,
-    naturalness: float = 0.1,
+    risk_aversion: float = 1.0,
+    out_of_distribution_penalty: float = 0.1,
     second: Predictor | PredictMrl | None = None,
     weight: float = 1.0,
     pareto: bool = False,
-    judge: Judge = "shipped",
+    independent: Independent = "shipped",
     threads: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
@@ -107,7 +107,7 @@ def design(
     ----------
     model : Predictor, callable, or several of them
         Who says what the MRL is: see `ribocast.load`, or anything that takes a list of sequences and gives a number
-        for each. Of several, the mean counts, and what they differ by is doubt.
+        for each. Of several, the mean counts, and what they differ by is uncertainty.
     target : float, sequence of float, or None
         The wanted MRL, ribosomes per mRNA; several of them, a series; None is the highest.
     n : int
@@ -130,16 +130,17 @@ def design(
         How many sequences the model may be asked of; 600 a design without it, at least 6,000.
     seed : int
         Makes it repeatable.
-    pessimism, naturalness : float
-        How much doubt and strangeness cost; see `ribocast.design.objectives`.
+    risk_aversion, out_of_distribution_penalty : float
+        What a standard deviation of uncertainty and one of the out-of-distribution score cost; see
+        `ribocast.design.objectives`.
     second : Predictor or callable, optional
         A second objective, the higher the better: `weight` times what it gives is added.
     weight : float
         Of the second objective; negative where lower is better.
     pareto : bool
         Not a sum of the two objectives: designs along the front, from the best for one to the best for the other.
-    judge : Predictor, callable, "shipped" or None
-        Who gives an opinion on the designs that the search never saw; ``shipped`` is the mean of the networks of
+    independent : Predictor, callable, "shipped" or None
+        Who predicts the designs without having taken part in the search; ``shipped`` is the mean of the networks of
         ``default-large`` that had no part in the search.
     threads : int, optional
         CPU threads of the networks that models are the mean of; all cores without it.
@@ -152,10 +153,10 @@ def design(
     -------
     pandas.DataFrame
         A row per design: ``name``, ``target`` (NaN is the highest), ``seq``, ``length``; ``mrl``, ``mrl_low`` and
-        ``mrl_high``, the MRL and its 90 % interval; ``judge_mrl``, the independent opinion (NaN without one);
-        ``second``, if there is a second objective; ``strange`` (see `ribocast.design.objectives`); the upstream
-        starts and the context of the start codon (see `ribocast.predict.files.describe_starts`); ``gc``, a share;
-        ``free_energy``, kcal/mol (NaN without ViennaRNA); ``edits`` from `like` (only if given); ``note``.
+        ``mrl_high``, the MRL and its 90 % interval; ``independent_mrl``, the independent prediction (NaN without one);
+        ``second``, if there is a second objective; ``out_of_distribution_score`` (see `ribocast.design.objectives`);
+        the upstream starts and the context of the start codon (see `ribocast.predict.files.describe_starts`); ``gc``, a
+        share; ``free_energy``, kcal/mol (NaN without ViennaRNA); ``edits`` from `like` (only if given); ``note``.
 
     Raises
     ------
@@ -164,10 +165,10 @@ def design(
     """
     brief = Brief(
         target=target, n=n, constraints=constraints, length=length, forbid=forbid, like=like, assay=assay,
-        construct=construct, algorithm=algorithm, budget=budget, seed=seed, pessimism=pessimism,
-        naturalness=naturalness, weight=weight, pareto=pareto,
+        construct=construct, algorithm=algorithm, budget=budget, seed=seed, risk_aversion=risk_aversion,
+        out_of_distribution_penalty=out_of_distribution_penalty, weight=weight, pareto=pareto,
     )  # fmt: skip
-    return propose(model, brief, second=second, judge=judge, threads=threads, watch=watch, stop=stop).table
+    return propose(model, brief, second=second, independent=independent, threads=threads, watch=watch, stop=stop).table
 
 
 def propose(
@@ -175,7 +176,7 @@ def propose(
     brief: Brief,
     *,
     second: Predictor | PredictMrl | None = None,
-    judge: Judge = "shipped",
+    independent: Independent = "shipped",
     threads: int | None = None,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
@@ -185,14 +186,16 @@ def propose(
         raise RibocastError("a Pareto front needs a second objective")
     check_work(brief, possible_lengths(brief.rules))
     models = [*model] if isinstance(model, Sequence) else [model]
-    large = load(JUDGE, threads=threads) if JUDGE in shipped_models() else None
-    doubter, shipped_judge = second_opinions(large, models, brief.assay, threads=threads) if large else (None, None)
-    panel = Panel(models, brief.assay, second, threads, doubter)
-    construct = brief.construct or (panel.card.surroundings if panel.card else EGFP)
+    large = load(INDEPENDENT, threads=threads) if INDEPENDENT in shipped_models() else None
+    for_uncertainty, shipped = (
+        share_out_networks(large, models, brief.assay, threads=threads) if large else (None, None)
+    )
+    estimator = Estimator(models, brief.assay, second, threads, for_uncertainty)
+    construct = brief.construct or (estimator.card.surroundings if estimator.card else EGFP)
     rules = brief.rules
     firm = tuple(rule for rule in rules if not (isinstance(rule, Forbid) and rule.unless_needed))
     softened = len(firm) < len(rules)
-    search = _Searching(brief, panel, construct, watch, stop)
+    search = _Searching(brief, estimator, construct, watch, stop)
     remarks: list[str] = []
     hard = search.far_out(brief.targets, rules, remarks if not softened else [])
     if softened and hard:
@@ -203,7 +206,7 @@ def propose(
     within = [target for target in brief.targets if not (softened and target in hard)]
     found, stopped = search.for_targets(within, rules, give_up=softened)
     if softened and not stopped:
-        missed = [one.target for one in found if _is_missed(one, panel)]
+        missed = [one.target for one in found if _is_missed(one, estimator)]
         remarks += [
             f"{Goal(target)}: {_given_up(rules, firm)}: it is not reached with it{_why_low(rules)}" for target in missed
         ]
@@ -211,28 +214,35 @@ def propose(
         by_target = {one.target: one for one in [*found, *again]}
         found = [by_target[target] for target in brief.targets]
     for one in found:
-        remarks += _remarks(one, panel, brief, stopped)
+        remarks += _remarks(one, estimator, brief, stopped)
         _check(one, construct)
-    if any(one.seqs for one in found) and brief.construct and panel.card and construct != panel.card.surroundings:
-        remarks.append(f"MRLs are predicted for the construct of {panel.card.name}; rules are kept in the given one")
-    opinion = shipped_judge if isinstance(judge, str) else judge
-    if opinion is None and judge is not None:
-        remarks.append("no independent opinion: there is no second model; name one as judge")
+    if (
+        any(one.seqs for one in found)
+        and brief.construct
+        and estimator.card
+        and construct != estimator.card.surroundings
+    ):
+        remarks.append(
+            f"MRLs are predicted for the construct of {estimator.card.name}; rules are kept in the given one"
+        )
+    chosen = shipped if isinstance(independent, str) else independent
+    if chosen is None and independent is not None:
+        remarks.append("no independent prediction: there is no second model; name one as independent")
     table = describe_designs(
-        [(one.target, one.seqs) for one in found], panel, construct, judge=opinion, like=brief.start
+        [(one.target, one.seqs) for one in found], estimator, construct, independent=chosen, like=brief.start
     )  # fmt: skip
     steps = [step for one in found for step in one.steps]
-    return Designs(table, steps, panel.calls, remarks, stopped, construct)
+    return Designs(table, steps, estimator.calls, remarks, stopped, construct)
 
 
 class _Searching:
     """Makes the searches of targets, runs them side by side and takes the best."""
 
     def __init__(
-        self, brief: Brief, panel: Panel, construct: Construct,
+        self, brief: Brief, estimator: Estimator, construct: Construct,
         watch: Callable[[Progress], None] | None, stop: Callable[[], bool] | Event | None,
     ) -> None:  # fmt: skip
-        self.brief, self.panel, self.construct = brief, panel, construct
+        self.brief, self.estimator, self.construct = brief, estimator, construct
         self.watch, self.stop = watch, stop
         self.rng = np.random.default_rng(brief.seed)
 
@@ -249,8 +259,9 @@ class _Searching:
         pursuits = {target: [self._pursue(goal, spaces, len(several)) for goal in several]
                     for target, several in goals.items()}  # fmt: skip
         stopped = run(
-            [pursuit for several in pursuits.values() for pursuit in several], self.panel, budget=budget,
-            pessimism=brief.pessimism, naturalness=brief.naturalness, give_up=give_up, watch=self.watch, stop=self.stop,
+            [pursuit for several in pursuits.values() for pursuit in several], self.estimator, budget=budget,
+            risk_aversion=brief.risk_aversion, out_of_distribution_penalty=brief.out_of_distribution_penalty,
+            give_up=give_up, watch=self.watch, stop=self.stop,
         )  # fmt: skip
         found = [
             _Found(target, self._front(target, several) if brief.pareto else several[0].chosen(), rules,
@@ -263,9 +274,9 @@ class _Searching:
         self, targets: Sequence[float | None], rules: tuple[Constraint, ...], remarks: list[str]
     ) -> dict[float, str]:
         """Find the targets beyond the MRLs of nearly all random sequences that keep the rules, and say so in words."""
-        if self.brief.calls < _FEWEST_TO_LOOK or self.panel.second is not None or targets == [None]:
+        if self.brief.calls < _FEWEST_TO_LOOK or self.estimator.second is not None or targets == [None]:
             return {}
-        mrls = self.panel.ask(_strings(self._spaces(rules)[0], _LOOKED_AT, self.rng)).mrl
+        mrls = self.estimator.estimate(_strings(self._spaces(rules)[0], _LOOKED_AT, self.rng)).mrl
         low, high = (float(end) for end in np.quantile(mrls, [_RARE, 1 - _RARE]))
         far = {target: f"of random sequences that keep the rules 98 % have MRLs from {low:.2f} to {high:.2f}"
                for target in targets if target is not None and not low <= target <= high}  # fmt: skip
@@ -300,14 +311,14 @@ class _Searching:
 
     def _goals(self, target: float | None, space: Space) -> list[Goal]:
         brief = self.brief
-        if self.panel.second is None:
+        if self.estimator.second is None:
             return [Goal(target)]
         if not brief.pareto:
             return [Goal(target, weight=brief.weight)]
         # Both objectives are to be alike in size, as far as random sequences show.
-        opinion = self.panel.ask(_strings(space, 128, self.rng))
-        own = Goal(target).score(opinion, brief.pessimism, brief.naturalness)
-        ratio = float(own.std() / opinion.second.std()) if opinion.second.std() else 1.0
+        estimate = self.estimator.estimate(_strings(space, 128, self.rng))
+        own = Goal(target).score(estimate, brief.risk_aversion, brief.out_of_distribution_penalty)
+        ratio = float(own.std() / estimate.second.std()) if estimate.second.std() else 1.0
         ratio = ratio if brief.weight >= 0 else -ratio
         return [Goal(target, weight=share * ratio, share=1 - share) for share in np.linspace(0, 0.95, _FRONT)]
 
@@ -317,8 +328,8 @@ class _Searching:
         islands = -(-max(brief.n, 4) // (len(spaces) * among))
         searches = [
             start_search(brief.algorithm, Task(
-                space, islands, np.random.default_rng(self.rng.integers(2**63)), goal, self.panel, brief.pessimism,
-                brief.naturalness,
+                space, islands, np.random.default_rng(self.rng.integers(2**63)), goal, self.estimator,
+                brief.risk_aversion, brief.out_of_distribution_penalty,
             ))
             for space in spaces
         ]  # fmt: skip
@@ -327,9 +338,9 @@ class _Searching:
     def _front(self, target: float | None, several: list[Pursuit]) -> list[str]:
         """Take designs along the front of the two objectives."""
         seqs = list(dict.fromkeys(seq for pursuit in several for seq in pursuit.scores))
-        opinion = self.panel.ask(seqs)
-        own = Goal(target).score(opinion, self.brief.pessimism, self.brief.naturalness)
-        other = opinion.second if self.brief.weight >= 0 else -opinion.second
+        estimate = self.estimator.estimate(seqs)
+        own = Goal(target).score(estimate, self.brief.risk_aversion, self.brief.out_of_distribution_penalty)
+        other = estimate.second if self.brief.weight >= 0 else -estimate.second
         best = front(own, other)
         return [seqs[best[number]] for number in spread(self.brief.n, len(best))][::-1]
 
@@ -342,21 +353,21 @@ def _given_up(rules: Sequence[Constraint], firm: Sequence[Constraint]) -> str:
     return f"{' and '.join(str(rule) for rule in rules if rule not in firm)} is given up"
 
 
-def _is_missed(found: _Found, panel: Panel) -> bool:
+def _is_missed(found: _Found, estimator: Estimator) -> bool:
     """Say whether any design of a target is not near it."""
     if found.target is None or not found.seqs:
         return False
-    return bool((np.abs(panel.ask(found.seqs).mrl - found.target) > MET).any())
+    return bool((np.abs(estimator.estimate(found.seqs).mrl - found.target) > MET).any())
 
 
-def _remarks(found: _Found, panel: Panel, brief: Brief, stopped: bool) -> list[str]:
+def _remarks(found: _Found, estimator: Estimator, brief: Brief, stopped: bool) -> list[str]:
     """Say where there are fewer designs than asked for, or none near the target."""
     goal, remarks = Goal(found.target), []
     if len(found.seqs) < brief.n:
         what = "on the front" if brief.pareto else "that keep all rules" + f", {brief.least} apart" * (brief.least > 1)
         remarks.append(f"{goal}: {len(found.seqs)} of {brief.n} designs; no more were found {what}")
-    if found.target is not None and found.seqs and not brief.pareto and panel.second is None:
-        mrls = panel.ask(found.seqs).mrl
+    if found.target is not None and found.seqs and not brief.pareto and estimator.second is None:
+        mrls = estimator.estimate(found.seqs).mrl
         off = np.abs(mrls - found.target)
         if (off > MET).any() and not stopped:
             nearest = float(mrls[off.argmin()])

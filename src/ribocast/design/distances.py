@@ -1,4 +1,4 @@
-"""Edit distances: one plain, by which designs are judged, and one fast, by which they are searched."""
+"""Edit distances: one plain, by which designs are checked, and one fast, by which they are searched."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 A network is least to be trusted where nothing was measured, and a search finds just such places. So what is searched
 for is not the predicted MRL but
 
-- for the highest MRL, the MRL less `pessimism` times its doubt;
-- for a target, how near the MRL is, less `pessimism` times the doubt beyond the usual one of such an MRL;
-- less `naturalness` times how strange the sequence is.
+- for the highest MRL, the MRL less `risk_aversion` times its uncertainty;
+- for a target, how near the MRL is, less `risk_aversion` times the uncertainty beyond the usual one of such an MRL;
+- less `out_of_distribution_penalty` times the out-of-distribution score of the sequence.
 
-The doubt is the standard deviation that the calibrated interval stands for (of a normal distribution), with the spread
-of the predictors where there are several. The strangeness is how far the shares of the bases lie from the measured
-ones, and how many four-letter words are repeated, both in standard deviations, as far as they are beyond what is
-common.
+The uncertainty is the standard deviation that the calibrated interval stands for (of a normal distribution), with the
+spread of the predictors where there are several. The out-of-distribution score is how far the shares of the bases lie
+from the measured ones, and how many four-letter words are repeated, both in standard deviations, as far as they are
+beyond what is common.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ from ribocast.model.predictor import Predictor, around, interval
 
 Floats = NDArray[np.float64]
 _COMMON = 3.0
-"""Standard deviations up to which nothing is strange: 97 in 100 random sequences have such shares of the bases."""
+"""Standard deviations up to which nothing scores: 97 in 100 random sequences have such shares of the bases."""
 _WORD = 4
 _SAMPLE = 200
 
 
-class Opinion(NamedTuple):
+class Estimate(NamedTuple):
     """What is thought of sequences; all of shape (n,).
 
-    `mrl` is the MRL (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one); `doubt`
-    the standard deviation it stands for, `extra` how much of this is beyond the usual one of such an MRL; `strange` how
-    far the sequences are from what was measured; `second` the second objective (0 without one).
+    `mrl` is the MRL (the mean of several predictors); `low` and `high` its 90 % interval (NaN without one);
+    `uncertainty` the standard deviation it stands for, `extra` how much of this is beyond the usual one of such an MRL;
+    `out_of_distribution` how far the sequences are from what was measured; `second` the second objective (0 without
+    one).
     """
 
     mrl: Floats
     low: Floats
     high: Floats
-    doubt: Floats
+    uncertainty: Floats
     extra: Floats
-    strange: Floats
+    out_of_distribution: Floats
     second: Floats
 
 
@@ -72,20 +73,23 @@ class Goal:
     weight: float = 0.0
     share: float = 1.0
 
-    def score(self, opinion: Opinion, pessimism: float, naturalness: float) -> Floats:
+    def score(self, estimate: Estimate, risk_aversion: float, out_of_distribution_penalty: float) -> Floats:
         """Score sequences: higher is better; for a target and without a second objective, 0 is best."""
         if self.target is None:
-            own = opinion.mrl - pessimism * opinion.doubt
+            own = estimate.mrl - risk_aversion * estimate.uncertainty
         else:
-            own = -np.abs(opinion.mrl - self.target) - pessimism * opinion.extra
-        return self.share * (own - naturalness * opinion.strange) + self.weight * opinion.second
+            own = -np.abs(estimate.mrl - self.target) - risk_aversion * estimate.extra
+        return (
+            self.share * (own - out_of_distribution_penalty * estimate.out_of_distribution)
+            + self.weight * estimate.second
+        )
 
     def __str__(self) -> str:
         return "the highest MRL" if self.target is None else f"target {self.target:g}"
 
 
-class Panel:
-    """The predictors that a search listens to, each asked once of a sequence; a doubter only adds to their spread.
+class Estimator:
+    """The predictors of a search, each asked once of a sequence; `for_uncertainty` only adds to their spread.
 
     Attributes
     ----------
@@ -99,14 +103,14 @@ class Panel:
         assay: str | None = None,
         second: Predictor | PredictMrl | None = None,
         threads: int | None = None,
-        doubter: PredictMrl | None = None,
+        for_uncertainty: PredictMrl | None = None,
     ) -> None:
         if not models:
             raise RibocastError("no model to design with")
         self.models = list(models)
         self.assay = assay
         self.second = second
-        self.doubter = doubter
+        self.for_uncertainty = for_uncertainty
         self.card = next((card_of(model, assay) for model in models if isinstance(model, Predictor)), None)
         self._members = [
             members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
@@ -117,11 +121,11 @@ class Panel:
         self._usual_spread: float | None = None
         self._repeats: dict[int, tuple[float, float]] = {}
 
-    def ask(self, seqs: Sequence[str]) -> Opinion:
+    def estimate(self, seqs: Sequence[str]) -> Estimate:
         """Say what is thought of sequences; those seen before cost nothing."""
         new = [seq for seq in dict.fromkeys(seqs) if seq not in self._known]
         if new:
-            # One row per sequence; the columns are those of an opinion.
+            # One row per sequence; the columns are those of an estimate.
             rows = np.column_stack(self._look(new))
             for seq in new:
                 self._known[seq] = len(self._known)
@@ -131,7 +135,7 @@ class Panel:
             self._rows = [np.concatenate(self._rows)]
         picked = np.array([self._known[seq] for seq in seqs], dtype=np.int64)
         rows = self._pick(picked)
-        return Opinion(*(np.ascontiguousarray(column) for column in rows.T))
+        return Estimate(*(np.ascontiguousarray(column) for column in rows.T))
 
     def knows(self, seq: str) -> bool:
         """Say whether a sequence was asked of before."""
@@ -143,13 +147,13 @@ class Panel:
         ends = np.cumsum([len(rows) for rows in self._rows])
         block = np.searchsorted(ends, numbers, side="right")
         first = np.concatenate([[0], ends[:-1]])
-        picked = np.empty((len(numbers), len(Opinion._fields)))
+        picked = np.empty((len(numbers), len(Estimate._fields)))
         for number in np.unique(block):
             here = block == number
             picked[here] = self._rows[number][numbers[here] - first[number]]
         return picked
 
-    def _look(self, seqs: list[str]) -> Opinion:
+    def _look(self, seqs: list[str]) -> Estimate:
         mrl, spread = self._mrls(seqs)
         if self._usual_spread is None:
             drawn = self._random(len(seqs[0]), _SAMPLE)
@@ -157,22 +161,22 @@ class Panel:
             self.calls += len(drawn) * bool(spread.any())
         spread = np.maximum(spread - self._usual_spread, 0.0)
         low, high = np.full(len(seqs), np.nan), np.full(len(seqs), np.nan)
-        doubt, extra, strange = spread.copy(), spread.copy(), self._repetitive(seqs)
+        uncertainty, extra, out_of_distribution = spread.copy(), spread.copy(), self._repetitive(seqs)
         if self.card is not None:
             unusual = how_unusual(seqs, self.card)
             wider = interval_scaling(unusual, self.card)
             low, high = interval(self.card, mrl, wider)
-            strange += np.maximum(unusual.composition - _COMMON, 0.0)
+            out_of_distribution += np.maximum(unusual.composition - _COMMON, 0.0)
             if self.card.interval is not None:
                 sides = NormalDist().inv_cdf(0.5 + self.card.interval.coverage / 2) * 2
-                # Not cut off where MRLs end: doubt must not end there either.
+                # Not cut off where MRLs end: uncertainty must not end there either.
                 (least, most), (usual_least, usual_most) = (
                     around(self.card.interval, mrl, factor) for factor in (wider, 1.0)
                 )
-                doubt = (most - least) / sides + spread
-                extra = np.maximum(doubt - (usual_most - usual_least) / sides, 0.0)
+                uncertainty = (most - least) / sides + spread
+                extra = np.maximum(uncertainty - (usual_most - usual_least) / sides, 0.0)
         second = np.zeros(len(seqs)) if self.second is None else mrls_of(self.second, seqs, self.assay)
-        return Opinion(mrl, low, high, doubt, extra, strange, second)
+        return Estimate(mrl, low, high, uncertainty, extra, out_of_distribution, second)
 
     def _repetitive(self, seqs: list[str]) -> Floats:
         """Say how far the number of repeated words lies beyond what is common in random sequences of that length."""
@@ -199,7 +203,9 @@ class Panel:
         """Return the mean MRL of the models, and the standard deviation of all their networks; shape (n,) each."""
         each = [mrls_of(model, seqs, self.assay)[None] if members is None else members.mrls(seqs, self.assay)
                 for model, members in zip(self.models, self._members, strict=True)]  # fmt: skip
-        networks = np.concatenate([*each, *([mrls_of(self.doubter, seqs)[None]] if self.doubter else [])])
+        networks = np.concatenate(
+            [*each, *([mrls_of(self.for_uncertainty, seqs)[None]] if self.for_uncertainty else [])]
+        )
         spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
         return np.mean([mrls.mean(axis=0) for mrls in each], axis=0), spread
 

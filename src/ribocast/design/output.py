@@ -10,7 +10,7 @@ import numpy as np
 
 from ribocast.design.distances import quick_edit_distance
 from ribocast.design.folding import free_energy, vienna
-from ribocast.design.objectives import Floats, Panel, mrls_of
+from ribocast.design.objectives import Estimator, Floats, mrls_of
 from ribocast.errors import RibocastError
 from ribocast.io.writers import open_table, whole_file
 from ribocast.model.applicability import how_unusual, remark
@@ -31,10 +31,10 @@ _OLIGO, _ULTRAMER, _SHORTEST_BLOCK, _LONGEST_BLOCK = 100, 200, 125, 3_000
 
 def describe_designs(
     found: Sequence[tuple[float | None, Sequence[str]]],
-    panel: Panel,
+    estimator: Estimator,
     construct: Construct,
     *,
-    judge: Predictor | PredictMrl | None = None,
+    independent: Predictor | PredictMrl | None = None,
     like: str | None = None,
 ) -> pd.DataFrame:
     """Make the table of designs; see `ribocast.design` for its columns.
@@ -43,12 +43,12 @@ def describe_designs(
     ----------
     found : sequence of (float or None, sequence of str)
         Each target with its designs.
-    panel : Panel
+    estimator : Estimator
         Who was asked.
     construct : Construct
         What stands around the designs.
-    judge : Predictor or callable, optional
-        Who gives an opinion that the search never saw.
+    independent : Predictor or callable, optional
+        Who predicts without having taken part in the search.
     like : str, optional
         What edits are counted from.
     """
@@ -56,7 +56,7 @@ def describe_designs(
 
     seqs = [seq for _, mine in found for seq in mine]
     targets = [np.nan if target is None else target for target, mine in found for _ in mine]
-    opinion = panel.ask(seqs)
+    estimate = estimator.estimate(seqs)
     starts = describe_starts(seqs, construct)
     folded = vienna() is not None
     columns = {
@@ -64,21 +64,21 @@ def describe_designs(
         "target": targets,
         "seq": seqs,
         "length": list(map(len, seqs)),
-        "mrl": opinion.mrl.round(4),
-        "mrl_low": opinion.low.round(4),
-        "mrl_high": opinion.high.round(4),
-        "judge_mrl": _judged(seqs, judge, panel),
+        "mrl": estimate.mrl.round(4),
+        "mrl_low": estimate.low.round(4),
+        "mrl_high": estimate.high.round(4),
+        "independent_mrl": _independent_mrl(seqs, independent, estimator),
     }
-    if panel.second is not None:
-        columns["second"] = opinion.second.round(4)
-    columns["strange"] = opinion.strange.round(2)
+    if estimator.second is not None:
+        columns["second"] = estimate.second.round(4)
+    columns["out_of_distribution_score"] = estimate.out_of_distribution.round(2)
     columns |= {str(name): starts[name] for name in starts}
     columns["gc"] = [round((seq.count("G") + seq.count("C")) / len(seq), 4) for seq in seqs]
     # Folding 300 nt takes 70 ms: of a search that was stopped, the designs are given at once and without it.
     columns["free_energy"] = [np.nan if not folded or is_stopped() else round(free_energy(seq), 1) for seq in seqs]
     if like is not None:
         columns["edits"] = [quick_edit_distance(seq, like) for seq in seqs]
-    columns["note"] = _notes(seqs, panel)
+    columns["note"] = _notes(seqs, estimator)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(seqs)))
 
 
@@ -136,25 +136,27 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
     return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
 
 
-def _judged(seqs: list[str], judge: Predictor | PredictMrl | None, panel: Panel) -> Floats | float:
-    if judge is None or not seqs:
+def _independent_mrl(
+    seqs: list[str], independent: Predictor | PredictMrl | None, estimator: Estimator
+) -> Floats | float:
+    if independent is None or not seqs:
         return np.nan
     try:
-        return mrls_of(judge, seqs, _known_assay(judge, panel)).round(4)
+        return mrls_of(independent, seqs, _known_assay(independent, estimator)).round(4)
     except StoppedError:
         return np.nan
 
 
-def _known_assay(judge: Predictor | PredictMrl | None, panel: Panel) -> str | None:
-    """Return the assay that a judge is asked for: the one of the search if it knows it, else its own."""
-    name = panel.card.name if panel.card else None
-    if isinstance(judge, Predictor) and name not in [known.name for known in judge.card.assays]:
+def _known_assay(independent: Predictor | PredictMrl | None, estimator: Estimator) -> str | None:
+    """Return the assay of independent predictions: the one of the search if the model knows it, else its own."""
+    name = estimator.card.name if estimator.card else None
+    if isinstance(independent, Predictor) and name not in [known.name for known in independent.card.assays]:
         return None
     return name
 
 
-def _notes(seqs: Sequence[str], panel: Panel) -> list[str]:
-    card = panel.card
+def _notes(seqs: Sequence[str], estimator: Estimator) -> list[str]:
+    card = estimator.card
     if card is None:
         return [""] * len(seqs)
     unusual = how_unusual(seqs, card)

@@ -24,8 +24,8 @@ def draw_designs(designs: Designs) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels: the MRL of the best sequence after so many predictions, with the targets as lines; the MRLs of
-        the designs with their intervals and the independent opinion, where there is one; up to 60 designs, a row each,
+        Three panels: the MRL of the best sequence after so many predictions, with the targets as lines; the MRLs of the
+        designs with their intervals and the independent prediction, where there is one; up to 60 designs, a row each,
         aligned at the start codon.
     """
     shown = min(len(designs.table), _MOST_LETTERS)
@@ -57,8 +57,8 @@ def _draw_mrls(axes: Axes, designs: Designs) -> None:
     if table["mrl_low"].notna().any():
         axes.vlines(places, low, high, color="0.8", linewidth=2, label="90 % interval")
     axes.plot(places, mrls, "o", color="C0", markersize=4, label="predicted")
-    if table["judge_mrl"].notna().any():
-        axes.plot(places, table["judge_mrl"], "x", color="C3", markersize=5, label="independent opinion")
+    if table["independent_mrl"].notna().any():
+        axes.plot(places, table["independent_mrl"], "x", color="C3", markersize=5, label="independent prediction")
     if table["target"].notna().any():
         axes.plot(places, table["target"], "_", color="black", markersize=7, label="target")
     axes.set_xlabel("design")

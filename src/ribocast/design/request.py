@@ -32,8 +32,8 @@ class Brief:
     algorithm: str = DEFAULT_ALGORITHM
     budget: int | None = None
     seed: int = 0
-    pessimism: float = 1.0
-    naturalness: float = 0.1
+    risk_aversion: float = 1.0
+    out_of_distribution_penalty: float = 0.1
     weight: float = 1.0
     pareto: bool = False
 
@@ -50,7 +50,7 @@ class Brief:
             raise RibocastError(f"a budget of {self.budget:,} calls: from 1 to {_MOST_CALLS:,} are possible")
         if self.seed < 0:
             raise RibocastError(f"seed {self.seed}: at least 0")
-        for name in ("pessimism", "naturalness", "weight"):
+        for name in ("risk_aversion", "out_of_distribution_penalty", "weight"):
             value = getattr(self, name)
             least = -_LARGEST if name == "weight" else 0
             if not least <= value <= _LARGEST:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ribocast.design.algorithms import Search
 from ribocast.design.automaton import Codes, strings_of
-from ribocast.design.objectives import Floats, Goal, Panel
+from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.select import are_enough, choose
 from ribocast.model.stopping import StoppedError
 
@@ -85,11 +85,11 @@ class Pursuit:
 
 def run(
     pursuits: Sequence[Pursuit],
-    panel: Panel,
+    estimator: Estimator,
     *,
     budget: int,
-    pessimism: float,
-    naturalness: float,
+    risk_aversion: float,
+    out_of_distribution_penalty: float,
     give_up: bool = False,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
@@ -100,11 +100,11 @@ def run(
     ----------
     pursuits : sequence of Pursuit
         The goals; what is found is put into them.
-    panel : Panel
+    estimator : Estimator
         Who is asked.
     budget : int
         The most calls, counted from now; a first round is always made.
-    pessimism, naturalness : float
+    risk_aversion, out_of_distribution_penalty : float
         See `ribocast.design.objectives`.
     give_up : bool
         Leave a target that comes no nearer.
@@ -118,7 +118,7 @@ def run(
     bool
         Whether it was stopped.
     """
-    end, rounds, in_vain = panel.calls + budget, 0, 0
+    end, rounds, in_vain = estimator.calls + budget, 0, 0
     for pursuit in pursuits:
         pursuit.waiting = [next(search) for search in pursuit.searches]
     while active := [pursuit for pursuit in pursuits if not pursuit.done]:
@@ -126,15 +126,15 @@ def run(
             return True
         asked = [[strings_of(block) for block in pursuit.waiting] for pursuit in active]
         everything = dict.fromkeys(seq for mine in asked for seqs in mine for seq in seqs)
-        new = sum(not panel.knows(seq) for seq in everything)
+        new = sum(not estimator.knows(seq) for seq in everything)
         in_vain = 0 if new else in_vain + 1
-        if rounds and (panel.calls + new > end or in_vain > _ROUNDS_IN_VAIN):
+        if rounds and (estimator.calls + new > end or in_vain > _ROUNDS_IN_VAIN):
             return False
         try:
-            panel.ask(list(everything))
+            estimator.estimate(list(everything))
             rounds += 1
             for pursuit, mine in zip(active, asked, strict=True):
-                _score(pursuit, mine, panel, pessimism, naturalness)
+                _score(pursuit, mine, estimator, risk_aversion, out_of_distribution_penalty)
                 pursuit.done = (rounds >= _FEWEST_ROUNDS and _met(pursuit)) or (give_up and _is_hopeless(pursuit))
         except StoppedError:
             if not any(pursuit.scores for pursuit in pursuits):
@@ -142,25 +142,31 @@ def run(
             return True
         if watch is not None:
             best = [pursuit.steps[-1] for pursuit in pursuits if pursuit.steps]
-            watch(Progress(panel.calls, end, best))
+            watch(Progress(estimator.calls, end, best))
     return False
 
 
-def _score(pursuit: Pursuit, asked: list[list[str]], panel: Panel, pessimism: float, naturalness: float) -> None:
+def _score(
+    pursuit: Pursuit,
+    asked: list[list[str]],
+    estimator: Estimator,
+    risk_aversion: float,
+    out_of_distribution_penalty: float,
+) -> None:
     """Tell the searches of a goal how good what they proposed is, and take what they propose next."""
     after: list[Codes] = []
     for search, seqs in zip(pursuit.searches, asked, strict=True):
         scores = np.empty(0)
         if seqs:
-            scores = pursuit.goal.score(panel.ask(seqs), pessimism, naturalness)
+            scores = pursuit.goal.score(estimator.estimate(seqs), risk_aversion, out_of_distribution_penalty)
             pursuit.scores.update(zip(seqs, map(float, scores), strict=True))
             first = int(scores.argmax())
             if not pursuit.best or scores[first] > pursuit.scores[pursuit.best]:
                 pursuit.best = seqs[first]
         after.append(search.send(scores))
     pursuit.waiting = after
-    mrl = float(panel.ask([pursuit.best]).mrl[0])
-    pursuit.steps.append(Step(panel.calls, pursuit.goal, pursuit.best, mrl, pursuit.scores[pursuit.best]))
+    mrl = float(estimator.estimate([pursuit.best]).mrl[0])
+    pursuit.steps.append(Step(estimator.calls, pursuit.goal, pursuit.best, mrl, pursuit.scores[pursuit.best]))
 
 
 def _met(pursuit: Pursuit) -> bool:

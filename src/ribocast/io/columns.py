@@ -52,9 +52,11 @@ COLUMNS = {
     "name": Column("design", "", "What the design is called."),
     "target": Column("target", _MRL, "The wanted MRL; empty where the highest was wanted."),
     "length": Column("length", "nt", "Letters of the 5′ UTR."),
-    "judge_mrl": Column("MRL, other model", _MRL, "What a model that the search did not use predicts."),
+    "independent_mrl": Column("MRL, independent", _MRL, "What a model that the search did not use predicts."),
     "second": Column("second objective", "", "Value of the second objective."),
-    "strange": Column("out-of-distribution score", "", "How unlike the measured sequences it is; 1 is usual."),
+    "out_of_distribution_score": Column(
+        "out-of-distribution score", "", "How unlike the measured sequences it is; 1 is usual."
+    ),
     "gc": Column("GC", "share", "Share of G and C, 0 to 1."),
     "free_energy": Column("folding energy", "kcal/mol", "Minimum free energy of the 5′ UTR, by ViennaRNA."),
     "edits": Column("edits", "nt", "Edits from the sequence to stay near to."),

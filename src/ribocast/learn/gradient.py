@@ -49,7 +49,7 @@ class Task(Protocol):
     islands: int
     rng: np.random.Generator
     goal: Any
-    panel: Any
+    estimator: Any
 
 
 def straight_through(task: Task) -> Search:
@@ -60,7 +60,7 @@ def straight_through(task: Task) -> Search:
     RibocastError
         If what is asked is not a model of ribocast, or takes one other length.
     """
-    networks = [SoftMrl(model, task.panel.assay, task.space.length) for model in task.panel.models]
+    networks = [SoftMrl(model, task.estimator.assay, task.space.length) for model in task.estimator.models]
     return _search(task, networks)
 
 
@@ -78,7 +78,7 @@ def _search(task: Task, networks: list[SoftMrl]) -> Search:
         adam.zero_grad()
         loss.sum().backward()
         adam.step()
-        task.panel.calls += _CALLS_OF_A_GRADIENT * len(held)
+        task.estimator.calls += _CALLS_OF_A_GRADIENT * len(held)
         # The sequence that the logits stand for, and some near it.
         table = logits.detach().numpy().astype(np.float64)
         drawn = [table, *(table + _NOISE * rng.gumbel(size=table.shape) for _ in range(_DRAWN - 1))]

@@ -30,7 +30,8 @@ class Recipe:
     epochs, batch_size : int
         Passes over the training rows; rows a step.
     bfloat16 : bool
-        Multiply in bfloat16 while learning, where the device has it by itself; weights are float32, and so is judging.
+        Multiply in bfloat16 while learning, where the device has it by itself; weights are float32, and so is
+        evaluation.
     learns : {"mrl", "profile"}
         Whose squared error is made small: the standardised mean MRL, or the shares of polysome fractions (then only
         rows with a measured profile teach).

@@ -1,4 +1,4 @@
-"""What each network of a model that is the mean of several says by itself: where they differ, the model is in doubt."""
+"""What each network of a model that is the mean of several predicts: where they differ, the model is uncertain."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
     return Members(model, before, options)
 
 
-def second_opinions(
+def share_out_networks(
     shipped: Predictor, models: Sequence[object], assay: str | None, *, threads: int | None = None
 ) -> tuple[PredictMrl | None, PredictMrl | None]:
-    """Share out the networks of a shipped model that no other contains: who doubts in the search, and who judges.
+    """Share out the networks of a shipped model that no other contains: for uncertainty, and to predict independently.
 
     Parameters
     ----------
@@ -104,16 +104,17 @@ def second_opinions(
     Returns
     -------
     tuple of callable or None
-        From sequences to MRLs of shape (n,). One network doubts where `models` is one network of the same family, so
-        that there is something to differ from; the others judge, and are None where none is left.
+        From sequences to MRLs of shape (n,). One network is for the uncertainty where `models` is one network of the
+        same family, so that there is something to differ from; the others predict independently, and are None where
+        none is left.
     """
     known = shipped.card.contents
     used = {one for model in models if isinstance(model, Predictor) for one in model.card.contents}
     free = [number for number, one in enumerate(known) if one not in used]
     asked = assay if assay in [one.name for one in shipped.card.assays] else None
-    doubts = free[:1] if len(models) == len(used) == 1 and used <= set(known) and len(free) > 1 else []
-    judges = [number for number in free if number not in doubts]
-    return _mean_of(shipped, doubts, asked, threads), _mean_of(shipped, judges, asked, threads)
+    for_uncertainty = free[:1] if len(models) == len(used) == 1 and used <= set(known) and len(free) > 1 else []
+    independent = [number for number in free if number not in for_uncertainty]
+    return _mean_of(shipped, for_uncertainty, asked, threads), _mean_of(shipped, independent, asked, threads)
 
 
 def _mean_of(model: Predictor, numbers: list[int], assay: str | None, threads: int | None) -> PredictMrl | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ribocast.design.constraints import read_seed
-from ribocast.design.design import JUDGE, Designs, propose
+from ribocast.design.design import INDEPENDENT, Designs, propose
 from ribocast.design.folding import free_energy
 from ribocast.design.parse import Given, make_rules
 from ribocast.design.request import Brief
@@ -42,8 +42,10 @@ def start_design(service: Service, asked: DesignIn) -> Job[Designed]:
     served, card = service.find(asked.model, asked.assay)
     brief, remarks = _read(asked, card)
     _check(service, brief, asked)
-    # The opinion of the other shipped model, if that is served; a search does not load it anew.
-    judge = next((other.predictor for name, other in service.models.items() if name == JUDGE != served.name), None)
+    # The independent prediction is the other shipped model's, if that is served; a search does not load it anew.
+    independent = next(
+        (other.predictor for name, other in service.models.items() if name == INDEPENDENT != served.name), None
+    )
 
     def work(job: Job[Designed]) -> Designed:
         def watch(now: Progress) -> None:
@@ -51,8 +53,8 @@ def start_design(service: Service, asked: DesignIn) -> Job[Designed]:
             job.best = [step.mrl for step in now.best]
 
         try:
-            found = propose(served.predictor, brief, judge=judge, threads=service.settings.threads, watch=watch,
-                            stop=job.should_stop)  # fmt: skip
+            found = propose(served.predictor, brief, independent=independent, threads=service.settings.threads,
+                            watch=watch, stop=job.should_stop)  # fmt: skip
         finally:
             free_energy.cache_clear()  # what a client asked for is forgotten
         return Designed(found._replace(remarks=[*remarks, *found.remarks]), served.name, card)
@@ -79,8 +81,8 @@ def _read(asked: DesignIn, card: AssayCard) -> tuple[Brief, list[str]]:
         construct = Construct(usual.before if asked.adapter is None else asked.adapter, asked.cds or usual.after)
     brief = Brief(
         target=asked.target, n=asked.n, constraints=rules, like=seed, assay=card.name, construct=construct,
-        algorithm=asked.algorithm, budget=asked.budget, seed=asked.seed, pessimism=asked.pessimism,
-        naturalness=asked.naturalness,
+        algorithm=asked.algorithm, budget=asked.budget, seed=asked.seed, risk_aversion=asked.risk_aversion,
+        out_of_distribution_penalty=asked.out_of_distribution_penalty,
     )  # fmt: skip
     return brief, remarks
 

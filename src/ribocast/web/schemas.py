@@ -282,8 +282,10 @@ class DesignIn(_In):
     cds: str | None = Field(None, max_length=20_000, description="The coding sequence that follows; else the assay's.")
     algorithm: Literal["genetic", "beam", "evolution"] = Field("genetic", description="How to search.")
     budget: int | None = Field(None, ge=1, description="Predictions at most; 600 a design, at least 6,000, without it.")
-    pessimism: float = Field(1.0, ge=0, le=1e6, description="What a standard deviation of uncertainty costs.")
-    naturalness: float = Field(0.1, ge=0, le=1e6, description="What being unlike the measured sequences costs.")
+    risk_aversion: float = Field(1.0, ge=0, le=1e6, description="What a standard deviation of uncertainty costs.")
+    out_of_distribution_penalty: float = Field(
+        0.1, ge=0, le=1e6, description="What being unlike the measured sequences costs."
+    )
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Makes a search repeatable.")
 
 

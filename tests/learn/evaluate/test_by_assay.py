@@ -49,7 +49,7 @@ def tables():
     return {"egfp_random50": known, "mcherry": new}
 
 
-def test_an_unknown_assay_is_predicted_on_a_known_scale_and_judged_on_both(framed, tables):
+def test_an_unknown_assay_is_predicted_on_a_known_scale_and_evaluated_on_both(framed, tables):
     import pandas as pd
 
     model = ribocast.load(framed)
@@ -97,14 +97,14 @@ def test_wrong_calls_are_one_line(framed, tables, tmp_path, capsys):
     assert "several tables need --by assay" in capsys.readouterr().err
     tables["mcherry"].iloc[:3].to_csv(path, index=False)
     assert main(["evaluate", str(path), "--by", "assay"]) == 2
-    assert "at least 4 are needed to fit and judge a line" in capsys.readouterr().err
+    assert "at least 4 are needed to fit and evaluate a line" in capsys.readouterr().err
     chunk = read_table(path)
     with pytest.raises(RibocastError, match=r"a.csv: mcherry was in a.csv already"):
         split_by_assay([chunk, chunk])
 
 
 @pytest.mark.parametrize("by", ["column", "file"])
-def test_a_table_that_names_its_assay_is_judged_on_its_scale(tmp_path, capsys, by):
+def test_a_table_that_names_its_assay_is_evaluated_on_its_scale(tmp_path, capsys, by):
     rows = simulate(40, seed=3)[["seq", "mrl"]]
     path = tmp_path / ("egfp_human50.csv" if by == "file" else "rows.csv")
     (rows if by == "file" else rows.assign(assay="egfp_human50")).to_csv(path, index=False)
@@ -116,12 +116,13 @@ def test_a_table_that_names_its_assay_is_judged_on_its_scale(tmp_path, capsys, b
     assert found[0]["assay"] == "egfp_human50"
 
 
-def test_rows_of_several_assays_are_not_judged_on_one_scale_unasked(tmp_path, capsys):
+def test_rows_of_several_assays_are_not_evaluated_on_one_scale_unasked(tmp_path, capsys):
     rows, path = simulate(40, seed=3)[["seq", "mrl"]], tmp_path / "rows.csv"
     rows.assign(assay=["egfp_human50", "mine"] * 20).to_csv(path, index=False)
     assert main(["evaluate", str(path)]) == 2
     assert (
-        "rows.csv: rows of several assays (egfp_human50, mine): judge each with --by assay" in capsys.readouterr().err
+        "rows.csv: rows of several assays (egfp_human50, mine): evaluate each with --by assay"
+        in capsys.readouterr().err
     )
     rows.assign(assay=["theirs", "mine"] * 20).to_csv(path, index=False)
     assert main(["evaluate", str(path)]) == 0

@@ -131,15 +131,15 @@ def model(framed):
 
 @settings(max_examples=25, deadline=None)
 @given(utrs=UTRS, data=st.data())
-def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, data):
+def test_a_model_is_evaluated_by_what_it_predicts_in_whatever_order(model, utrs, data):
     mrls = np.array(data.draw(st.lists(MRLS, min_size=len(utrs), max_size=len(utrs))))
     order = np.array(data.draw(st.permutations(range(len(utrs)))))
     assay = data.draw(st.sampled_from([None, *(card.name for card in model.card.assays)]))
     rows = pd.DataFrame({"seq": utrs, "label": mrls})
-    judged, again = (evaluate(model, table, assay=assay) for table in (rows, rows.iloc[order]))
+    scores_of_rows, again = (evaluate(model, table, assay=assay) for table in (rows, rows.iloc[order]))
     errors = model.mrl(utrs, assay=assay) - mrls
-    assert judged.n == again.n == len(utrs)
-    for scores in (judged, again):
+    assert scores_of_rows.n == again.n == len(utrs)
+    for scores in (scores_of_rows, again):
         assert scores.mae == pytest.approx(np.abs(errors).mean(), abs=1e-5)
         assert scores.mse == pytest.approx((errors**2).mean(), abs=1e-4)
     perfect = evaluate(model, rows.assign(label=model.mrl(utrs, assay=assay)), assay=assay)
@@ -149,7 +149,7 @@ def test_a_model_is_judged_by_what_it_predicts_in_whatever_order(model, utrs, da
 @settings(max_examples=25, deadline=None)
 @given(utrs=UTRS, fault=st.sampled_from([("seq", "ACXGT"), ("seq", ""), ("label", "many"), ("label", "nan")]),
        data=st.data())  # fmt: skip
-def test_a_row_that_cannot_be_judged_is_named(model, utrs, fault, data):
+def test_a_row_that_cannot_be_evaluated_is_named(model, utrs, fault, data):
     rows = pd.DataFrame({"seq": utrs, "label": "1.5"})
     bad = data.draw(st.integers(0, len(utrs) - 1))
     column, value = fault

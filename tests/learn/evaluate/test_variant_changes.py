@@ -1,4 +1,4 @@
-"""Changes of variants: their intervals hold nine in ten and are mirror images, and no pair is judged by what saw it."""
+"""Changes of variants: their intervals hold nine in ten and are mirror images; no pair is evaluated by what saw it."""
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def test_large_changes_are_found_only_in_their_direction():
     assert detect(np.zeros(2), np.zeros(2)).precision is None
 
 
-def test_only_pairs_whose_two_sequences_were_unseen_together_are_judged():
+def test_only_pairs_whose_two_sequences_were_unseen_together_are_evaluated():
     rows = pd.DataFrame({"seq": ["A", "C", "G", "A"], "assay": ["x", "x", "x", "y"], "fold": [0, 0, 1, 0],
                          "predicted": [4.0, 2.0, 4.0, 9.0]})  # fmt: skip
     pairs = pd.DataFrame({"ref_seq": ["A", "A", "A"], "alt_seq": ["C", "G", "T"], "log2_fold_change": [-1.1, 0.0, 0.0]})

@@ -16,7 +16,7 @@ from ribocast.learn.data.simulate import simulate
 from ribocast.learn.networks import architecture
 from ribocast.learn.train.transfer import fine_tuning_recipe
 from ribocast.model.bundle import open_bundle
-from ribocast.model.members import second_opinions
+from ribocast.model.members import share_out_networks
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 
@@ -92,18 +92,18 @@ def test_an_average_knows_its_networks_and_says_what_those_say_that_another_mode
     stranger = ribocast.load(member(tmp_path / "4", 4).folder)
     assert mean.card.contents == (*one.card.contents, *two.card.contents, *three.card.contents)
     utrs = simulate(20, seed=9)["seq"].tolist()
-    doubter, judge = second_opinions(mean, [two], "egfp_random50")
-    np.testing.assert_allclose(doubter(utrs), one.mrl(utrs), atol=1e-4)
-    np.testing.assert_allclose(judge(utrs), three.mrl(utrs), atol=1e-4)
-    # Where there is something to differ from already, and where another family is at work, all that are left judge.
-    doubter, judge = second_opinions(mean, [two, len], "unknown")
-    assert doubter is None
-    np.testing.assert_allclose(judge(utrs), (one.mrl(utrs) + three.mrl(utrs)) / 2, atol=1e-4)
-    doubter, judge = second_opinions(mean, [stranger], None)
-    assert doubter is None
-    np.testing.assert_allclose(judge(utrs), mean.mrl(utrs), atol=1e-4)
-    assert second_opinions(mean, [mean], None) == (None, None)
-    assert second_opinions(one, [mean], None) == (None, None)
+    for_uncertainty, independent = share_out_networks(mean, [two], "egfp_random50")
+    np.testing.assert_allclose(for_uncertainty(utrs), one.mrl(utrs), atol=1e-4)
+    np.testing.assert_allclose(independent(utrs), three.mrl(utrs), atol=1e-4)
+    # Where there is something to differ from already, and with another family, all that are left are independent.
+    for_uncertainty, independent = share_out_networks(mean, [two, len], "unknown")
+    assert for_uncertainty is None
+    np.testing.assert_allclose(independent(utrs), (one.mrl(utrs) + three.mrl(utrs)) / 2, atol=1e-4)
+    for_uncertainty, independent = share_out_networks(mean, [stranger], None)
+    assert for_uncertainty is None
+    np.testing.assert_allclose(independent(utrs), mean.mrl(utrs), atol=1e-4)
+    assert share_out_networks(mean, [mean], None) == (None, None)
+    assert share_out_networks(one, [mean], None) == (None, None)
 
 
 def test_members_that_learnt_other_rows_are_refused(tmp_path):

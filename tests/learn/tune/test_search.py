@@ -26,7 +26,7 @@ from ribocast.learn.data.assays import labelled_rows
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.data.splits import Split, divide_into_folds, shared_kmer_groups
 from ribocast.learn.networks import architecture
-from ribocast.learn.tune.pruning import Trial, importance, is_hopeless, judge_trials, winner
+from ribocast.learn.tune.pruning import Trial, assess_trials, importance, is_hopeless, winner
 from ribocast.learn.tune.scheduler import fold_file
 from ribocast.learn.tune.search import search
 from ribocast.learn.tune.space import Range, divide, read_space
@@ -135,7 +135,7 @@ def test_a_hopeless_setting_is_given_up_and_a_good_one_is_not(undisturbed):
     assert shares["recipe.learning_rate"] > 0.8 > shares["filters"]
 
 
-def test_the_winner_is_refitted_on_all_rows_and_judged_by_the_folds(undisturbed, place):
+def test_the_winner_is_refitted_on_all_rows_and_calibrated_by_the_folds(undisturbed, place):
     model = ribocast.load(place / "whole" / "best")
     rows = table()
     card, best = model.card, undisturbed.winner
@@ -401,17 +401,17 @@ SCORES = st.lists(st.floats(0, 1), min_size=6, max_size=6)
 
 @given(st.lists(SCORES, min_size=1, max_size=6), st.data())
 def test_verdicts_do_not_depend_on_what_was_computed_too_much_or_too_early(every, data):
-    whole = judge_trials([trial(number, scores) for number, scores in enumerate(every)], 6, prune=True)
+    whole = assess_trials([trial(number, scores) for number, scores in enumerate(every)], 6, prune=True)
     # What was really computed: at least the folds that count, perhaps more.
     computed = [
         trial(number, scores[: data.draw(st.integers(len(verdict.scores), 6))])
         for number, (scores, verdict) in enumerate(zip(every, whole, strict=True))
     ]
-    again = judge_trials(computed, 6, prune=True)
+    again = assess_trials(computed, 6, prune=True)
     assert [(verdict.state, verdict.scores) for verdict in again] == [(v.state, v.scores) for v in whole]
     # Along the way, what is given up stays given up.
     part = [trial(number, scores[: data.draw(st.integers(0, 6))]) for number, scores in enumerate(every)]
-    for early, late in zip(judge_trials(part, 6, prune=True), whole, strict=True):
+    for early, late in zip(assess_trials(part, 6, prune=True), whole, strict=True):
         assert early.state != "pruned" or late.state == "pruned"
     assert winner(whole).state == "complete"
     assert whole[0].state == "complete"
@@ -423,7 +423,7 @@ def test_a_trial_as_good_as_its_rival_or_better_is_never_hopeless(rival, done, g
     assert not is_hopeless([score + gain for score in rival[:done]], [rival])
 
 
-def test_doubt_saves_a_trial_and_certainty_condemns_it():
+def test_uncertainty_saves_a_trial_and_certainty_condemns_it():
     rival = [0.80, 0.82, 0.78, 0.81, 0.79, 0.80, 0.82, 0.80, 0.79, 0.81]
     assert is_hopeless([score - 0.3 for score in rival[:3]], [rival])
     assert not is_hopeless([score - 0.3 for score in rival[:2]], [rival])
@@ -435,7 +435,7 @@ def test_the_importance_of_settings_adds_up_where_they_do_not_interact():
         Trial(number, {"a": a, "b": b}, {0: 3 * a + b, 1: 3 * a + b}, {}, {})
         for number, (a, b) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)])
     ]
-    shares = importance(judge_trials(trials, 2, prune=False))
+    shares = importance(assess_trials(trials, 2, prune=False))
     assert shares == pytest.approx({"a": 0.9, "b": 0.1})
     assert math.isclose(sum(shares.values()), 1)
 

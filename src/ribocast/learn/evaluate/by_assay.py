@@ -44,7 +44,7 @@ class AssayScores:
         Of the line that brings them to the measured scale, fitted on all rows.
     on_a_line : Scores
         Of the predictions on such a line; each half of the rows on the one that the other half fits, so that nothing is
-        fitted on the rows that it is judged by.
+        fitted on the rows that it is evaluated on.
     """
 
     assay: str
@@ -143,7 +143,7 @@ def named_assay(chunk: Chunk, card: ModelCard) -> str | None:
     if len(names) > 1 and names & known:
         listed = ", ".join(sorted(names))
         raise RibocastError(
-            f"{chunk.source}: rows of several assays ({listed}): judge each with --by assay, or name one"
+            f"{chunk.source}: rows of several assays ({listed}): evaluate each with --by assay, or name one"
         )
     return next(iter(names & known), None)
 
@@ -175,7 +175,7 @@ def under_one_roof(chunks: Sequence[Chunk]) -> Chunk:
 def on_a_line(predicted: Floats, measured: Floats, *, seed: int = 0) -> Floats:
     """Bring predictions to the measured scale, each half of the rows by the line of the other; shape (n,)."""
     if len(predicted) < 2 * _HALVES:
-        raise RibocastError(f"{len(predicted)} rows: at least {2 * _HALVES} are needed to fit and judge a line")
+        raise RibocastError(f"{len(predicted)} rows: at least {2 * _HALVES} are needed to fit and evaluate a line")
     half = np.random.default_rng(seed).permutation(len(predicted)) % _HALVES
     rescaled = np.empty(len(predicted))
     for number in range(_HALVES):

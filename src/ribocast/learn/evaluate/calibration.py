@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(
+def calibrate_card(
     card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
     predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
 ) -> ModelCard:  # fmt: skip

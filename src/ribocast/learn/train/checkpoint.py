@@ -87,7 +87,7 @@ def load_checkpoint(
             name, before, now = _first_difference(theirs, run)
             raise RibocastError(f"{path}: cannot resume: {name} was {_shorten(before)} and is now {_shorten(now)}")
         weights_now, best = _under("network/", tensors), _under("best/", tensors)
-        # There are no best ones before the first epoch that was judged.
+        # There are no best ones before the first epoch that was evaluated.
         if any(_kinds(those) != _kinds(network.state_dict()) for those in (weights_now, best or weights_now)):
             raise ValueError("its weights are not those of the network")
         network.load_state_dict(weights_now)

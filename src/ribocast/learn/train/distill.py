@@ -1,6 +1,6 @@
 """Teaching one network what several know: sequences that nobody measured, labelled by trained models.
 
-A network that learns the mean opinion of others, beside the measurements, comes out better than one that learns the
+A network that learns the mean prediction of others, beside the measurements, comes out better than one that learns the
 measurements alone, and is as fast (Hinton et al., arXiv:1503.02531; on new sequences: Bucila et al., KDD 2006).
 """
 
@@ -32,7 +32,8 @@ def taught_rows(
     Parameters
     ----------
     teachers : sequence of Predictor
-        Models that know the assays of `rows`. For honest figures they must not have seen what judges the pupil.
+        Models that know the assays of `rows`. For honest figures they must not have seen the rows that evaluate the
+        pupil.
     rows : pandas.DataFrame
         Measured rows: ``seq``, ``assay``, and ``origin`` if known; see `ribocast.learn.data.assays.training_rows`.
     count : int

@@ -47,8 +47,8 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     settings = Settings(first.architecture, len(bundles), shared, own)
     network = EnsembleNetwork(settings, [load_network(bundle) for bundle in bundles])
     if card is None:
-        unjudged = {"interval": None, "change_interval": None}
-        assays = tuple(assay.model_copy(update=unjudged) for assay in first.assays)
+        uncalibrated = {"interval": None, "change_interval": None}
+        assays = tuple(assay.model_copy(update=uncalibrated) for assay in first.assays)
         card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "figures": ()})
     networks = tuple(bundle.card.files[LEARNING_NAME].sha256 for bundle in bundles)
     recipe, recipes = _common([bundle.card.recipe | {"seed": bundle.card.seed} for bundle in bundles])

@@ -16,7 +16,7 @@ from ribocast.io.writers import make_folder
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Split, SplitKind, split
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluate.calibration import judge
+from ribocast.learn.evaluate.calibration import calibrate_card
 from ribocast.learn.networks.network import Network
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.batches import has_profile
@@ -203,7 +203,7 @@ def _learn_epoch(loop: Loop, progress: Progress, watch: Callable[[Step], None] |
 def _write(loop: Loop, progress: Progress, folder: Path, val_rows: pd.DataFrame, how: str) -> None:
     card = loop.card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
-        card = judge(card, val_rows, loop.predict(val_rows), f"validation rows ({how})", loop.predict)
+        card = calibrate_card(card, val_rows, loop.predict(val_rows), f"validation rows ({how})", loop.predict)
     write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {card.architecture}")
     export(loop.network, card, folder)
 

@@ -207,7 +207,7 @@ class Loop:
         if data.channels is not None and data.numbers is not None:
             channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])
             inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch[own]])))
-        # Judged as the written network will be used, in float32. (To enter and leave autocast takes its time.)
+        # Evaluated as the written network will be used, in float32. (To enter and leave autocast takes its time.)
         if not (self._bfloat16 and self.network.training):
             return cast("Tensor", self.network(*inputs)).float()
         with torch.autocast(self.device.type, torch.bfloat16):

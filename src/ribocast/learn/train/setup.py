@@ -135,8 +135,8 @@ def with_taught(
     """
     import pandas as pd
 
-    if strange := set(taught["assay"]) - {card.name for card in cards}:
-        raise RibocastError(f"taught rows of {', '.join(sorted(strange))}, which is not learnt here")
+    if unknown := set(taught["assay"]) - {card.name for card in cards}:
+        raise RibocastError(f"taught rows of {', '.join(sorted(unknown))}, which is not learnt here")
     say(f"{len(taught):,} more rows to learn from were labelled by other models")
     return pd.concat([rows, taught], ignore_index=True)
 

@@ -95,7 +95,7 @@ def is_hopeless(scores: Sequence[float], rivals: Sequence[Sequence[float]]) -> b
     return bool((difference.mean(axis=1) + margin < 0).any())
 
 
-def judge_trials(trials: Sequence[Trial], folds: int, *, prune: bool) -> list[Verdict]:
+def assess_trials(trials: Sequence[Trial], folds: int, *, prune: bool) -> list[Verdict]:
     """Return the verdict on each trial, in the order of their numbers."""
     verdicts: list[Verdict] = []
     rivals: list[tuple[float, ...]] = []

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.tune.pool import Workers
-from ribocast.learn.tune.pruning import Trial, Verdict, judge_trials, winner
+from ribocast.learn.tune.pruning import Trial, Verdict, assess_trials, winner
 from ribocast.learn.tune.space import Space, divide
 from ribocast.learn.tune.study import FOLDS_NAME, Study, key_of
 
@@ -55,7 +55,7 @@ class Plan:
 
     def verdicts(self, study: Study) -> list[Verdict]:
         """Return the verdicts on the trials so far."""
-        return judge_trials(study.trials(), self.folds, prune=self.prune)
+        return assess_trials(study.trials(), self.folds, prune=self.prune)
 
     def progress(self, verdicts: list[Verdict]) -> tuple[int, int | None]:
         """Return how many folds are done, those that a hopeless trial is spared among them, and of how many."""
@@ -160,7 +160,7 @@ class Run:
     def _propose(self, trials: list[Trial]) -> dict[str, Any] | None:
         if self._plan.by_grid:
             return self._points[len(trials)] if len(trials) < len(self._points) else None
-        verdicts = judge_trials(trials, self._plan.folds, prune=self._plan.prune)
+        verdicts = assess_trials(trials, self._plan.folds, prune=self._plan.prune)
         return self._study.suggest(verdicts, self._plan.seed)
 
     def _note(self, number: int, fold: int, result: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from ribocast.io.writers import make_folder, sync_folder, whole_file
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Folds, SplitKind, divide_into_folds
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluate.calibration import judge
+from ribocast.learn.evaluate.calibration import calibrate_card
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.fit import fit
@@ -287,7 +287,7 @@ def _refit(
     rows: pd.DataFrame, folder: Path, study: Study, plan: Plan, best: Verdict, found: Found, job: Job,
     say: Callable[[str], None],
 ) -> Bundle:  # fmt: skip
-    """Train the winner on all rows, or find that it was; judge it by what its like said of the folds."""
+    """Train the winner on all rows, or find that it was; calibrate it by what its like said of the folds."""
     target, number = folder / BEST_NAME, best.trial.number
     if study.refitted == number and (target / CARD_NAME).is_file():
         return open_bundle(target)
@@ -300,7 +300,7 @@ def _refit(
             seed=job.seed, resume=True, device=job.device, name=folder.resolve().name, say=say,
         )  # fmt: skip
     how = f"out of fold, {found.how}; the best of {len(found.verdicts)} trials by these very folds"
-    card = judge(trained.bundle.card, rows, _out_of_fold(folder, best, plan.folds), how)
+    card = calibrate_card(trained.bundle.card, rows, _out_of_fold(folder, best, plan.folds), how)
     files = {name: trained.bundle.read(name) for name in (RUNNING_NAME, LEARNING_NAME)}
     write_bundle(partial, card, files)
     shutil.rmtree(target, ignore_errors=True)

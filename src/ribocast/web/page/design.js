@@ -20,7 +20,7 @@ const DEFAULTS = /** @type {Record<string, string>} */ ({ target: "7", n: "5", l
 const EMPTY = " ";
 const LISTS = ["forbid", "avoid", "forbid_sites"];
 const WHOLE = ["n", "max_edits", "keep_start", "keep_end", "max_run", "no_repeat", "min_distance", "budget", "seed"];
-const PARTS = ["pessimism", "naturalness"];
+const PARTS = ["risk_aversion", "out_of_distribution_penalty"];
 const PAIRS = ["gc", "free_energy", "gc_window"];
 const TEXTS = ["template", "adapter", "cds"];
 const TICKS = ["no_near_cognates", "no_stops"];
@@ -44,8 +44,8 @@ const LABELS = /** @type {Record<string, string>} */ ({
   adapter: "Before the 5′ UTR",
   cds: "Coding sequence",
   budget: "Budget",
-  pessimism: "Risk aversion",
-  naturalness: "Out-of-distribution penalty",
+  risk_aversion: "Risk aversion",
+  out_of_distribution_penalty: "Out-of-distribution penalty",
   seed: "Seed",
 });
 const ALGORITHMS = /** @type {[string, string][]} */ ([
@@ -53,8 +53,9 @@ const ALGORITHMS = /** @type {[string, string][]} */ ([
   ["beam", "beam"],
   ["evolution", "evolution"],
 ]);
-const NUMBERS = "target mrl mrl_low mrl_high judge_mrl second strange gc free_energy kozak_score".split(" ");
-const MORE = "mrl_low mrl_high judge_mrl uatgs gc free_energy strange edits length".split(" ");
+const NUMBERS =
+  "target mrl mrl_low mrl_high independent_mrl second out_of_distribution_score gc free_energy kozak_score".split(" ");
+const MORE = "mrl_low mrl_high independent_mrl uatgs gc free_energy out_of_distribution_score edits length".split(" ");
 
 export class DesignTab extends Tab {
   name = "design";
@@ -362,8 +363,8 @@ export class DesignTab extends Tab {
         ${this.field("min_distance", { mode: "numeric" })}
         ${this.field("free_energy", { placeholder: EXAMPLES.free_energy })}
         ${this.field("adapter", { mono: true })} ${this.field("cds", { mono: true })}
-        ${this.field("budget", { mode: "numeric" })} ${this.field("pessimism", { mode: "decimal" })}
-        ${this.field("naturalness", { mode: "decimal" })}
+        ${this.field("budget", { mode: "numeric" })} ${this.field("risk_aversion", { mode: "decimal" })}
+        ${this.field("out_of_distribution_penalty", { mode: "decimal" })}
         ${this.field("seed", { mode: "numeric" })}
         <${Menu}
           id="design-algorithm" label="Algorithm" value=${values.algorithm ?? ""} options=${ALGORITHMS}

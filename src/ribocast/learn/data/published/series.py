@@ -15,7 +15,7 @@ What is stated here, and from where:
   notebooks use the first 50 letters of every file of a 50-nt library.
 - Split: the authors' notebooks ``training_poly_CNN`` and ``training_MRL_CNN`` (280,000 by reads, the first 20,000 are
   the test set), ``Varying_length_25to100_modeling`` (at least 10 reads; for each length the 100 with the most, random
-  and human UTRs apart) and ``human_utr_modeling`` (the 25,000 with the most reads are judged by).
+  and human UTRs apart) and ``human_utr_modeling`` (the 25,000 with the most reads evaluate a model).
 - A share is the count over all counts of its fraction, divided by the sum of these over the fractions; checked on the
   authors' table of variants, as are the weights of that library (`ribocast.learn.data.assays`), to 1e-10.
 
@@ -127,7 +127,7 @@ LIBRARIES = {
         ),
         Library(
             "egfp_human50", _DESIGNED, "designed", None, 25_000, 1,
-            "test is what the paper judges by, the 25,000 with the most reads; it trains on none of these rows",
+            "test is what the paper evaluates on, the 25,000 with the most reads; it trains on none of these rows",
         ),
         Library(
             "egfp_varying25to100",
@@ -135,7 +135,7 @@ LIBRARIES = {
             "varying", None, 100, 10,
             "as published for random UTRs; the paper trains on none of the human ones",
         ),
-        Library(PAIRS, _DESIGNED, "designed", None, 0, 1, "no split: the pairs are judged by, not learnt from"),
+        Library(PAIRS, _DESIGNED, "designed", None, 0, 1, "no split: the pairs evaluate, not learnt from"),
     )
 }  # fmt: skip
 
