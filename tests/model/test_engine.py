@@ -1,6 +1,7 @@
 """Engines: the same numbers from each, and one line about a network that is not what its card says."""
 
 import importlib
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -20,8 +21,10 @@ from ribocast.learn.data.simulate import simulate
 from ribocast.learn.torch_engine import TorchEngine
 from ribocast.model.bundle import open_bundle, write_bundle
 from ribocast.model.engine import OpenVinoEngine, start_engine
+from ribocast.model.onnx_cost import MOST_OPERATIONS
 from ribocast.sequence.letters import encode, is_missing
 
+SLOW_ROWS = 80  # of a batch
 openvino_core = importlib.import_module("openvino").Core
 UTRS = st.lists(
     st.text("ACGTUNacgtun", min_size=1, max_size=130).filter(lambda utr: not is_missing(utr)), min_size=1, max_size=12
@@ -81,12 +84,11 @@ def test_a_run_that_was_broken_off_leaves_the_next_one_right(trio, seed):
         raise KeyboardInterrupt
 
     engine = trio[0][0].engine
-    right = [np.concatenate([engine.run([letters[None]])[0] for letters in batch]) for batch in batches]
+    right = engine.run(batches)
     with pytest.raises(KeyboardInterrupt):
         engine.run(until_it_breaks())
-    for batch, output in zip(batches, engine.run(batches), strict=True):
-        np.testing.assert_allclose(output, right.pop(0), rtol=0, atol=1e-5)
-        assert len(output) == len(batch)
+    for output, before in zip(engine.run(batches), right, strict=True):
+        np.testing.assert_allclose(output, before, rtol=0, atol=1e-5)
 
 
 def test_engines_are_chosen_by_name_and_openvino_is_the_default_on_a_cpu(framed):
@@ -140,6 +142,60 @@ def forge(
     files = {"model.onnx": model.SerializeToString(), "model.safetensors": bundle.learning.read_bytes()}
     write_bundle(folder, bundle.card, files)
     return folder
+
+
+def forge_slow(framed, folder):
+    """Write a bundle whose network takes as much work as is let through."""
+    bundle, width = open_bundle(str(framed)), 4096
+    operations = SLOW_ROWS * width**2
+    names = [f"numbers-{number}" for number in range(MOST_OPERATIONS // operations)]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["letters"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceSum", ["numbers", "last"], ["sum"], keepdims=1),
+            helper.make_node("Mul", ["sum", "row"], [names[0]]),
+            *(helper.make_node("MatMul", [one, "square"], [other]) for one, other in itertools.pairwise(names)),
+            helper.make_node("ReduceSum", [names[-1], "last"], ["end"], keepdims=1),
+            helper.make_node("Unsqueeze", ["end", "last"], ["deep"]),
+            helper.make_node("Mul", ["deep", "values"], ["mrl"]),
+        ],
+        "slow",
+        [helper.make_tensor_value_info("letters", TensorProto.UINT8, ("rows", "length"))],
+        [helper.make_tensor_value_info("mrl", TensorProto.FLOAT, ("rows", 2, 14))],
+        [onnx.numpy_helper.from_array(np.full((1, 2, 14), 1e-6, np.float32), "values"),
+         onnx.numpy_helper.from_array(np.full((width, width), 1 / width, np.float32), "square"),
+         onnx.numpy_helper.from_array(np.full((1, width), 1e-6, np.float32), "row"),
+         onnx.numpy_helper.from_array(np.array([1]), "last")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    files = {"model.onnx": model.SerializeToString(), "model.safetensors": bundle.learning.read_bytes()}
+    write_bundle(folder, bundle.card, files)
+    return folder
+
+
+@pytest.mark.usefixtures("heeded")
+def test_ctrl_c_ends_the_run_of_a_strangers_slow_network(framed, tmp_path):
+    slow = forge_slow(framed, tmp_path / "slow")
+    program = f"""
+        import os, signal, threading
+        from ribocast.io.interrupts import begin, install
+        install()
+        begin()
+        import numpy as np, ribocast
+        engine = ribocast.load({str(slow)!r}).engine
+        letters = np.full(({SLOW_ROWS}, 20), 65, np.uint8)
+        threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            engine.run([letters] * 20)
+        except KeyboardInterrupt:
+            print("heard while at work:", engine.is_at_work(), flush=True)
+            raise
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "heard while at work: True" in ended.stdout
+    assert ended.returncode == 130
 
 
 def test_a_network_of_the_promised_form_runs(framed, tmp_path):

@@ -52,12 +52,17 @@ def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
     return Background(function, *arguments).result()
 
 
+def leave() -> None:
+    """End the process at once, with the code of the signal that has come: taking Python down would crash, or wait."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    _, code = verdict() or ("", 130)
+    os._exit(code)
+
+
 @atexit.register
-def _leave() -> None:
-    """End at once if a thread that nobody waits for any more is still at work: taking Python down under it crashes."""
+def _leave_threads() -> None:
+    # Nobody waits for them any more.
     if any(thread.is_alive() for thread in _LEFT):
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        _, code = verdict() or ("", 130)
-        os._exit(code)
+        leave()

@@ -6,6 +6,7 @@ network where the extra ``learn`` is installed and it is asked for, or where a G
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib
 import os
@@ -23,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import RibocastError
-from ribocast.model.background import in_background
+from ribocast.io.interrupts import verdict
+from ribocast.model.background import in_background, leave
 from ribocast.model.bundle import Bundle
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.onnx_cost import check_cost
@@ -149,6 +151,7 @@ class OpenVinoEngine:
         self._tensor = openvino.Tensor
         self._shape = (len(bundle.card.assays), bundle.card.width)
         self._changed, self._waiting = threading.Condition(), 0
+        self._left: list[tuple[Any, Letters]] = []
         self._make_ready()
         self.streams = len(self._requests) // 2
         _STARTED.add(self)
@@ -169,7 +172,8 @@ class OpenVinoEngine:
     def forget_threads(self) -> None:
         """Leave a parent's requests alone, in its child: to free them would wait for threads that are not there."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._requests))
-        self._requests, self._free = [], []
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._left))
+        self._requests, self._free, self._left = [], [], []
         self._changed, self._waiting = threading.Condition(), 0
 
     def _check_cost(self, rows: int, length: int) -> None:
@@ -199,14 +203,13 @@ class OpenVinoEngine:
         running: deque[tuple[Any, Letters]] = deque()
 
         def finish() -> None:
-            request, letters = running.popleft()
-            try:
-                # Python hears of Ctrl-C only between two waits.
-                while not request.wait_for(_LISTEN_MS):
-                    pass
-                output = request.get_output_tensor(0).data.copy()
-            finally:
-                self._give_back(request)
+            request, letters = running[0]
+            # Python hears of Ctrl-C only between two waits.
+            while not request.wait_for(_LISTEN_MS):
+                pass
+            output = request.get_output_tensor(0).data.copy()
+            running.popleft()
+            self._give_back(request)
             results.append(check_outputs(output, len(letters), self._shape))
 
         try:
@@ -221,30 +224,57 @@ class OpenVinoEngine:
                 request.start_async()
             while running:
                 finish()
-        finally:
-            # After an error the others still run, and would write into letters that are gone. Nor may they be
-            # cancelled: OpenVINO keeps the shapes of a run that was cut off, and takes them for those of the next.
-            for request, _ in running:
-                with suppress(RuntimeError):
-                    while not request.wait_for(_LISTEN_MS):
-                        pass
-                self._give_back(request)
+        except BaseException:
+            # The others still run, on letters that must be there until then. They are not waited for, as a stranger's
+            # may take long, nor cancelled: OpenVINO takes the shapes of a run that was cut off for those of the next.
+            with self._changed:
+                self._left.extend(running)
+                self._changed.notify_all()
+            raise
         return results
 
     def _lease(self, *, wait: bool) -> Any:
         """Take a free request. None if there is none, or another thread waits for one, unless we wait as well."""
         with self._changed:
+            self._take_back()
             if not wait and (not self._free or self._waiting):
                 return None
             self._waiting += 1
-            self._changed.wait_for(lambda: self._free)
-            self._waiting -= 1
+            try:
+                while not self._free:
+                    # Nobody tells us when one that was left is done.
+                    self._changed.wait(_LISTEN_MS / 1000 if self._left else None)
+                    self._take_back()
+            finally:
+                self._waiting -= 1
             return self._free.pop()
+
+    def _take_back(self) -> None:
+        done = [request for request, _ in self._left if _is_done(request)]
+        self._left = [(request, letters) for request, letters in self._left if request not in done]
+        self._free += done
 
     def _give_back(self, request: Any) -> None:
         with self._changed:
             self._free.append(request)
             self._changed.notify()
+
+    def is_at_work(self) -> bool:
+        """Tell whether a batch is still run for which nobody waits any more."""
+        return not all(_is_done(request) for request, _ in self._left)
+
+
+def _is_done(request: Any) -> bool:
+    with suppress(RuntimeError):
+        return bool(request.wait_for(0))
+    return True
+
+
+@atexit.register
+def _leave_runs() -> None:
+    # After a signal; else their end is waited for when they are freed.
+    if verdict() and any(engine.is_at_work() for engine in _STARTED):
+        leave()
 
 
 def leave_out_converters() -> None:
