@@ -16,7 +16,7 @@ import ribocast
 from ribocast.design import Brief
 from ribocast.design import design as propose
 from ribocast.design.algorithms import ALGORITHMS
-from ribocast.errors import RibocastError
+from ribocast.errors import RibocastError, SequenceError
 from ribocast.io.tables import read_chunks, read_table
 from ribocast.io.writers import TABLE_ENDINGS, open_table
 from ribocast.learn.data.assays import ASSAYS
@@ -24,7 +24,7 @@ from ribocast.learn.networks import ARCHITECTURES, load_network
 from ribocast.learn.train.export import export
 from ribocast.model.bundle import open_bundle
 from ribocast.predict.files import predict_file
-from ribocast.sequence.letters import SequenceError, encode, is_missing, to_dna
+from ribocast.sequence.letters import encode, is_missing, to_dna
 
 SMALL = {"framed": {"channels": 8, "dilations": (1, 2)}, "optimus": {"filters": 8, "dense": 8},
          "optimus-profile": {"filters": 8, "dense": 8}, "framepool": {"filters": 8, "layers": 1},

@@ -32,10 +32,10 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name == "learn":
-        return importlib.import_module("ribocast.learn")
+    if name in ("errors", "learn"):
+        return importlib.import_module(f"ribocast.{name}")
     raise AttributeError(f"module 'ribocast' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "learn"]
+    return [*__all__, "errors", "learn"]

@@ -331,7 +331,6 @@ def test_parquet_without_rows_or_with_a_column_twice_is_refused(tmp_path):
 # --- standard input --------------------------------------------------------------------------------------------
 
 READ_STDIN = """
-from ribocast.errors import RibocastError
 from ribocast.io.tables import read_chunks
 try:
     print([utr for chunk in read_chunks("-", chunk_rows=2) for utr in chunk.utrs])

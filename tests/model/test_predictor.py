@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.errors import RibocastError
+from ribocast.errors import RibocastError, SequenceError
 from ribocast.model.bundle import AssayCard, Interval
 from ribocast.model.predictor import interval, padded
 from ribocast.sequence.batch import Spelled
-from ribocast.sequence.letters import SequenceError, is_missing
+from ribocast.sequence.letters import is_missing
 
 UTRS = st.lists(
     st.text("ACGTUNacgtun", min_size=1, max_size=130).filter(lambda utr: not is_missing(utr)), min_size=1, max_size=12

@@ -8,7 +8,8 @@ import pytest
 import ribocast
 from ribocast.design.design import propose
 from ribocast.design.request import Brief
-from ribocast.model.stopping import StoppedError, check_stopped, is_stopped, stopping_when
+from ribocast.errors import StoppedError
+from ribocast.model.stopping import check_stopped, is_stopped, stopping_when
 
 LONG = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC" * 8
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.errors import RibocastError
+from ribocast.errors import RibocastError, SequenceError
 from ribocast.io.tables import read_table
 from ribocast.learn.data.assays import labelled_rows
 from ribocast.predict.files import predict_file
-from ribocast.sequence.letters import PAD, Fault, SequenceError, decode, encode, find_faults, is_missing, to_dna
+from ribocast.sequence.letters import PAD, Fault, decode, encode, find_faults, is_missing, to_dna
 from ribocast.variants.score import _changes
 
 letters = st.sampled_from("ACGTUNacgtun")
@@ -79,7 +79,7 @@ def test_the_first_wrong_letter_is_named_with_its_position_and_row(before, wrong
     assert fault.reason == f"{wrong!r} at position {len(before) + 1} is not a nucleotide (A, C, G, T, U or N)"
     with pytest.raises(SequenceError) as caught:
         encode(batch)
-    assert caught.value.fault == fault
+    assert (caught.value.row, caught.value.reason) == fault
     assert str(caught.value) == f"row {row + 1}: {fault.reason}"
 
 
@@ -135,9 +135,9 @@ def test_a_series_is_read_by_position_whatever_its_index():
 
 
 def test_a_sequence_error_survives_the_way_to_another_process():
-    error = SequenceError(Fault(3, "the sequence is empty"))
+    error = SequenceError(3, "the sequence is empty")
     copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy), copy.fault) == (SequenceError, "row 4: the sequence is empty", error.fault)
+    assert (type(copy), str(copy), copy.row) == (SequenceError, "row 4: the sequence is empty", 3)
 
 
 @given(st.text())

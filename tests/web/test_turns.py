@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.model.stopping import StoppedError, check_stopped
+from ribocast.errors import StoppedError
+from ribocast.model.stopping import check_stopped
 from ribocast.web.jobs import Jobs
 from ribocast.web.limits import RefusedError
 from ribocast.web.turns import Pool, Turns, client_now

@@ -19,7 +19,7 @@ from ribocast.cli.options import (
     usable,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, print_table, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError
 from ribocast.io.text import number
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def compare(
     places.add("-")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
-            raise RibocastError(f"{output}: the report is HTML: give a name that ends in .html")
+            raise OutputError(f"{output}: the report is HTML: give a name that ends in .html")
         places.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
     chunks = [usable(read_table(path, column=column, label=label), on_error) for path in data]

@@ -9,7 +9,7 @@ import typer
 
 from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app
 from ribocast.cli.terminal import print_json, progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 if TYPE_CHECKING:
     from ribocast.design.design import Designs
@@ -122,11 +122,11 @@ def design(
     from ribocast.model.predictor import load
 
     if (target is not None) + maximise + (series is not None) != 1:
-        raise RibocastError("one of --target, --maximise and --series, please")
+        raise OptionError("one of --target, --maximise and --series, please")
     if order and (output is None or str(output) == "-"):
-        raise RibocastError("--order writes beside the output: give -o too")
+        raise OptionError("--order writes beside the output: give -o too")
     if weight != 1.0 and second is None:
-        raise RibocastError("--weight is that of a second objective: give --second too")
+        raise OptionError("--weight is that of a second objective: give --second too")
     check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
     places = Places((like, for_cds, no_overlap, *(model or []), independent, second))
     places.add(output, "the designs")

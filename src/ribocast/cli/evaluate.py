@@ -18,7 +18,7 @@ from ribocast.cli.options import (
     usable,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, print_table, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.io.text import number
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def evaluate(
     from ribocast.model.predictor import load
 
     if by is None and len(paths) > 2:
-        raise RibocastError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")
+        raise OptionError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")
     Places(paths).add("-")
     named = len(paths) > 1 and (by is None or not Path(paths[0]).is_file())
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)

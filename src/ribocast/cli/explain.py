@@ -10,7 +10,7 @@ import typer
 
 from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
 from ribocast.cli.terminal import print_json, print_lines, progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 if TYPE_CHECKING:
     from ribocast.explain.explain import Explanation
@@ -60,13 +60,13 @@ def explain(
 
     if as_learnt:
         if source is not None or output is None or output.suffix.lower() != ".html" or table is not None:
-            raise RibocastError("--global takes -o report.html, and neither sequences nor --table")
+            raise OptionError("--global takes -o report.html, and neither sequences nor --table")
         if indels or near_cognates or long:
-            raise RibocastError("--indels, --near-cognates and --long are for sequences, not for --global")
+            raise OptionError("--indels, --near-cognates and --long are for sequences, not for --global")
     elif source is None:
-        raise RibocastError("give a sequence, or a table of them; --global explains the model itself")
+        raise OptionError("give a sequence, or a table of them; --global explains the model itself")
     elif measured is not None or seed:
-        raise RibocastError(f"{'--seed' if measured is None else '--measured'} belongs to --global")
+        raise OptionError(f"{'--seed' if measured is None else '--measured'} belongs to --global")
     loaded = load(model, engine=engine, threads=threads)
     given = {"model": model, "assay": assay, "measured": measured, "seed": seed if as_learnt else None,
              "indels": indels or None, "column": column}  # fmt: skip

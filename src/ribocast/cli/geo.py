@@ -9,7 +9,7 @@ import typer
 
 from ribocast.cli.options import JsonOption, data_app
 from ribocast.cli.terminal import print_json, print_table, progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 
 LibraryOption = Annotated[
     list[str] | None,
@@ -33,7 +33,7 @@ def fetch(
     from ribocast.learn.data.published.series import BASE_URL, SERIES, choose_libraries, files_of
 
     if series.upper() != SERIES:
-        raise RibocastError(f"{series!r} is no series that ribocast knows: it knows {SERIES}")
+        raise OptionError(f"{series!r} is no series that ribocast knows: it knows {SERIES}")
     wanted = files_of(choose_libraries(library))
     folder = output or _cache()
     base = (url or BASE_URL).rstrip("/")
@@ -87,9 +87,7 @@ def prepare(
     chosen = [entry for entry in choose_libraries(library) if library or replicate <= len(entry.files)]
     here = [entry for entry in chosen if library or (folder / entry.files[replicate - 1].name).is_file()]
     if not here:
-        raise RibocastError(
-            f"{folder}: none of the published tables is there; ribocast data fetch GSE114002 -o {folder}"
-        )
+        raise InputError(f"{folder}: none of the published tables is there; ribocast data fetch GSE114002 -o {folder}")
     reports = []
     with progress("preparing") as (advance, tell):
         for number, entry in enumerate(here):

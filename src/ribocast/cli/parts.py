@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
@@ -41,9 +41,9 @@ class Parts(NamedTuple):
         if self.shard is None and self.ray is None and tables < 2 and not (output and is_folder_name(output)):
             return False
         if self.shard is not None and self.ray is not None:
-            raise RibocastError("--shard is for machines without Ray: one of --shard and --ray, please")
+            raise OptionError("--shard is for machines without Ray: one of --shard and --ray, please")
         if output is None or output == "-":
-            raise RibocastError("several tables, --shard and --ray need -o: a folder, such as -o out/")
+            raise OptionError("several tables, --shard and --ray need -o: a folder, such as -o out/")
         return True
 
     def share(self) -> Share | None:
@@ -62,7 +62,7 @@ def do_files(
     from ribocast.predict.shards import divide, is_folder
 
     if parts.ray is not None and not is_folder(sources, output):
-        raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
+        raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     rows = SHARD_ROWS if parts.ray is not None else None
     portions = divide(sources, output, parts.share(), rows=rows, lists=job.on_error == "skip")
     _do(model, job, portions, parts, done, say)
@@ -81,7 +81,7 @@ def do_substitutions(
 
     share, into_folder = parts.share(), is_folder_name(output)
     if parts.ray is not None and not into_folder:
-        raise RibocastError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
+        raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     target = Path(output) / "all.parquet" if into_folder else Path(output)
     if into_folder:
         make_folder(target.parent)

@@ -20,7 +20,7 @@ from ribocast.cli.options import (
 )
 from ribocast.cli.parts import Parts, do_files
 from ribocast.cli.terminal import print_json, print_table, progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError
 
 
 @app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
@@ -61,7 +61,7 @@ def predict(
     from ribocast.model.predictor import load
 
     if near_cognates and not uorf:
-        raise RibocastError("--near-cognates belongs to --uorf")
+        raise OptionError("--near-cognates belongs to --uorf")
     parts = Parts(shard, ray, resume, threads)
     in_parts = parts.are_needed(output, len(tables))
     leave_out_converters()

@@ -12,7 +12,7 @@ import typer
 
 from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, usable
 from ribocast.cli.terminal import print_json, print_table, progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -80,7 +80,7 @@ def search(
     searched = read_space(grid, architecture(model), recipe).settings
     for name in [*settings, *(RECIPE + name for name, value in changes.items() if value is not None)]:
         if name in searched:
-            raise RibocastError(f"{grid}: {name} is searched, but the command line fixes it")
+            raise OptionError(f"{grid}: {name} is searched, but the command line fixes it")
     places = Places((table, grid))
     places.add("-")
     places.add_folder(output, SEARCH_FILES)
@@ -116,5 +116,5 @@ def _seconds(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
     if not match or float(match[1]) == 0:
-        raise RibocastError(f"--timeout {text}: seconds, or a number with s, m, h or d, such as 2h")
+        raise OptionError(f"--timeout {text}: seconds, or a number with s, m, h or d, such as 2h")
     return float(match[1]) * _UNITS[match[2]]

@@ -17,7 +17,7 @@ from ribocast.cli.options import (
     usable,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, progress, say, silence
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from ribocast.learn.train.loop import Step
@@ -76,21 +76,21 @@ def train(
     from ribocast.model.bundle import open_bundle
 
     if resume and overwrite:
-        raise RibocastError("--resume continues a run, --overwrite replaces it: one of them, please")
+        raise OptionError("--resume continues a run, --overwrite replaces it: one of them, please")
     there = [name for name in RUN_FILES if (output / name).exists()]
     if there and not overwrite and not (resume and CHECKPOINT_NAME in there):
         what = "a run already; --resume continues it," if CHECKPOINT_NAME in there else f"{there[0]};"
-        raise RibocastError(f"{output}: holds {what} --overwrite replaces it")
+        raise OutputError(f"{output}: holds {what} --overwrite replaces it")
     if not 0 <= val_fraction < 1:
-        raise RibocastError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
+        raise OptionError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
     settings = parse_settings(setting or [])
     base = open_bundle(start) if start else None
     if base and (model or settings):
-        raise RibocastError("--from brings its own architecture and settings: neither --model nor --set, please")
+        raise OptionError("--from brings its own architecture and settings: neither --model nor --set, please")
     design = architecture(model or "framed")
     recipe = fine_tuning_recipe(base) if base else design.recipe
     if recipe is None:
-        raise RibocastError(f"--model {model}: {design.summary}, not trained itself")
+        raise OptionError(f"--model {model}: {design.summary}, not trained itself")
     recipe = recipe.with_changes(epochs=epochs, batch_size=batch_size, learning_rate=lr, patience=patience)
     # Of processes that train together, the first one writes and speaks.
     first = is_first_process()

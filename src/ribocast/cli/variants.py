@@ -18,7 +18,7 @@ from ribocast.cli.options import (
 )
 from ribocast.cli.parts import Parts, do_files, do_substitutions
 from ribocast.cli.terminal import progress, say
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
@@ -89,23 +89,23 @@ def variants(
     of_genome = gtf is not None or fasta is not None or every
     named_vcf = table is not None and Path(table).name.lower().endswith((".vcf", ".vcf.gz", ".bcf"))
     if (of_genome or named_vcf) and (gtf is None or fasta is None):
-        raise RibocastError("variants of a genome need both --gtf and --fasta")
+        raise OptionError("variants of a genome need both --gtf and --fasta")
     if every and (table is not None or output is None):
-        raise RibocastError("--all takes no file of variants, and needs -o")
+        raise OptionError("--all takes no file of variants, and needs -o")
     if not every and table is None:
-        raise RibocastError("name a table or a VCF (or --all)")
+        raise OptionError("name a table or a VCF (or --all)")
     if (canonical or phased) and not of_genome:
-        raise RibocastError("--canonical and --phased are for variants of a genome")
+        raise OptionError("--canonical and --phased are for variants of a genome")
     if of_genome and (ref_column or alt_column):
-        raise RibocastError("--ref-column and --alt-column are for tables of pairs")
+        raise OptionError("--ref-column and --alt-column are for tables of pairs")
     if phased and every:
-        raise RibocastError("--phased is for a VCF, not for --all")
+        raise OptionError("--phased is for a VCF, not for --all")
     parts = Parts(shard, ray, resume, threads)
     in_parts = parts.are_needed(output)
     if of_genome and not every and in_parts:
-        raise RibocastError("--shard, --ray and folders are for tables and --all; divide a VCF by its contigs")
+        raise OptionError("--shard, --ray and folders are for tables and --all; divide a VCF by its contigs")
     if resume and of_genome and not in_parts:
-        raise RibocastError("--resume is for tables of pairs, and for --all in parts")
+        raise OptionError("--resume is for tables of pairs, and for --all in parts")
     loaded = load(model, engine=engine, threads=parts.of_one)
     if in_parts:
         from ribocast.variants.work import PairScores, Substitutions
@@ -151,7 +151,7 @@ def _of_genome(
     if assay:
         model.card.assay(assay)
     if path not in (None, "-") and not Path(str(path)).exists():
-        raise RibocastError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file")
     places = Places((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
     places.add(output)
     places.add_list(output, "skipped", "the list of skipped transcripts")

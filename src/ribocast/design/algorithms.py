@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ribocast.design.automaton import Codes
 from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.search_space import Space
-from ribocast.errors import RibocastError
+from ribocast.errors import MissingExtraError, OptionError
 
 Search = Generator[Codes, Floats, None]
 ALGORITHMS = ("genetic", "beam", "evolution", "gradient")
@@ -68,12 +68,12 @@ def start_search(algorithm: str, task: Task) -> Search:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("ribocast"):
                 raise
-            raise RibocastError("the algorithm gradient needs PyTorch: pip install 'ribocast[learn]'") from None
+            raise MissingExtraError("the algorithm gradient needs PyTorch: pip install 'ribocast[learn]'") from None
         search: Search = module.straight_through(task)
         return search
     known: dict[str, Callable[[Task], Search]] = {"genetic": genetic, "beam": beam, "evolution": evolution}
     if algorithm not in known:
-        raise RibocastError(f"no algorithm {algorithm!r}; there are: {', '.join(ALGORITHMS)}")
+        raise OptionError(f"no algorithm {algorithm!r}; there are: {', '.join(ALGORITHMS)}")
     return known[algorithm](task)
 
 

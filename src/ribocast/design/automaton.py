@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.design.constraints import GC, IUPAC, Constraint, Forbid, Keep, MaxRun, NoInFrameStops, Template
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.uorf import STOPS
 
@@ -83,7 +83,7 @@ def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automa
         patterns += [tuple(_SETS[letter] for letter in stop) for stop in sorted(STOPS)]
 
     if (total := sum(map(len, patterns))) > _MOST_STATES:
-        raise RibocastError(f"the forbidden motifs have {total:,} letters; at most {_MOST_STATES:,} are possible")
+        raise OptionError(f"the forbidden motifs have {total:,} letters; at most {_MOST_STATES:,} are possible")
     begins = [frozenset((one, 1) for one, sets in enumerate(patterns) if base in sets[0]) for base in range(4)]
 
     # A state is the set of motifs that are under way, each with how much of it has been read.
@@ -108,7 +108,7 @@ def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automa
             key = frozenset(after)
             if key not in numbers:
                 if len(numbers) >= _MOST_STATES:
-                    raise RibocastError("the forbidden motifs are too many, or hold too many unknown letters, together")
+                    raise OptionError("the forbidden motifs are too many, or hold too many unknown letters, together")
                 numbers[key] = len(waiting)
                 waiting.append(key)
             row.append(numbers[key])
@@ -193,7 +193,7 @@ class LetterRules:
         most_edits = self.near.most if self.near else 0
         shape = (self.length + 1, states, max(most_gc, 0) + 1, most_edits + 1)
         if np.prod(shape, dtype=np.float64) > _MOST_COUNTS:
-            raise RibocastError("the forbidden motifs, the length and the limits on GC and edits are too many together")
+            raise OptionError("the forbidden motifs, the length and the limits on GC and edits are too many together")
         counts = np.zeros(shape)
         low = self.gc[0] if self.gc != (0, self.length) else 0
         counts[self.length, self.automaton.may_end, low:] = 1.0 if self.gc[0] <= self.gc[1] else 0.0

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from ribocast.design.distances import edit_distance
 from ribocast.design.folding import free_energy
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import to_dna
 from ribocast.sequence.uorf import NEAR_COGNATES, STOPS
@@ -43,9 +43,9 @@ def read_motif(motif: str) -> str:
     wrong = next((letter for letter in letters if letter not in IUPAC), None)
     if not letters or wrong is not None:
         why = "is empty" if not letters else f"{wrong!r} is no letter for bases ({''.join(IUPAC)})"
-        raise RibocastError(f"motif {motif[:60]!r}: {why}")
+        raise OptionError(f"motif {motif[:60]!r}: {why}")
     if len(letters) > LONGEST_MOTIF:
-        raise RibocastError(f"motif {letters[:20]}…: {len(letters):,} letters; at most {LONGEST_MOTIF:,} are possible")
+        raise OptionError(f"motif {letters[:20]}…: {len(letters):,} letters; at most {LONGEST_MOTIF:,} are possible")
     return letters
 
 
@@ -137,9 +137,9 @@ class GC:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:
-            raise RibocastError(f"{self}: a share goes from 0 to 1, the lower one first")
+            raise OptionError(f"{self}: a share goes from 0 to 1, the lower one first")
         if self.window is not None and self.window < 1:
-            raise RibocastError(f"{self}: a window has at least 1 nt")
+            raise OptionError(f"{self}: a window has at least 1 nt")
 
     def counts(self, length: int) -> tuple[int, int]:
         """Return the fewest and the most G and C that so many letters may have."""
@@ -168,7 +168,7 @@ class MaxRun:
 
     def __post_init__(self) -> None:
         if not 1 <= self.most <= LONGEST_MOTIF:
-            raise RibocastError(f"{self}: from 1 to {LONGEST_MOTIF:,} are possible")
+            raise OptionError(f"{self}: from 1 to {LONGEST_MOTIF:,} are possible")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each run."""
@@ -191,7 +191,7 @@ class NoRepeat:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise RibocastError(f"{self}: at least 1 letter")
+            raise OptionError(f"{self}: at least 1 letter")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each word that is there again."""
@@ -244,7 +244,7 @@ class Keep:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", read_seed(self.seed))
         if min(self.first, self.last) < 0 or max(self.first, self.last) > len(self.seed):
-            raise RibocastError(f"{self}: the seed has {len(self.seed)} nt")
+            raise OptionError(f"{self}: the seed has {len(self.seed)} nt")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the end that is not kept."""
@@ -266,7 +266,7 @@ class Length:
 
     def __post_init__(self) -> None:
         if not 1 <= self.shortest <= self.longest:
-            raise RibocastError(f"{self}: at least 1 nt, the shorter one first")
+            raise OptionError(f"{self}: at least 1 nt, the shorter one first")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the length."""
@@ -286,7 +286,7 @@ class MaxEdits:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", read_seed(self.seed))
         if self.most < 0:
-            raise RibocastError(f"{self}: at least 0")
+            raise OptionError(f"{self}: at least 0")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the number of edits."""
@@ -305,7 +305,7 @@ class MinDistance:
 
     def __post_init__(self) -> None:
         if self.least < 1:
-            raise RibocastError(f"{self}: at least 1")
+            raise OptionError(f"{self}: at least 1")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Find nothing: one sequence alone keeps it."""
@@ -325,9 +325,9 @@ class NoOverlap:
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 31:
-            raise RibocastError(f"{self}: words of 1 to 31 letters")
+            raise OptionError(f"{self}: words of 1 to 31 letters")
         if (total := sum(map(len, self.sequences))) > _MOST_GIVEN:
-            raise RibocastError(f"{self}: {total:,} nt are given; at most {_MOST_GIVEN:,} are possible")
+            raise OptionError(f"{self}: {total:,} nt are given; at most {_MOST_GIVEN:,} are possible")
         object.__setattr__(self, "sequences", tuple(to_dna(sequence) for sequence in self.sequences))
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
@@ -352,7 +352,7 @@ class FreeEnergy:
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
-            raise RibocastError(f"{self}: the lower one first")
+            raise OptionError(f"{self}: the lower one first")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the energy."""
@@ -367,5 +367,5 @@ def read_seed(seed: str) -> str:
     """Spell a sequence to start from in upper case with T for U; it has no N."""
     letters = to_dna(seed.strip())
     if not letters or set(letters) - set("ACGT"):
-        raise RibocastError(f"{seed[:60]!r} is no sequence to start from: A, C, G and T (or U) are")
+        raise OptionError(f"{seed[:60]!r} is no sequence to start from: A, C, G and T (or U) are")
     return letters

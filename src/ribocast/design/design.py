@@ -20,7 +20,7 @@ from ribocast.design.rounds import Event, Progress, Pursuit, Step, run
 from ribocast.design.search_space import Space
 from ribocast.design.select import front, spread
 from ribocast.design.verify import find_violations
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError
 from ribocast.model.bundle import shipped_models
 from ribocast.model.members import PredictMrl, share_out_networks
 from ribocast.model.predictor import Predictor, load
@@ -183,7 +183,7 @@ def propose(
 ) -> Designs:
     """Do what a brief asks for; see `design`."""
     if brief.pareto and second is None:
-        raise RibocastError("a Pareto front needs a second objective")
+        raise OptionError("a Pareto front needs a second objective")
     check_work(brief, possible_lengths(brief.rules))
     models = [*model] if isinstance(model, Sequence) else [model]
     large = load(INDEPENDENT, threads=threads) if INDEPENDENT in shipped_models() else None
@@ -295,7 +295,7 @@ class _Searching:
         first_error = None
         for length in picked:
             if sum(space.letters.counts().size for space in spaces) > _MOST_COUNTS:
-                raise RibocastError(
+                raise OptionError(
                     f"designs of {len(picked):,} lengths, with these forbidden motifs and limits on GC and edits, take "
                     "too much memory; ask for fewer lengths at once"
                 )
@@ -391,4 +391,4 @@ def _check(found: _Found, construct: Construct) -> None:
     """Read every design again; this can only fail if the search is wrong, and then nothing is returned."""
     for seq, wrong in zip(found.seqs, find_violations(found.seqs, found.rules, construct), strict=True):
         if wrong:
-            raise RibocastError(f"the design {seq} breaks a rule ({wrong[0]}); nothing is returned")
+            raise OptionError(f"the design {seq} breaks a rule ({wrong[0]}); nothing is returned")

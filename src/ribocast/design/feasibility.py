@@ -9,7 +9,7 @@ import numpy as np
 from ribocast.design.automaton import LetterRules
 from ribocast.design.constraints import GC, Constraint, Forbid, Keep, Length, MaxEdits, Template, occurrences
 from ribocast.design.search_space import Space, lay_along
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct, position_from_start
 
 DEFAULT_LENGTH = 50
@@ -45,11 +45,11 @@ def possible_lengths(rules: Sequence[Constraint]) -> range:
     seeds = [len(rule.seed) for rule in rules if isinstance(rule, MaxEdits)]
     too_long = max([0, *asked, *seeds])
     if too_long > LONGEST:
-        raise RibocastError(f"designs of up to {too_long:,} nt: at most {LONGEST:,} are possible")
+        raise OptionError(f"designs of up to {too_long:,} nt: at most {LONGEST:,} are possible")
     for name, shortest, longest in says:
         if shortest > highest or longest < lowest:
             other = next(other for other, low, high in says if shortest > high or longest < low)
-            raise RibocastError(f"{other} and {name} contradict each other")
+            raise OptionError(f"{other} and {name} contradict each other")
         lowest, highest = max(lowest, shortest), min(highest, longest)
     if exact:
         return range(lowest, highest + 1)
@@ -72,14 +72,14 @@ def make_space(rules: Sequence[Constraint], construct: Construct, length: int, r
     if seed is None:
         space = Space(rules, construct, length)
         if not space.letters.possible():
-            raise RibocastError(_explain(rules, construct, length))
+            raise OptionError(_explain(rules, construct, length))
         return space
     # A seed of this length has one laying; another length has many, of which some may hold what is forbidden.
     for _ in range(1 if len(seed.seed) == length else _LAYINGS):
         space = Space(rules, construct, length, lay_along(seed.seed, length, seed.most, rng))
         if space.letters.possible():
             return space
-    raise RibocastError(_explain(rules, construct, length))
+    raise OptionError(_explain(rules, construct, length))
 
 
 def _explain(rules: Sequence[Constraint], construct: Construct, length: int) -> str:

@@ -6,7 +6,7 @@ import importlib
 from functools import lru_cache
 from types import ModuleType
 
-from ribocast.errors import RibocastError
+from ribocast.errors import MissingExtraError
 
 
 @lru_cache(maxsize=200_000)
@@ -24,7 +24,7 @@ def free_energy(seq: str) -> float:
     """
     package = vienna()
     if package is None:
-        raise RibocastError("free energies need ViennaRNA: pip install 'ribocast[design]'")
+        raise MissingExtraError("free energies need ViennaRNA: pip install 'ribocast[design]'")
     return float(package.fold(seq)[1])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ribocast.design.constraints import FreeEnergy, MaxEdits, MinDistance
 from ribocast.design.request import Brief
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 _MOST_LETTERS = 1_000_000_000
 _LETTERS_AN_HOUR = 900_000_000
@@ -32,7 +32,7 @@ def check_work(brief: Brief, lengths: Sequence[int]) -> None:
     of = f"{count:,} designs of up to {longest:,} nt"
     if brief.budget is None and brief.calls * longest > _MOST_LETTERS:
         hours = brief.calls * longest / _LETTERS_AN_HOUR
-        raise RibocastError(
+        raise OptionError(
             f"{of} take {brief.calls:,} predictions, about {hours:,.0f} hours of one core; "
             "with a budget of predictions they are searched for all the same"
         )
@@ -42,7 +42,7 @@ def check_work(brief: Brief, lengths: Sequence[int]) -> None:
                 _check_distance(rule, brief.n, longest)
             case MaxEdits():
                 if count * longest * len(rule.seed) > _MOST_COMPARED:
-                    raise RibocastError(f"{of}: comparing each with a seed of {len(rule.seed):,} nt would take hours")
+                    raise OptionError(f"{of}: comparing each with a seed of {len(rule.seed):,} nt would take hours")
             case FreeEnergy():
                 _check_energy(rule, brief, longest)
             case _:
@@ -51,11 +51,11 @@ def check_work(brief: Brief, lengths: Sequence[int]) -> None:
 
 def _check_distance(rule: MinDistance, count: int, longest: int) -> None:
     if rule.least > longest:
-        raise RibocastError(f"{rule}: two designs of up to {longest:,} nt are at most {longest:,} edits apart")
+        raise OptionError(f"{rule}: two designs of up to {longest:,} nt are at most {longest:,} edits apart")
     # Below the square root of the length nearly all pairs are told apart by the words that they share.
     if rule.least**2 > longest and count**2 * longest * rule.least > _MOST_COMPARED:
         most = int((_MOST_COMPARED / longest / rule.least) ** 0.5)
-        raise RibocastError(
+        raise OptionError(
             f"{rule}: comparing {count:,} designs of up to {longest:,} nt would take hours; at most {most:,} are "
             f"possible, or a distance of up to {int(longest**0.5)}"
         )
@@ -63,10 +63,10 @@ def _check_distance(rule: MinDistance, count: int, longest: int) -> None:
 
 def _check_energy(rule: FreeEnergy, brief: Brief, longest: int) -> None:
     if rule.low > 0 or rule.high < _LEAST_ENERGY * longest:
-        raise RibocastError(f"{rule}: a sequence of {longest:,} nt folds between {_LEAST_ENERGY * longest:,.0f} and 0")
+        raise OptionError(f"{rule}: a sequence of {longest:,} nt folds between {_LEAST_ENERGY * longest:,.0f} and 0")
     seconds = brief.calls * _FOLDS_A_CALL * _FOLD_SECONDS * longest**2
     if brief.budget is None and seconds > _MOST_FOLDING:
-        raise RibocastError(
+        raise OptionError(
             f"{rule}: folding designs of up to {longest:,} nt takes about {seconds / 3600:,.1f} hours for "
             f"{brief.calls:,} predictions; with a budget of predictions they are searched for all the same"
         )

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.design.automaton import strings_of
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, OptionError
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.members import PredictMrl, members_of
@@ -106,7 +106,7 @@ class Estimator:
         for_uncertainty: PredictMrl | None = None,
     ) -> None:
         if not models:
-            raise RibocastError("no model to design with")
+            raise OptionError("no model to design with")
         self.models = list(models)
         self.assay = assay
         self.second = second
@@ -229,11 +229,11 @@ def mrls_of(model: Predictor | PredictMrl, seqs: list[str], assay: str | None = 
     try:
         mrls = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise RibocastError(f"the given predictor does not give numbers: {str(given)[:60]}") from None
+        raise ModelError(f"the given predictor does not give numbers: {str(given)[:60]}") from None
     if mrls.shape != (len(seqs),):
-        raise RibocastError(f"the given predictor gives numbers of shape {mrls.shape} for {len(seqs)} sequences")
+        raise ModelError(f"the given predictor gives numbers of shape {mrls.shape} for {len(seqs)} sequences")
     if not np.isfinite(mrls).all():
-        raise RibocastError(f"the given predictor gives {mrls[~np.isfinite(mrls)][0]} for a sequence")
+        raise ModelError(f"the given predictor gives {mrls[~np.isfinite(mrls)][0]} for a sequence")
     return mrls
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from ribocast.design.distances import quick_edit_distance
 from ribocast.design.folding import free_energy, vienna
 from ribocast.design.objectives import Estimator, Floats, mrls_of
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, StoppedError
 from ribocast.io.writers import open_table, whole_file
 from ribocast.model.applicability import how_unusual, remark
 from ribocast.model.members import PredictMrl
 from ribocast.model.predictor import Predictor
-from ribocast.model.stopping import StoppedError, is_stopped
+from ribocast.model.stopping import is_stopped
 from ribocast.predict.files import describe_starts
 from ribocast.sequence.construct import Construct
 
@@ -123,15 +123,15 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
     import pandas as pd
 
     if shop not in SHOPS:
-        raise RibocastError(f"no order sheet for {shop!r}; there are: {', '.join(SHOPS)}")
+        raise OptionError(f"no order sheet for {shop!r}; there are: {', '.join(SHOPS)}")
     whole = [construct.around(seq) for seq in table["seq"]]
     longest = max(map(len, whole), default=0)
     sheet = pd.DataFrame({"Name": table["name"], "Sequence": whole})
     if longest > _LONGEST_BLOCK:
-        raise RibocastError(f"order: {longest:,} nt with adapter and coding sequence; {shop} makes {_LONGEST_BLOCK:,}")
+        raise OptionError(f"order: {longest:,} nt with adapter and coding sequence; {shop} makes {_LONGEST_BLOCK:,}")
     if longest > _ULTRAMER:
         if min(map(len, whole)) < _SHORTEST_BLOCK:
-            raise RibocastError(f"order: some are above {_ULTRAMER} nt and some below {_SHORTEST_BLOCK}: two orders")
+            raise OptionError(f"order: some are above {_ULTRAMER} nt and some below {_SHORTEST_BLOCK}: two orders")
         return sheet
     return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
 

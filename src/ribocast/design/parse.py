@@ -29,7 +29,7 @@ from ribocast.design.constraints import (
 from ribocast.design.folding import free_energy as fold
 from ribocast.design.request import LARGEST_TARGET
 from ribocast.design.restriction_sites import forbid_sites
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError, OutputError, RibocastError
 from ribocast.io.tables import read_table
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import to_dna
@@ -80,7 +80,7 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
     if seed is not None and given.max_edits is not None:
         rules.append(MaxEdits(seed, given.max_edits))
     elif given.max_edits is not None:
-        raise RibocastError("--max-edits counts from a sequence: give --like too")
+        raise OptionError("--max-edits counts from a sequence: give --like too")
     if given.keep_start or given.keep_end:
         rules += _kept(given, seed, remarks)
     if given.forbid:
@@ -99,7 +99,7 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
     if given.gc_window is not None:
         least, most, size = _numbers(given.gc_window, "--gc-window", 3, "0.3:0.7:20")
         if not size.is_integer():
-            raise RibocastError(f"--gc-window {given.gc_window}: {size:g} nt is no whole number")
+            raise OptionError(f"--gc-window {given.gc_window}: {size:g} nt is no whole number")
         rules.append(GC(least, most, int(size)))
     if given.max_run is not None:
         rules.append(MaxRun(given.max_run))
@@ -126,10 +126,10 @@ def read_like(like: str | None) -> str | None:
     if not os.path.isfile(like):  # noqa: PTH113 (a Path raises where a name is too long)
         if set(to_dna(like)) <= set("ACGT"):
             return read_seed(like)
-        raise RibocastError(f"--like {like}: neither a file nor a sequence of A, C, G and T (or U)")
+        raise InputError(f"--like {like}: neither a file nor a sequence of A, C, G and T (or U)")
     seqs = _read_sequences(like)
     if len(seqs) > 1:
-        raise RibocastError(f"--like {like}: {len(seqs)} sequences; one to stay near to, please")
+        raise InputError(f"--like {like}: {len(seqs)} sequences; one to stay near to, please")
     return read_seed(seqs[0])
 
 
@@ -143,9 +143,9 @@ def read_series(series: str) -> list[float]:
     """Read LOW:HIGH:STEPS as MRLs."""
     low, high, steps = _numbers(series, "--series", 3, "4:8:9")
     if max(abs(low), abs(high)) > LARGEST_TARGET:
-        raise RibocastError(f"--series {series}: wanted MRLs, ribosomes per mRNA")
+        raise OptionError(f"--series {series}: wanted MRLs, ribosomes per mRNA")
     if steps != int(steps) or not 1 <= steps <= _MOST_STEPS:
-        raise RibocastError(f"--series {series}: from 1 to {_MOST_STEPS:,} steps")
+        raise OptionError(f"--series {series}: from 1 to {_MOST_STEPS:,} steps")
     return [round(float(mrl), 6) for mrl in np.linspace(low, high, int(steps))]
 
 
@@ -157,18 +157,18 @@ def read_construct(for_cds: Path | None, adapter: str | None, usual: Construct) 
     if for_cds is not None:
         seqs = _read_sequences(for_cds)
         if len(seqs) > 1:
-            raise RibocastError(f"--for-cds {for_cds}: {len(seqs)} sequences; one coding sequence, please")
+            raise InputError(f"--for-cds {for_cds}: {len(seqs)} sequences; one coding sequence, please")
         after = seqs[0]
     try:
         return Construct(usual.before if adapter is None else adapter, after)
     except RibocastError as error:
-        raise RibocastError(f"{for_cds or '--adapter'}: {error}") from None
+        raise InputError(f"{for_cds or '--adapter'}: {error}") from None
 
 
 def check_figure(path: Path) -> None:
     """Raise RibocastError unless a figure can be drawn and has an ending that is known."""
     if path.suffix.lower() not in _FIGURES:
-        raise RibocastError(f"--figure {path}: the ending is none of {', '.join(_FIGURES)}")
+        raise OutputError(f"--figure {path}: the ending is none of {', '.join(_FIGURES)}")
     import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
 
 
@@ -177,10 +177,10 @@ def _kept(given: Given, seed: str | None, remarks: list[str]) -> list[Constraint
     if seed is not None:
         return [Keep(seed, given.keep_start, given.keep_end)]
     if given.template is None:
-        raise RibocastError("--keep-start and --keep-end keep letters of --like, or of --template: give one")
+        raise OptionError("--keep-start and --keep-end keep letters of --like, or of --template: give one")
     size, letters = len(given.template), given.template.upper()
     if max(given.keep_start, given.keep_end) > size:
-        raise RibocastError(f"--keep-start, --keep-end: the template has {size} letters")
+        raise OptionError(f"--keep-start, --keep-end: the template has {size} letters")
     kept = letters[: given.keep_start] + letters[size - given.keep_end :]
     open_ = sum(letter not in "ACGTU" for letter in kept)
     if open_:
@@ -197,20 +197,20 @@ def _words(given: Sequence[str]) -> tuple[str, ...]:
 def _motifs(given: Sequence[str], option: str) -> tuple[str, ...]:
     motifs = _words(given)
     if not motifs:
-        raise RibocastError(f"{option}: no motif is named")
+        raise OptionError(f"{option}: no motif is named")
     return motifs
 
 
 def _pair(text: str, option: str, example: str) -> tuple[str, str]:
     parts = text.split(":")
     if len(parts) != 2:
-        raise RibocastError(f"{option} {text}: such as {example}, please")
+        raise OptionError(f"{option} {text}: such as {example}, please")
     return parts[0], parts[1]
 
 
 def _whole(text: str, option: str) -> int:
     if not text.strip().isdecimal():
-        raise RibocastError(f"{option}: {text!r} is no whole number")
+        raise OptionError(f"{option}: {text!r} is no whole number")
     return int(text)
 
 
@@ -220,5 +220,5 @@ def _numbers(text: str, option: str, count: int, example: str) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count or not np.isfinite(numbers).all():
-        raise RibocastError(f"{option} {text}: such as {example}, please")
+        raise OptionError(f"{option} {text}: such as {example}, please")
     return numbers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ribocast.design.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ribocast.design.constraints import Constraint, Forbid, Length, MaxEdits, MinDistance, read_seed
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 
 SHARE_OF_EDITS = 4
@@ -39,28 +39,28 @@ class Brief:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= _MOST_DESIGNS:
-            raise RibocastError(f"{self.n:,} designs: from 1 to {_MOST_DESIGNS:,} are possible")
+            raise OptionError(f"{self.n:,} designs: from 1 to {_MOST_DESIGNS:,} are possible")
         if self.n * len(self.targets) > _MOST_DESIGNS:
-            raise RibocastError(
+            raise OptionError(
                 f"{self.n:,} designs of each of {len(self.targets):,} targets: at most {_MOST_DESIGNS:,} in all"
             )
         if self.algorithm not in ALGORITHMS:
-            raise RibocastError(f"no algorithm {self.algorithm!r}; there are: {', '.join(ALGORITHMS)}")
+            raise OptionError(f"no algorithm {self.algorithm!r}; there are: {', '.join(ALGORITHMS)}")
         if self.budget is not None and not 1 <= self.budget <= _MOST_CALLS:
-            raise RibocastError(f"a budget of {self.budget:,} calls: from 1 to {_MOST_CALLS:,} are possible")
+            raise OptionError(f"a budget of {self.budget:,} calls: from 1 to {_MOST_CALLS:,} are possible")
         if self.seed < 0:
-            raise RibocastError(f"seed {self.seed}: at least 0")
+            raise OptionError(f"seed {self.seed}: at least 0")
         for name in ("risk_aversion", "out_of_distribution_penalty", "weight"):
             value = getattr(self, name)
             least = -_LARGEST if name == "weight" else 0
             if not least <= value <= _LARGEST:
-                raise RibocastError(f"{name} {value:g}: a number from {least:,.0f} to {_LARGEST:,.0f}")
+                raise OptionError(f"{name} {value:g}: a number from {least:,.0f} to {_LARGEST:,.0f}")
         for target in self.targets:
             if target is not None and not abs(target) <= LARGEST_TARGET:
-                raise RibocastError(f"target {target:g}: a number of ribosomes per mRNA")
+                raise OptionError(f"target {target:g}: a number of ribosomes per mRNA")
         for rule in self.constraints:
             if not isinstance(rule, Constraint):
-                raise RibocastError(f"{rule!r} is no constraint: it has no method violations(seq, construct)")
+                raise OptionError(f"{rule!r} is no constraint: it has no method violations(seq, construct)")
 
     @property
     def targets(self) -> list[float | None]:
@@ -69,7 +69,7 @@ class Brief:
             return [None]
         several = [self.target] if isinstance(self.target, int | float) else list(self.target)
         if not several:
-            raise RibocastError("a series without targets")
+            raise OptionError("a series without targets")
         return list(dict.fromkeys(map(float, several)))
 
     @property

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from ribocast.design.constraints import Forbid
-from ribocast.errors import RibocastError
+from ribocast.errors import MissingExtraError, OptionError
 
 # REBASE (Roberts et al., Nucleic Acids Research 51, D629–D630 (2023)); the test compares them with Biopython.
 COMMON_SITES = {
@@ -45,14 +45,14 @@ def find_site(enzyme: str) -> str:
         restriction = importlib.import_module("Bio.Restriction")
     except ImportError:
         near = _near(name, list(COMMON_SITES))
-        raise RibocastError(
+        raise MissingExtraError(
             f"restriction enzyme {name!r} is none of the common ones{near}; all are known with "
             "pip install 'ribocast[design]'"
         ) from None
     every = {str(one).lower(): one for one in restriction.AllEnzymes}
     found = every.get(name.lower())
     if found is None:
-        raise RibocastError(
+        raise OptionError(
             f"restriction enzyme {name!r} is none that Biopython knows{_near(name, list(map(str, every.values())))}"
         )
     return str(found.site)
@@ -62,7 +62,7 @@ def forbid_sites(enzymes: Sequence[str]) -> Forbid:
     """Forbid the sites of enzymes, on both strands and across the joints."""
     names = [name.strip() for name in enzymes if name.strip()]
     if not names:
-        raise RibocastError("forbid sites: no enzyme is named")
+        raise OptionError("forbid sites: no enzyme is named")
     return Forbid(tuple(map(find_site, names)), both_strands=True, name=f"forbid sites {','.join(names)}")
 
 

@@ -12,7 +12,7 @@ from ribocast.design.algorithms import Search
 from ribocast.design.automaton import Codes, strings_of
 from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.select import are_enough, choose
-from ribocast.model.stopping import StoppedError
+from ribocast.errors import StoppedError
 
 CLOSE = 0.02
 """Ribosomes per mRNA from its target at which a design needs no more searching."""

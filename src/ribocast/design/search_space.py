@@ -33,7 +33,7 @@ from ribocast.design.constraints import (
 )
 from ribocast.design.distances import quick_edit_distance
 from ribocast.design.folding import free_energy
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.model.stopping import check_stopped
 from ribocast.sequence.construct import Construct
 
@@ -161,7 +161,7 @@ class Space:
             held = np.concatenate([best[broken[: len(best)] > 0], children, self.letters.draw(_FRESH, rng)])
         if not len(found):
             names = [name for name, test in self.tests.items() if test(held[:1])[0] > 0]
-            raise RibocastError(
+            raise OptionError(
                 f"no sequence of {self.length} nt was found that keeps all rules: what comes nearest breaks "
                 f"{' and '.join(names)}"
             )

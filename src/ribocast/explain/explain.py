@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, SequenceError
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor, interval, to_mrl
 from ribocast.sequence.batch import Spelled
-from ribocast.sequence.letters import Fault, SequenceError, to_dna
+from ribocast.sequence.letters import Fault, to_dna
 from ribocast.sequence.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
 if TYPE_CHECKING:
@@ -165,13 +165,13 @@ def explain_all(
         If the model does not know the assay, or `indels` is none of 0 to 3.
     """
     if not 0 <= indels <= MOST_INDEL:
-        raise RibocastError(f"indels of up to {indels} nt: 0 to {MOST_INDEL} are possible")
+        raise OptionError(f"indels of up to {indels} nt: 0 to {MOST_INDEL} are possible")
     card = model.card.assay(assay)
     if isinstance(utrs, str):
-        raise RibocastError("explain_all takes a list of sequences, not one sequence")
+        raise OptionError("explain_all takes a list of sequences, not one sequence")
     utrs = list(utrs)  # a Series would be looked up by its labels below
     if faults := find_unexplainable(model, utrs, indels=indels, long=long):
-        raise SequenceError(faults[0])
+        raise SequenceError(*faults[0])
     names = [""] * len(utrs) if names is None else list(names)
     first = 0
     while first < len(utrs):

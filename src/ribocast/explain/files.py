@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 from ribocast.explain.explain import EFFECTS, Explanation, explain_all, find_unexplainable
 from ribocast.io.places import Places
 from ribocast.io.rejects import OnError, Sieve
@@ -111,7 +111,7 @@ def explain_file(
                     sink.write(tidy(explanation, number))
                 if output is not None and ending == ".html":
                     if rows > MOST_ON_A_PAGE:
-                        raise RibocastError(f"{output}: more than {MOST_ON_A_PAGE} sequences are too much for one page")
+                        raise OptionError(f"{output}: more than {MOST_ON_A_PAGE} sequences are too much for one page")
                     entries.append(_entry(explanation))
                 elif output is not None:
                     _write_figure(explanation, Path(output), ending, number if several else None)
@@ -225,7 +225,7 @@ def _chunks(source: str, column: str | None) -> Iterator[tuple[Chunk, list[int]]
         yield Chunk(pd.DataFrame({"seq": [source]}), "the sequence", 1, "seq", None), [1]
         return
     if source and source != "-" and not there and not Path(source).suffix and os.sep not in source:
-        raise RibocastError(f"{source[:60]}: neither a file nor a sequence of A, C, G, T (or U) and N")
+        raise InputError(f"{source[:60]}: neither a file nor a sequence of A, C, G, T (or U) and N")
     for chunk in read_chunks(source, column=column):
         yield chunk, list(range(chunk.first_row, chunk.first_row + len(chunk.frame)))
 

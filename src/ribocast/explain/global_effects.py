@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.tables import Chunk, read_table
 from ribocast.model.applicability import base_counts
 from ribocast.model.bundle import AssayCard
@@ -143,7 +143,7 @@ def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Learnt
     frame = pd.DataFrame({"mrl": mrls, "group": [_group(uorfs) for uorfs in starts]})
     calm = (frame["group"] == GROUPS[0]).to_numpy()
     if calm.sum() < _FEWEST:
-        raise RibocastError(f"{calm.sum()} UTRs without an upstream ATG: at least {_FEWEST} are needed")
+        raise InputError(f"{calm.sum()} UTRs without an upstream ATG: at least {_FEWEST} are needed")
     baseline = float(mrls[calm].mean())
     single = [
         (uorfs[0], mrl) for uorfs, mrl in zip(starts, mrls.tolist(), strict=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ribocast.errors import RibocastError
+from ribocast.errors import UnavailableError
 
 _KNOCK_SECONDS, _ANSWER_SECONDS = 3.0, 22.0
 
@@ -42,7 +42,7 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
             ray.init(address="local", include_dashboard=False, **options)
             say("no Ray cluster is running here: one of this machine was started")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise RibocastError(f"--ray {address}: {(str(error) or 'no cluster').splitlines()[0]}") from None
+        raise UnavailableError(f"--ray {address}: {(str(error) or 'no cluster').splitlines()[0]}") from None
     try:
         yield ray
     finally:
@@ -60,16 +60,18 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         reason = "such as 10.0.0.1:6379" if not isinstance(error, OSError) else error.strerror or error
-        raise RibocastError(f"--ray {address}: nobody answers there: {reason}") from None
+        raise UnavailableError(f"--ray {address}: nobody answers there: {reason}") from None
     command = [sys.executable, "-c", "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)", address]
     try:
         answer = subprocess.run(  # noqa: S603 (this Python, and an address that is no option)
             command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise RibocastError(f"--ray {address}: no Ray cluster answers there within {_ANSWER_SECONDS:.0f} s") from None
+        raise UnavailableError(
+            f"--ray {address}: no Ray cluster answers there within {_ANSWER_SECONDS:.0f} s"
+        ) from None
     if answer.returncode:
-        raise RibocastError(f"--ray {address}: what answers there is not a Ray cluster of this version")
+        raise UnavailableError(f"--ray {address}: what answers there is not a Ray cluster of this version")
 
 
 def workers_by_machine(ray: ModuleType, threads: int) -> dict[str, int]:
@@ -83,5 +85,5 @@ def workers_by_machine(ray: ModuleType, threads: int) -> dict[str, int]:
     alive = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) // threads for node in ray.nodes() if node["Alive"]}
     found = {node: most for node, most in alive.items() if most}
     if not found:
-        raise RibocastError(f"--ray: no machine of the cluster has {threads} CPUs")
+        raise UnavailableError(f"--ray: no machine of the cluster has {threads} CPUs")
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.inputs import LONGEST_ROW_MB, too_long
 
 _MOST_COLUMNS = 1 << 16
@@ -43,7 +43,7 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
             row += table.num_rows
             yield table
         if nul >= 0:
-            raise RibocastError(f"{where()}: not text (it holds a NUL byte)")
+            raise InputError(f"{where()}: not text (it holds a NUL byte)")
 
 
 def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int, *, skip_header: bool) -> Any:
@@ -78,7 +78,7 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
             raise
         row += ragged[0].number - skip_header
         fields = f"{ragged[0].actual_columns} field{'s' * (ragged[0].actual_columns != 1)}"
-        raise RibocastError(f"{where} {row}: {fields}, but the header has {len(header)}") from None
+        raise InputError(f"{where} {row}: {fields}, but the header has {len(header)}") from None
 
 
 def _whole_rows(pieces: Iterable[bytes], quoted: re.Pattern[bytes], where: Callable[[], str]) -> Iterator[bytes]:
@@ -99,7 +99,7 @@ def _whole_rows(pieces: Iterable[bytes], quoted: re.Pattern[bytes], where: Calla
         if len(rest) > LONGEST_ROW_MB << 20:
             raise too_long(where(), "; is a quotation mark never closed?")
     if any(not field[1] for field in quoted.finditer(rest)):
-        raise RibocastError(f"{where()}: a quotation mark is never closed")
+        raise InputError(f"{where()}: a quotation mark is never closed")
     if rest := rest.rstrip(b"\r\n"):
         yield rest + b"\n"
 
@@ -122,7 +122,7 @@ def _last_row_end(text: bytes, quoted: re.Pattern[bytes]) -> int:
 def refuse_columns(columns: Sequence[str], name: str) -> None:
     """Raise RibocastError where two columns have one name, or there are too many to be a table's."""
     if len(columns) > _MOST_COLUMNS:
-        raise RibocastError(f"{name}: has {len(columns):,} columns; the maximum is {_MOST_COLUMNS:,}")
+        raise InputError(f"{name}: has {len(columns):,} columns; the maximum is {_MOST_COLUMNS:,}")
     repeated = next((column for column, times in Counter(columns).items() if times > 1), None)
     if repeated is not None:
-        raise RibocastError(f"{name}: the column {repeated!r} is there more than once")
+        raise InputError(f"{name}: the column {repeated!r} is there more than once")

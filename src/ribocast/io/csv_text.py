@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError
 from ribocast.sequence.arrow import bounds_of, from_texts, letters_of
 
 _SHOWN = 60
@@ -36,8 +36,8 @@ def check_spelled(schema: pa.Schema) -> None:
             raise _not_held(field.name, f"is of type {shown}")
 
 
-def _not_held(column: str, why: str) -> RibocastError:
-    return RibocastError(f"column {column!r} {why}, which CSV and TSV cannot hold; write .parquet (-o NAME.parquet)")
+def _not_held(column: str, why: str) -> OutputError:
+    return OutputError(f"column {column!r} {why}, which CSV and TSV cannot hold; write .parquet (-o NAME.parquet)")
 
 
 def csv_header(names: list[str], separator: str) -> str:
@@ -79,7 +79,7 @@ def _as_text(values: Any, name: str, separator: str, *, alone: bool) -> Any:
     try:
         values, were_text = _spelled(values)
     except pa.ArrowException as error:  # a time zone that this machine does not know
-        raise RibocastError(f"column {name!r} cannot be written as text: {str(error).splitlines()[0]}") from None
+        raise OutputError(f"column {name!r} cannot be written as text: {str(error).splitlines()[0]}") from None
     if values.null_count:
         values = values.fill_null("")
     if not were_text:

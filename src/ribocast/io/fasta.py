@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.inputs import LONGEST_ROW_MB, too_long
 from ribocast.sequence.arrow import as_array, as_mask, as_texts, bounds_of, letters_of
 
@@ -66,7 +66,7 @@ def _records(parts: list[Any], name: str) -> Iterator[pa.Table]:
     titles = np.flatnonzero(is_title)
     before = lines[: titles[0]] if titles.size else lines
     if np.diff(bounds_of(before)).any():
-        raise RibocastError(f"{name}: not FASTA: the first record does not begin with '>'")
+        raise InputError(f"{name}: not FASTA: the first record does not begin with '>'")
     if not titles.size:
         return
     lines, titles = lines[titles[0] :], titles - titles[0]
@@ -88,7 +88,7 @@ def _whole_lines(pieces: Iterable[bytes], name: str, kind: str) -> Iterator[byte
     for block in _blocks(pieces, where):
         if (at := block.find(b"\0")) >= 0:
             before = block.count(b"\n", 0, at)
-            raise RibocastError(f"{where(before)}: not text (it holds a NUL byte)")
+            raise InputError(f"{where(before)}: not text (it holds a NUL byte)")
         yield block
         lines += block.count(b"\n")
 

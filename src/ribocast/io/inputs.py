@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, RibocastError
 
 LONGEST_ROW_MB = 16
 """A row, or a record of FASTA, of more MB is refused before the rest of it is read."""
@@ -48,7 +48,7 @@ def open_input(path: str | Path, *, what: str = "a table") -> Iterator[Input]:
     name = input_name(path)
     if str(path) == "-":
         if sys.stdin is None:
-            raise RibocastError(f"{name} is closed")
+            raise InputError(f"{name} is closed")
         source = Input(cast("IO[bytes]", sys.stdin.buffer), name)
         yield source
         source.check()
@@ -66,11 +66,11 @@ def check_kind(path: str | Path, what: str) -> None:
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (as it is written, in what the system says too)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL in it is a ValueError
-        raise RibocastError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file") from None
     kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), None)
     if kind:
         hint = "; standard input is -" if str(path) in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0") else ""
-        raise RibocastError(f"{path}: is {kind}, not {what}{hint}")
+        raise InputError(f"{path}: is {kind}, not {what}{hint}")
 
 
 class Watch:
@@ -102,9 +102,9 @@ class Watch:
             return
         was, now = self._was, os.fstat(self._file)
         if now.st_size < was.st_size:
-            raise RibocastError(f"{self._name}: became shorter while it was read")
+            raise InputError(f"{self._name}: became shorter while it was read")
         if (now.st_size, now.st_mtime_ns) != (was.st_size, was.st_mtime_ns) or self._was_touched(now):
-            raise RibocastError(f"{self._name}: was changed while it was read")
+            raise InputError(f"{self._name}: was changed while it was read")
 
     def _was_touched(self, now: os.stat_result) -> bool:
         """Tell by the time that cannot be set back; a new name, owner or mode changes that one too."""
@@ -197,7 +197,7 @@ class Input(io.RawIOBase):
 
     def _check_end(self) -> None:
         if self._watch and self._at < self._watch.size:
-            raise RibocastError(f"{self.name}: became shorter while it was read")
+            raise InputError(f"{self.name}: became shorter while it was read")
         # Cut between two blocks, it is still readable.
         if self._is_blocks and self._tail != _LAST_BLOCK:
             raise cut_short(self.name)
@@ -214,12 +214,12 @@ class Input(io.RawIOBase):
 
 def cut_short(name: str) -> RibocastError:
     """Return what is said of gzip that ends too early, or is damaged."""
-    return RibocastError(f"{name}: the gzip data is damaged or cut short")
+    return InputError(f"{name}: the gzip data is damaged or cut short")
 
 
 def too_long(where: str, hint: str = "") -> RibocastError:
     """Return what is said of a row that is longer than `LONGEST_ROW_MB`."""
-    return RibocastError(f"{where}: is longer than {LONGEST_ROW_MB} MB{hint}")
+    return InputError(f"{where}: is longer than {LONGEST_ROW_MB} MB{hint}")
 
 
 def read_small(path: str | Path, most: int, *, what: str) -> bytes:
@@ -233,5 +233,5 @@ def read_small(path: str | Path, most: int, *, what: str) -> bytes:
     with open_input(path, what=what) as source:
         data = source.buffered().read(most + 1)
     if len(data) > most:
-        raise RibocastError(f"{path}: is larger than {most:,} bytes: not {what}")
+        raise InputError(f"{path}: is larger than {most:,} bytes: not {what}")
     return data

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, UnavailableError
 
 if sys.platform == "win32":
     import msvcrt
@@ -110,10 +110,10 @@ def alone_at(path: str | Path) -> Iterator[None]:
         is_ours = lock.try_acquire()
     except OSError as error:
         if error.errno != errno.ENOLCK:
-            raise RibocastError(f"{path}: {error.strerror or error}") from None
+            raise OutputError(f"{path}: {error.strerror or error}") from None
         is_ours = True
     if not is_ours:
-        raise RibocastError(f"{path}: another run is writing it")
+        raise UnavailableError(f"{path}: another run is writing it")
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError
 from ribocast.io.writers import TABLE_ENDINGS, check_output
 
 # How each list begins that is written beside an output without having been asked for by name.
@@ -58,7 +58,7 @@ class Places:
         target = Path(os.path.realpath(path))
         known = _identity(target)
         if known is not None and known in self._inputs:
-            raise RibocastError(f"{path}: is an input: give another name")
+            raise OutputError(f"{path}: is an input: give another name")
         other = self._taken.get(known) if known else None
         folder = target.parent.stat()
         names = self._names.setdefault((folder.st_dev, folder.st_ino, _folded(target.name)), [])
@@ -66,9 +66,9 @@ class Places:
             if name == target.name or not _tells_apart(target.parent, name, target.name):
                 other = taken
         if other is not None:
-            raise RibocastError(f"{other} and {what} would both become {path}")
+            raise OutputError(f"{other} and {what} would both become {path}")
         if begins is not None and not begins_with(target, begins):
-            raise RibocastError(f"{path}: {what} goes there, but this file is not one of ribocast's: move it away")
+            raise OutputError(f"{path}: {what} goes there, but this file is not one of ribocast's: move it away")
         if known:
             self._taken[known] = what
         names.append((target.name, what))
@@ -85,9 +85,9 @@ class Places:
         """Add files of a folder, which need not be there."""
         folder = Path(folder)
         if Path(os.path.realpath(folder)).is_symlink():
-            raise RibocastError(f"{folder}: is a link that leads to itself")
+            raise OutputError(f"{folder}: is a link that leads to itself")
         if folder.exists() and not folder.is_dir():
-            raise RibocastError(f"{folder}: is a file; name a folder")
+            raise OutputError(f"{folder}: is a file; name a folder")
         for name in names:
             if folder.is_dir():
                 self.add(folder / name, f"{name} of {folder}")
@@ -106,7 +106,7 @@ class Places:
         except OSError:
             return
         if stat.S_ISREG(facts.st_mode) and (facts.st_dev, facts.st_ino) in self._inputs:
-            raise RibocastError("standard output is an input: send it to another file")
+            raise OutputError("standard output is an input: send it to another file")
 
 
 def beside(output: str | Path, kind: str) -> Path:
@@ -133,7 +133,7 @@ def begins_with(path: Path, begins: bytes) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        raise RibocastError(f"{path}: {error.strerror or error}") from None
+        raise OutputError(f"{path}: {error.strerror or error}") from None
     return found in (b"", begins)
 
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.csv import read_delimited, refuse_columns
 from ribocast.io.fasta import read_fasta, read_lines
 from ribocast.io.inputs import Input, open_input
@@ -81,13 +81,13 @@ def _read(source: Input, format_name: str | None, chunk_rows: int, rows: range |
     name, stream = source.name, source.unpacked()
     head, pieces = _peek(stream)
     if not head.strip():
-        raise RibocastError(f"{name}: the file is empty")
+        raise InputError(f"{name}: the file is empty")
     if format_name == "parquet" or head[:4] == b"PAR1":
         is_at_hand = source.seekable() and not source.is_gzip
         yield from _read_parquet(stream if is_at_hand else _held(pieces, name), name, chunk_rows, rows)
         return
     if _is_binary(head):
-        raise RibocastError(f"{name}: not a text file (it holds binary data)")
+        raise InputError(f"{name}: not a text file (it holds binary data)")
     format_name = format_name or _guess_format(head)
     if format_name in ("csv", "tsv"):
         tables = read_delimited(pieces, "," if format_name == "csv" else "\t", name)
@@ -142,7 +142,7 @@ def _held(pieces: Iterable[bytes], name: str) -> io.BytesIO:
     held = io.BytesIO()
     for piece in pieces:
         if held.tell() > _MOST_HELD:
-            raise RibocastError(f"{name}: Parquet of more than 1 GB is read from a file alone, not packed or piped")
+            raise InputError(f"{name}: Parquet of more than 1 GB is read from a file alone, not packed or piped")
         held.write(piece)
     return held
 

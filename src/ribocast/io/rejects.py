@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.csv_text import is_spelled, is_text
 from ribocast.io.places import Places, remove_list
 from ribocast.io.tables import Chunk
@@ -99,7 +99,7 @@ class Sieve:
         """
         said = [f"{name} row {number}: {reason}" for number, reason in zip(numbers, reasons, strict=True)]
         if self._on_error == "stop":
-            raise RibocastError(said[0])
+            raise InputError(said[0])
         self._first = self._first or said[0]
         self.count += len(said)
         if self.path is None:
@@ -117,7 +117,7 @@ class Sieve:
     def refuse_nothing(self, rows: int) -> None:
         """Raise RibocastError if no row was usable."""
         if not rows:
-            raise RibocastError(f"no row is usable; the first: {self._first}")
+            raise InputError(f"no row is usable; the first: {self._first}")
 
     def _open(self, path: Path) -> TableSink:
         if self._sink is None:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.inputs import cut_short, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
@@ -99,7 +99,7 @@ class Chunk:
     def check(self, *, need_label: bool) -> None:
         """Raise at the first row that cannot be used, in a line that names file and row; see `faults`."""
         if faults := self.faults(need_label=need_label):
-            raise RibocastError(self.say(faults[0]))
+            raise InputError(self.say(faults[0]))
 
     def labels(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Read the label column as numbers; what is no number becomes NaN (see `faults`)."""
@@ -132,11 +132,11 @@ class Chunk:
             names = ", ".join(LABEL_NAMES)
             columns = ", ".join(_names(self.rows))
             if _are_predictions(_names(self.rows)):
-                raise RibocastError(
+                raise InputError(
                     f"{self.source}: column 'mrl' is predicted (mrl_low and mrl_high are there too), not measured; "
                     f"name the column of measured mean ribosome loads (MRLs) with --label (columns: {columns})"
                 )
-            raise RibocastError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
+            raise InputError(f"{self.source}: no label column ({names}) among: {columns}; name it with --label")
         return self.label_column
 
 
@@ -200,7 +200,7 @@ def read_arrow(
         yield table
     if rows and count < len(rows):
         # They were there when they were counted.
-        raise RibocastError(f"{name}: ends before row {rows.stop:,}")
+        raise InputError(f"{name}: ends before row {rows.stop:,}")
 
 
 def rows_of(path: str | Path) -> int:
@@ -224,7 +224,7 @@ def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
             rows += len(table)
             yield table
     if not rows:
-        raise RibocastError(f"{name}: there are no rows")
+        raise InputError(f"{name}: there are no rows")
 
 
 @contextmanager
@@ -232,19 +232,19 @@ def _in_our_words(name: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
+        raise InputError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise cut_short(name) from None
     except (pa.ArrowException, csv.Error) as error:
-        raise RibocastError(f"{name}: not a readable table: {error}") from None
+        raise InputError(f"{name}: not a readable table: {error}") from None
     except OSError as error:
-        raise RibocastError(f"{name}: {error.strerror or error}") from None
+        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | None = None) -> Chunk:
     """Treat a frame in memory as a table that was read; see `read_chunks` for how columns are found."""
     if not len(frame):
-        raise RibocastError("the frame has no rows")
+        raise InputError("the frame has no rows")
     return _chunk(frame.reset_index(drop=True), "the frame", 1, column, label)
 
 
@@ -281,7 +281,7 @@ def find_column(
     """
     if wanted is not None:
         if wanted not in columns:
-            raise RibocastError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
+            raise InputError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
         return wanted
     by_lower = {column.strip().lower(): column for column in reversed(columns)}
     return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)
@@ -294,5 +294,5 @@ def need_column(
     found = find_column(columns, name, wanted, usual, kind, option)
     if found is None:
         listed = ", ".join(columns)
-        raise RibocastError(f"{name}: no {kind} column ({', '.join(usual)}) among: {listed}; name it with {option}")
+        raise InputError(f"{name}: no {kind} column ({', '.join(usual)}) among: {listed}; name it with {option}")
     return found

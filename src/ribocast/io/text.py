@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.inputs import cut_short, input_name, open_input
 
 _LONGEST_LINE_MB = 64
@@ -44,7 +44,7 @@ def open_lines(path: str | Path) -> Iterator[Lines]:
         try:
             source = stack.enter_context(open_input(path, what="a text file"))
         except OSError as error:
-            raise RibocastError(f"{name}: {error.strerror or error}") from None
+            raise InputError(f"{name}: {error.strerror or error}") from None
         text = stack.enter_context(io.TextIOWrapper(source.unpacked(), encoding="utf-8-sig", newline="\n"))
         yield Lines(_lines(text, name), lambda: source.count)
 
@@ -54,16 +54,16 @@ def _lines(text: IO[str], name: str) -> Iterator[str]:
     try:
         for number, line in enumerate(iter(partial(text.readline, most), ""), start=1):
             if len(line) == most:
-                raise RibocastError(f"{name} line {number}: is longer than {_LONGEST_LINE_MB} MB")
+                raise InputError(f"{name} line {number}: is longer than {_LONGEST_LINE_MB} MB")
             if "\0" in line:
-                raise RibocastError(f"{name} line {number}: not text (it holds a NUL byte)")
+                raise InputError(f"{name} line {number}: not text (it holds a NUL byte)")
             yield line
     except UnicodeDecodeError as error:
-        raise RibocastError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
+        raise InputError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise cut_short(name) from None
     except OSError as error:
-        raise RibocastError(f"{name}: {error.strerror or error}") from None
+        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def number(value: float | None) -> str:

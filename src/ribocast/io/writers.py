@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import is_at, take_lock
 from ribocast.io.safe_text import for_stdout
 
@@ -73,7 +73,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.replace(target)
         sync_folder(target.parent)
     except OSError as error:
-        raise RibocastError(f"{path}: {error.strerror or error}") from error
+        raise OutputError(f"{path}: {error.strerror or error}") from error
     finally:
         if partial is not None:
             # What went wrong was already told.
@@ -189,7 +189,7 @@ def make_folder(folder: str | Path) -> None:
         for path in new:
             sync_folder(path.parent)
     except OSError as error:
-        raise RibocastError(f"{folder}: {error.strerror or error}") from None
+        raise OutputError(f"{folder}: {error.strerror or error}") from None
 
 
 def check_output(path: str | Path | None, endings: Sequence[str] = (), *, stdout: bool = False) -> None:
@@ -204,7 +204,7 @@ def check_output(path: str | Path | None, endings: Sequence[str] = (), *, stdout
     if path is None or (stdout and str(path) == "-"):
         return
     if endings and not Path(path).name.lower().endswith(tuple(endings)):
-        raise RibocastError(f"{path}: the ending is none of {', '.join(endings)}")
+        raise OutputError(f"{path}: the ending is none of {', '.join(endings)}")
     _target(path)
 
 
@@ -212,17 +212,17 @@ def _target(path: str | Path) -> Path:
     """Return the file that a path leads to, if it can be written."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise RibocastError(f"{path}: is a directory; name a file")
+        raise OutputError(f"{path}: is a directory; name a file")
     if target.is_symlink():
-        raise RibocastError(f"{path}: is a link that leads to itself")
+        raise OutputError(f"{path}: is a link that leads to itself")
     if target.exists() and not target.is_file():
-        raise RibocastError(f"{path}: is a pipe, a socket or a device; name a file")
+        raise OutputError(f"{path}: is a pipe, a socket or a device; name a file")
     if not target.parent.is_dir():
-        raise RibocastError(f"{path}: there is no folder {Path(path).parent}")
+        raise OutputError(f"{path}: there is no folder {Path(path).parent}")
     if not os.access(target.parent, os.W_OK):
-        raise RibocastError(f"{path}: no permission to write in {Path(path).parent}")
+        raise OutputError(f"{path}: no permission to write in {Path(path).parent}")
     if target.exists() and not os.access(target, os.W_OK):
-        raise RibocastError(f"{path}: no permission to write to it")
+        raise OutputError(f"{path}: no permission to write to it")
     return target
 
 
@@ -258,7 +258,7 @@ def _lock_on(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         if take_lock(handle) is False:
-            raise RibocastError(f"{folder}: another run is writing to it")
+            raise UnavailableError(f"{folder}: another run is writing to it")
         yield
     finally:
         os.close(handle)
@@ -404,4 +404,4 @@ class _ParquetSink:
         try:
             yield
         except (pa.ArrowException, ValueError) as error:
-            raise RibocastError(f"{self._name}: these rows do not fit into a Parquet file: {error}") from None
+            raise OutputError(f"{self._name}: these rows do not fit into a Parquet file: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -36,8 +36,8 @@ def pick_device(name: str | None) -> torch.device:
         return torch.device(next(kind for kind, usable in there.items() if usable))
     if not there.get(name.split(":")[0], False):
         usable = ", ".join(kind for kind, is_there in there.items() if is_there)
-        raise RibocastError(f"device {name!r} is not there; there is: {usable}")
+        raise OptionError(f"device {name!r} is not there; there is: {usable}")
     try:
         return torch.device(name)
     except RuntimeError:
-        raise RibocastError(f"device {name!r} is none that PyTorch knows") from None
+        raise OptionError(f"device {name!r} is none that PyTorch knows") from None

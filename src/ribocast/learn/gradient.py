@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.learn.networks import load_network
 from ribocast.learn.networks.network import LetterTable
 from ribocast.model.predictor import Predictor
@@ -133,10 +133,10 @@ class SoftMrl:
 
     def __init__(self, model: object, assay: str | None, length: int) -> None:
         if not isinstance(model, Predictor):
-            raise RibocastError("the algorithm gradient needs a trained model, not another predictor")
+            raise OptionError("the algorithm gradient needs a trained model, not another predictor")
         card = model.card.assay(assay)
         if model.card.fixed_length not in (None, length):
-            raise RibocastError(f"the algorithm gradient needs designs of {model.card.fixed_length} nt for this model")
+            raise OptionError(f"the algorithm gradient needs designs of {model.card.fixed_length} nt for this model")
         self._network = load_network(model.bundle).eval()
         self._network.requires_grad_(False)
         self._number = [known.name for known in model.card.assays].index(card.name)

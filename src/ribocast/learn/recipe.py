@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 _KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "learns": ("mrl", "profile")}
 
@@ -66,13 +66,13 @@ class Recipe:
         for name, low in (("learning_rate", 0.0), ("epochs", 0), ("batch_size", 0), ("patience", 0)):
             value = getattr(self, name)
             if value is not None and not low < value < math.inf:
-                raise RibocastError(f"{name.replace('_', ' ')} is {value}; it must be above {low:g}")
+                raise OptionError(f"{name.replace('_', ' ')} is {value}; it must be above {low:g}")
         for name, kinds in _KINDS.items():
             if getattr(self, name) not in kinds:
-                raise RibocastError(f"{name} is {getattr(self, name)!r}; it must be one of: {', '.join(kinds)}")
+                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be one of: {', '.join(kinds)}")
         for name in ("weight_decay", "profile_weight", "noise_reads", "huber"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise RibocastError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must not be below 0")
+                raise OptionError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must not be below 0")
 
     def with_changes(self, **changes: Any) -> Recipe:
         """Return the recipe with some settings replaced; those given as None stay."""

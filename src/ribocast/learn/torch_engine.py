@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.learn.device import pick_device
 from ribocast.learn.networks import load_network
 from ribocast.model.bundle import Bundle
@@ -54,7 +54,7 @@ class TorchEngine:
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
         if self._is_cut_off:
-            raise RibocastError("a forked process cannot use its parent's GPU; start processes by 'spawn' instead")
+            raise OptionError("a forked process cannot use its parent's GPU; start processes by 'spawn' instead")
         with torch.inference_mode():
             return [
                 check_outputs(

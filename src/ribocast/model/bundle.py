@@ -19,7 +19,7 @@ from typing import Annotated, Any, BinaryIO, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, OptionError, OutputError
 from ribocast.io.safe_text import is_safe
 from ribocast.io.writers import make_folder, whole_file
 from ribocast.sequence.construct import Construct
@@ -256,7 +256,7 @@ class ModelCard(_Card):
             if assay.name == name:
                 return assay
         known = ", ".join(assay.name for assay in self.assays)
-        raise RibocastError(f"assay {name!r} is none that the model {self.name!r} knows: {known}")
+        raise OptionError(f"assay {name!r} is none that the model {self.name!r} knows: {known}")
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ class Bundle:
         try:
             return _read_file(self.folder / name, self.card.files[name])
         except OSError as error:
-            raise RibocastError(f"{self.folder / name}: {error.strerror or error}") from None
+            raise ModelError(f"{self.folder / name}: {error.strerror or error}") from None
 
 
 def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
@@ -315,14 +315,14 @@ def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
             folder = PRETRAINED / model
         if not folder.is_dir():
             shipped = ", ".join(shipped_models()) or "none"
-            raise RibocastError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
+            raise ModelError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
         card = _read_card(folder / CARD_NAME)
         for name in (RUNNING_NAME, LEARNING_NAME):
             if name not in card.files:
-                raise RibocastError(f"{folder / CARD_NAME}: files: {name} is not described")
+                raise ModelError(f"{folder / CARD_NAME}: files: {name} is not described")
             _read_file(folder / name, card.files[name])
     except OSError as error:
-        raise RibocastError(f"{model}: {error.strerror or error}") from None
+        raise ModelError(f"{model}: {error.strerror or error}") from None
     return Bundle(folder, card)
 
 
@@ -357,7 +357,7 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
         # An old card must not stand beside new weights if we are stopped in between.
         (folder / CARD_NAME).unlink(missing_ok=True)
     except OSError as error:
-        raise RibocastError(f"{folder}: {error.strerror or error}") from None
+        raise OutputError(f"{folder}: {error.strerror or error}") from None
     for name, data in [*files.items(), (CARD_NAME, text.encode())]:
         with whole_file(folder / name) as partial:
             partial.write_bytes(data)
@@ -366,15 +366,15 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
 
 def _read_card(path: Path) -> ModelCard:
     if not path.is_file() and not path.is_symlink():
-        raise RibocastError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
+        raise ModelError(f"{path.parent}: not a trained model: it has no {CARD_NAME}")
     with _open_regular(path) as file:
         content = file.read(_LARGEST_CARD + 1)
     if len(content) > _LARGEST_CARD:
-        raise RibocastError(f"{path}: more than {_LARGEST_CARD:,} bytes, which describes no model")
+        raise ModelError(f"{path}: more than {_LARGEST_CARD:,} bytes, which describes no model")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise RibocastError(f"{path}: not valid JSON: it is not UTF-8") from None
+        raise ModelError(f"{path}: not valid JSON: it is not UTF-8") from None
     return _parse_card(text, path)
 
 
@@ -382,16 +382,16 @@ def _parse_card(text: str, path: Path) -> ModelCard:
     try:
         card = parse_json(text)
     except (ValueError, RecursionError) as error:
-        raise RibocastError(f"{path}: not valid JSON: {_said(error)}") from None
+        raise ModelError(f"{path}: not valid JSON: {_said(error)}") from None
     version = card.get("format_version") if isinstance(card, dict) else None
     if version != FORMAT_VERSION:
-        raise RibocastError(f"{path}: format_version is {version!r}; this ribocast reads {FORMAT_VERSION}")
+        raise ModelError(f"{path}: format_version is {version!r}; this ribocast reads {FORMAT_VERSION}")
     try:
         return ModelCard.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))[:200] or "model"
-        raise RibocastError(f"{path}: {where}: {first['msg']}") from None
+        raise ModelError(f"{path}: {where}: {first['msg']}") from None
 
 
 def parse_json(text: str) -> Any:
@@ -447,7 +447,7 @@ def _said(error: Exception) -> str:
 def _open_regular(path: Path) -> BinaryIO:
     """Open a file, unless it is a link, which may lead elsewhere, or a pipe or device, which need not end."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    refusal = RibocastError(f"{path.parent}: {path.name} is missing, or is a link or no regular file")
+    refusal = ModelError(f"{path.parent}: {path.name} is missing, or is a link or no regular file")
     if path.is_symlink():
         raise refusal
     try:
@@ -466,9 +466,9 @@ def _read_file(path: Path, described: FileCard) -> bytes:
     with _open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size != described.size:
-            raise RibocastError(f"{path}: {size} bytes, but model.json says {described.size}")
+            raise ModelError(f"{path}: {size} bytes, but model.json says {described.size}")
         # No byte more than described, should it grow.
         data = file.read(described.size)
     if hashlib.sha256(data).hexdigest() != described.sha256:
-        raise RibocastError(f"{path}: its SHA-256 is not the one in model.json")
+        raise ModelError(f"{path}: its SHA-256 is not the one in model.json")
     return data

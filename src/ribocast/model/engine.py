@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import MissingExtraError, ModelError, OptionError, RibocastError, UnavailableError
 from ribocast.io.interrupts import verdict
 from ribocast.model.background import in_background, leave
 from ribocast.model.bundle import Bundle
@@ -78,9 +78,9 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
         the number of threads cannot be, or the file is no network of the expected form.
     """
     if engine not in get_args(EngineName):
-        raise RibocastError(f"no engine {engine!r}; there are: {', '.join(get_args(EngineName))}")
+        raise OptionError(f"no engine {engine!r}; there are: {', '.join(get_args(EngineName))}")
     if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise RibocastError(f"{threads} threads: from 1 to {MOST_THREADS}, please")
+        raise OptionError(f"{threads} threads: from 1 to {MOST_THREADS}, please")
     if engine == "torch" or (engine == "auto" and _gpu_in_use()):
         return _registered_engine("torch")(bundle, threads)
     return OpenVinoEngine(bundle, threads, bfloat16=engine == "openvino-bf16")
@@ -96,9 +96,9 @@ def _registered_engine(name: str) -> Callable[[Bundle, int | None], Engine]:
         try:
             found = entry.load()
         except ImportError:
-            raise RibocastError(f"the engine {name} needs PyTorch: pip install 'ribocast[learn]'") from None
+            raise MissingExtraError(f"the engine {name} needs PyTorch: pip install 'ribocast[learn]'") from None
         return found
-    raise RibocastError(f"the engine {name} is not registered: install ribocast with pip, also from its source")
+    raise UnavailableError(f"the engine {name} is not registered: install ribocast with pip, also from its source")
 
 
 def _gpu_in_use() -> bool:
@@ -133,7 +133,7 @@ class OpenVinoEngine:
         openvino = _import_openvino()
         self.name = "openvino-bf16" if bfloat16 else "openvino"
         if bfloat16 and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise RibocastError("this processor does not multiply in bfloat16; use the engine openvino")
+            raise OptionError("this processor does not multiply in bfloat16; use the engine openvino")
         # Where there is bfloat16, OpenVINO would round to it unasked.
         self._options: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
@@ -163,7 +163,7 @@ class OpenVinoEngine:
             network = core.read_model(self._graph.content)
             compiled = in_background(core.compile_model, network, "CPU", self._options)
         except RuntimeError as error:
-            raise RibocastError(f"{self._file}: not a network: {_reason(error)}") from None
+            raise ModelError(f"{self._file}: not a network: {_reason(error)}") from None
         streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # Twice as many as run at once, so that the next one waits inside OpenVINO while Python fetches the last.
         self._requests = [compiled.create_infer_request() for _ in range(2 * streams)]
@@ -183,7 +183,7 @@ class OpenVinoEngine:
         try:
             check_cost(self._graph, rows, length)
         except RibocastError as error:
-            raise RibocastError(f"{self._file}: the network does not run: {error}") from None
+            raise ModelError(f"{self._file}: the network does not run: {error}") from None
         self._seen.add((rows, length))
 
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
@@ -191,7 +191,7 @@ class OpenVinoEngine:
         try:
             return self._run(batches)
         except RuntimeError as error:
-            raise RibocastError(f"{self._file}: the network does not run: {_reason(error)}") from None
+            raise ModelError(f"{self._file}: the network does not run: {_reason(error)}") from None
 
     def _run(self, batches: Iterable[Letters]) -> list[Outputs]:
         # Requests in turn, not callbacks: OpenVINO's threads would need Python's lock for those, and freeing the
@@ -299,9 +299,9 @@ def check_outputs(result: Outputs, rows: int, shape: tuple[int, int]) -> Outputs
         If it has another shape than the model's card says, or numbers that are not finite or absurdly large.
     """
     if result.shape != (rows, *shape):
-        raise RibocastError(f"the network gives {result.shape} numbers, where model.json says {(rows, *shape)}")
+        raise ModelError(f"the network gives {result.shape} numbers, where model.json says {(rows, *shape)}")
     if not max(result.max(initial=0), -result.min(initial=0)) <= _LARGEST_OUTPUT or np.isnan(result.min(initial=0)):
-        raise RibocastError(f"the network gives numbers that are not finite, or beyond {_LARGEST_OUTPUT:g}")
+        raise ModelError(f"the network gives numbers that are not finite, or beyond {_LARGEST_OUTPUT:g}")
     return result
 
 

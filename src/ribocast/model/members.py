@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, StoppedError
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.predictor import Predictor, to_mrl
-from ribocast.model.stopping import StoppedError, is_stopped
+from ribocast.model.stopping import is_stopped
 from ribocast.sequence.letters import Letters, encode
 
 _ROWS = 128
@@ -42,7 +42,7 @@ class Members:
         for part, output in zip(rows, outputs, strict=True):
             mrls[:, part] = [to_mrl(one[:, number], card) for one in output]
         if not np.isfinite(mrls).all():
-            raise RibocastError("the network gives numbers that are not finite")
+            raise ModelError("the network gives numbers that are not finite")
         return mrls
 
     def _run(self, batches: list[Letters]) -> list[NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, RibocastError
 from ribocast.model.bundle import RUNNING_NAME, Bundle
 
 # OpenVINO's work before the first run grows with the square of some of these.
@@ -127,14 +127,14 @@ def read_graph(bundle: Bundle) -> Graph:
         graph = parse_graph(data)
         shapes = [[None, bundle.card.fixed_length], [None, len(bundle.card.assays), bundle.card.width]]
         if [graph.letters[1], graph.outputs[1]] != shapes:
-            raise RibocastError(
+            raise ModelError(
                 f"it turns letters {spell_shape(graph.letters[1])} into {spell_shape(graph.outputs[1])}, where "
                 f"model.json says {spell_shape(shapes[0])} into {spell_shape(shapes[1])}"
             )
         if not bundle.is_shipped:
             _check_again(graph.content)
     except RibocastError as error:
-        raise RibocastError(f"{bundle.running}: not a network: {error}") from None
+        raise ModelError(f"{bundle.running}: not a network: {error}") from None
     return graph
 
 
@@ -152,7 +152,7 @@ def _check_again(content: bytes) -> None:
     try:
         checker.check_model(content)
     except checker.ValidationError as error:
-        raise RibocastError(str(error)[:200]) from None
+        raise ModelError(str(error)[:200]) from None
 
 
 def parse_graph(data: bytes) -> Graph:
@@ -167,7 +167,7 @@ def parse_graph(data: bytes) -> Graph:
     try:
         model, rest = reader.message("model", 0, len(data))
     except (IndexError, UnicodeDecodeError):
-        raise RibocastError("it is not an ONNX file, or is cut off") from None
+        raise ModelError("it is not an ONNX file, or is cut off") from None
     if "graph" not in model or model.get("ir_version") not in _FORMATS:
         raise _refusal(f"has the format {model.get('ir_version')}" if "graph" in model else "holds no graph")
     graph = model["graph"]
@@ -180,7 +180,7 @@ def parse_graph(data: bytes) -> Graph:
         raise _refusal(f"has {len(inputs)} inputs and {len(outputs)} outputs")
     (letters, taken, into), (result, given, out) = inputs[0], outputs[0]
     if (taken, len(into), given, len(out)) != (_UINT8, 2, _FLOAT, 3):
-        raise RibocastError("it does not turn letters (rows, length) into numbers (rows, assays, width)")
+        raise ModelError("it does not turn letters (rows, length) into numbers (rows, assays, width)")
     constants = _constants(graph.get("initializer", []))
     nodes = tuple(_node(node) for node in graph.get("node", []))
     if letters in constants:
@@ -190,7 +190,7 @@ def parse_graph(data: bytes) -> Graph:
 
 
 def _refusal(what: str) -> RibocastError:
-    return RibocastError(f"it {what}; ribocast's networks do not")
+    return ModelError(f"it {what}; ribocast's networks do not")
 
 
 def _described(value: Message) -> tuple[str, int, list[int | None]]:
@@ -208,7 +208,7 @@ def _described(value: Message) -> tuple[str, int, list[int | None]]:
 
 def _constants(tensors: list[Message]) -> dict[str, NDArray[Any]]:
     if len(tensors) > MOST_CONSTANTS:
-        raise RibocastError(f"it has {len(tensors):,} constants; the maximum is {MOST_CONSTANTS:,}")
+        raise ModelError(f"it has {len(tensors):,} constants; the maximum is {MOST_CONSTANTS:,}")
     constants: dict[str, NDArray[Any]] = {}
     for tensor in tensors:
         name, shape, raw = tensor.get("name", ""), tensor.get("dims", []), tensor.get("raw_data", b"")
@@ -218,10 +218,10 @@ def _constants(tensors: list[Message]) -> dict[str, NDArray[Any]]:
         if len(shape) > _MOST_DIMENSIONS or any(not 0 <= size <= _LARGEST_DIMENSION for size in shape):
             raise _refusal(f"has the constant {name!r:.80} of shape {str(shape)[:80]}")
         if math.prod(shape) * kind.itemsize != len(raw):
-            raise RibocastError(f"its constant {name!r:.80} of shape {str(shape)[:80]} is {len(raw):,} bytes")
+            raise ModelError(f"its constant {name!r:.80} of shape {str(shape)[:80]} is {len(raw):,} bytes")
         numbers = np.frombuffer(raw, kind).reshape(shape)
         if not np.isfinite(numbers).all():
-            raise RibocastError(f"its constant {name!r:.80} holds numbers that are not finite")
+            raise ModelError(f"its constant {name!r:.80} holds numbers that are not finite")
         if not name or name in constants:
             raise _refusal(f"makes {name!r:.80} twice" if name else "has a constant without a name")
         constants[name] = numbers
@@ -246,7 +246,7 @@ def _node(node: Message) -> Node:
 def _check_order(nodes: tuple[Node, ...], known: set[str], result: str) -> None:
     """See that each tensor is made once and before it is used, and that no chain of them is too long."""
     if len(nodes) > MOST_NODES:
-        raise RibocastError(f"it has {len(nodes):,} operators; the maximum is {MOST_NODES:,}")
+        raise ModelError(f"it has {len(nodes):,} operators; the maximum is {MOST_NODES:,}")
     depths = dict.fromkeys(known, 0)
     for node in nodes:
         for name in filter(None, node.inputs):
@@ -254,17 +254,17 @@ def _check_order(nodes: tuple[Node, ...], known: set[str], result: str) -> None:
                 raise _refusal(f"uses {name!r:.80} before it is made")
         depth = 1 + max((depths[name] for name in node.inputs if name), default=0)
         if depth > DEEPEST:
-            raise RibocastError(f"it has more than {DEEPEST:,} operators in a row")
+            raise ModelError(f"it has more than {DEEPEST:,} operators in a row")
         if not node.outputs or not any(node.inputs):
             raise _refusal(f"has {node.operator} without an {'in' if node.outputs else 'out'}put")
         if max(len(node.inputs), len(node.outputs)) > MOST_INPUTS:
-            raise RibocastError(f"its operator {node.operator} has more than {MOST_INPUTS:,} inputs or outputs")
+            raise ModelError(f"its operator {node.operator} has more than {MOST_INPUTS:,} inputs or outputs")
         for name in node.outputs:
             if not name or name in depths:
                 raise _refusal(f"makes {name!r:.80} twice" if name else f"leaves an output of {node.operator} out")
             depths[name] = depth
     if result in known or result not in depths:
-        raise RibocastError("it does not make what it gives")
+        raise ModelError("it does not make what it gives")
 
 
 class _Reader:
@@ -283,13 +283,13 @@ class _Reader:
         while place < end:
             self._fields += 1
             if self._fields > _MOST_FIELDS:
-                raise RibocastError(f"it has more than {_MOST_FIELDS:,} fields")
+                raise ModelError(f"it has more than {_MOST_FIELDS:,} fields")
             start = place
             key, place = self._number(place)
             field = fields.get(key >> 3)
             if field is None:
                 if kind == "tensor" and key >> 3 & (1 << 29) - 1 in _ELSEWHERE:
-                    raise RibocastError("it keeps numbers in other files (external data), which is not allowed")
+                    raise ModelError("it keeps numbers in other files (external data), which is not allowed")
                 raise _refusal(f"has the field {key >> 3} of kind {kind!r}")
             name, holds, often = field
             value: Any

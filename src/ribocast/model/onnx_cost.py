@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError
 from ribocast.model.onnx_check import MOST_INPUTS, TYPES, Graph, Node
 
 MOST_NUMBERS = 1 << 27
@@ -56,11 +56,11 @@ def check_cost(graph: Graph, rows: int, length: int) -> None:
                 raise ValueError
             operations += _work(node, given, made)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            raise RibocastError(f"its operator {node.operator} does not fit what is given to it") from None
+            raise ModelError(f"its operator {node.operator} does not fit what is given to it") from None
         numbers += sum(math.prod(tensor.shape) for tensor in made)
         if numbers > MOST_NUMBERS or operations > MOST_OPERATIONS:
             much = "memory" if numbers > MOST_NUMBERS else "work"
-            raise RibocastError(f"its operator {node.operator} takes too much {much} for {rows} × {length:,} letters")
+            raise ModelError(f"its operator {node.operator} takes too much {much} for {rows} × {length:,} letters")
         tensors.update(zip(node.outputs, made, strict=True))
         if node.operator == "Shape" or kept.issuperset(filter(None, node.inputs)):
             kept.update(node.outputs)
@@ -70,7 +70,7 @@ def check_cost(graph: Graph, rows: int, length: int) -> None:
                     numbers -= math.prod(tensors[name].shape)
     name, promised = graph.outputs
     if tensors[name].shape != (rows, *promised[1:]):
-        raise RibocastError(f"it gives numbers of shape {tensors[name].shape}, not {(rows, *promised[1:])}")
+        raise ModelError(f"it gives numbers of shape {tensors[name].shape}, not {(rows, *promised[1:])}")
 
 
 def _work(node: Node, given: Sequence[Tensor | None], made: Sequence[Tensor]) -> int:

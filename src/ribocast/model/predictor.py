@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError, SequenceError
 from ribocast.model.applicability import Unusual, how_unusual, interval_scaling, remark
 from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.model.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.model.stopping import check_stopped
 from ribocast.sequence.batch import Spelled, as_spelled
-from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, Letters, SequenceError, find_faults
+from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, Letters, find_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +195,7 @@ class Predictor:
     def check_profile(self) -> None:
         """Raise RibocastError unless the model gives polysome profiles."""
         if self.card.output != "fractions":
-            raise RibocastError(f"the model {self.card.name!r} gives no polysome profile, only MRLs")
+            raise OptionError(f"the model {self.card.name!r} gives no polysome profile, only MRLs")
 
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
@@ -242,7 +242,7 @@ class Predictor:
     def _spell(self, utrs: Sequence[str]) -> Spelled:
         # Checked before they are sorted into batches, so that the first bad row is named by its own number.
         if faults := self.faults(utrs):
-            raise SequenceError(faults[0])
+            raise SequenceError(*faults[0])
         return Spelled.of(utrs)
 
     def number(self, card: AssayCard) -> int:
@@ -369,7 +369,7 @@ def index_of(*rows: object) -> Any:
     indexes = [one.index for one in rows if hasattr(one, "iloc") and hasattr(one, "index")]
     for other in indexes[1:]:
         if not indexes[0].equals(other):
-            raise RibocastError("references and variants have different indexes: bring them into one order first")
+            raise InputError("references and variants have different indexes: bring them into one order first")
     return indexes[0] if indexes else None
 
 
@@ -380,11 +380,11 @@ def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str
     if columns is not None:
         frame = cast("pd.DataFrame", utrs)
         if frame.columns.has_duplicates:
-            raise RibocastError("the frame has columns of the same name")
+            raise InputError("the frame has columns of the same name")
         by_lower = {str(column).lower(): column for column in reversed(list(columns))}
         found = next((by_lower[name] for name in SEQUENCE_NAMES if name in by_lower), None)
         if found is None:
             known = ", ".join(map(str, columns))
-            raise RibocastError(f"the frame has no sequence column ({', '.join(SEQUENCE_NAMES)}) among: {known}")
+            raise InputError(f"the frame has no sequence column ({', '.join(SEQUENCE_NAMES)}) among: {known}")
         utrs = cast("Iterable[str]", frame[found])
     return list(cast("Iterable[str]", utrs))

@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from ribocast.errors import RibocastError
+from ribocast.errors import StoppedError
 
 _is_unwanted: ContextVar[Callable[[], bool]] = ContextVar("is_unwanted", default=lambda: False)
-
-
-class StoppedError(RibocastError):
-    """The work was ended early because it was asked to."""
 
 
 @contextmanager

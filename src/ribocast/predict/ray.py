@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from ribocast.errors import RibocastError
+from ribocast.errors import RibocastError, UnavailableError
 from ribocast.io.cluster import cluster, workers_by_machine
 from ribocast.io.places import beside
 from ribocast.io.writers import remove_leftovers
@@ -95,7 +95,7 @@ class Hand:
             file.write(f"{os.getpid()}\n")
         deaths = len(tries.read_text(encoding="utf-8").splitlines()) - 1
         if deaths >= _MOST_DEATHS:
-            raise RibocastError(f"{name}: ended {deaths} workers; perhaps memory is short")
+            raise UnavailableError(f"{name}: ended {deaths} workers; perhaps memory is short")
         if deaths:
             say("a worker has died: this is done again")
         done = order.job.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
@@ -112,7 +112,7 @@ class Hand:
             here = terms_of(model, order.job)
             for name, value in order.terms.items():
                 if here.get(name) != value:
-                    raise RibocastError(
+                    raise UnavailableError(
                         f"the worker on {socket.gethostname()} has {name} {here.get(name)}, here it is {value}"
                     )
             self._model = model
@@ -202,7 +202,7 @@ def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[di
             yield from table.to_pylist()
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise RibocastError(f"a worker failed: {reason}") from error
+        raise UnavailableError(f"a worker failed: {reason}") from error
     finally:
         log.setLevel(level)
 
@@ -235,7 +235,9 @@ def _hear(
     finally:
         silence.cancel()
     if heard < len(order.portions):
-        raise RibocastError(f"Ray answered for {heard:,} of {len(order.portions):,} portions; --resume does the others")
+        raise UnavailableError(
+            f"Ray answered for {heard:,} of {len(order.portions):,} portions; --resume does the others"
+        )
     return total
 
 

@@ -20,7 +20,7 @@ from typing import IO
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import is_at, take_lock
 from ribocast.io.writers import sync_folder
 from ribocast.model.engine import Outputs
@@ -79,7 +79,7 @@ class Journal:
         if not (take_lock(self._file.fileno()) and is_at(self._path, self._file.fileno())):
             self._let_go()
             if resume:
-                raise RibocastError(f"{output}: cannot resume: another run is writing it")
+                raise UnavailableError(f"{output}: cannot resume: another run is writing it")
             return
         left = self._read_terms(self._file)
         if left is None and resume:
@@ -159,7 +159,7 @@ class Journal:
         for name, value in terms.items():
             if left.get(name) != value:
                 self._let_go()
-                raise RibocastError(
+                raise OutputError(
                     f"{self._output}: cannot resume: the stopped run had {name} {left.get(name)}, this one has {value};"
                     " without --resume it begins anew"
                 )

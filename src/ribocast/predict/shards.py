@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ribocast import __version__
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, OutputError
 from ribocast.io.inputs import check_kind, input_name
 from ribocast.io.locks import alone_at
 from ribocast.io.places import Places
@@ -92,10 +92,10 @@ def read_share(text: str) -> Share:
     """
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
     if not match:
-        raise RibocastError(f"--shard {text}: write K/N, such as 3/64")
+        raise OptionError(f"--shard {text}: write K/N, such as 3/64")
     share = Share(int(match[1]), int(match[2]))
     if not 1 <= share.number <= share.of:
-        raise RibocastError(f"--shard {text}: shards are counted from 1 to {max(share.of, 1)} (sbatch --array=1-N)")
+        raise OptionError(f"--shard {text}: shards are counted from 1 to {max(share.of, 1)} (sbatch --array=1-N)")
     return share
 
 
@@ -136,13 +136,13 @@ def divide(
         if source != "-":
             check_kind(source, "a table")
         if not Path(source).is_file():
-            raise RibocastError(f"{input_name(source)}: pipes cannot be divided, nor go to a folder: name files")
+            raise OptionError(f"{input_name(source)}: pipes cannot be divided, nor go to a folder: name files")
     if not is_folder(sources, output):
         only = [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
         refuse_clashes(only, sources, lists)
         return only
     if Path(output).is_file() or (output.lower().endswith(TABLE_ENDINGS) and not Path(output).is_dir()):
-        raise RibocastError(f"{output}: several files go to a folder, such as -o out/")
+        raise OutputError(f"{output}: several files go to a folder, such as -o out/")
     make_folder(output)
     if share and len(sources) == 1:
         every = [[_rows_of_one(sources[0], str(Path(output) / _named(sources[0], share)), share)]]
@@ -168,7 +168,7 @@ def _of_file(source: str, output: str, most: int | None) -> list[Portion]:
 def _rows_of_one(source: str, output: str, share: Share) -> Portion:
     count = rows_of(source)
     if share.of > count:
-        raise RibocastError(f"--shard {share.number}/{share.of}: {source} has only {count:,} rows")
+        raise OptionError(f"--shard {share.number}/{share.of}: {source} has only {count:,} rows")
     return Portion(source, output, *_run(count, share), share)
 
 
@@ -259,7 +259,7 @@ def finished(portion: Portion, terms: dict[str, Any]) -> Done | None:
         return None
     for name, ours in terms.items():
         if theirs.get(name) != ours:
-            raise RibocastError(
+            raise OutputError(
                 f"{portion.output}: cannot resume: it was made with {name} {theirs.get(name)}, this run has {ours};"
                 " without --resume it is made anew"
             )
@@ -312,7 +312,7 @@ def _refuse_another_part(portion: Portion) -> None:
         return
     if is_there and portion.share and share != portion.share:
         what = f"part {share.number}/{share.of} is" if share else "all rows are"
-        raise RibocastError(f"{portion.output}: {what} in it; name a folder (-o out/), or a file for each part")
+        raise OutputError(f"{portion.output}: {what} in it; name a folder (-o out/), or a file for each part")
 
 
 def work_off(

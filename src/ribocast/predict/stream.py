@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ribocast import __version__
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError
 from ribocast.io.places import Places
 from ribocast.io.rejects import OnError, Sieve, add_columns
 from ribocast.io.tables import Chunk
@@ -145,7 +145,7 @@ def work_through(
     with ExitStack() as stack:
         journal, are_files = None, "-" not in (str(path), str(output or "-"))
         if resume and not are_files:
-            raise RibocastError("--resume needs an input file and an output file (-o)")
+            raise OptionError("--resume needs an input file and an output file (-o)")
         places = Places((path, work.model.bundle.folder))
         places.add(output)
         if are_files and keep:

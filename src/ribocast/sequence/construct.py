@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.sequence.letters import find_faults, to_dna
 
 
@@ -35,10 +35,10 @@ class Construct:
     def __post_init__(self) -> None:
         for name, piece in (("before", self.before), ("after", self.after)):
             if piece and (faults := find_faults([piece])):
-                raise RibocastError(f"construct, {name}: {faults[0].reason}")
+                raise InputError(f"construct, {name}: {faults[0].reason}")
             object.__setattr__(self, name, to_dna(piece))
         if not self.after.startswith("ATG"):
-            raise RibocastError(f"construct: the coding sequence begins with {self.after[:3]!r}, not with ATG")
+            raise InputError(f"construct: the coding sequence begins with {self.after[:3]!r}, not with ATG")
 
     def around(self, utr: str) -> str:
         """Return adapter, UTR and coding sequence as one DNA string."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import SequenceError
 
 ALPHABET = "ACGTUN"
 SEQUENCE_NAMES = ("seq", "sequence", "utr")
@@ -39,24 +39,6 @@ class Fault(NamedTuple):
 
     row: int
     reason: str
-
-
-class SequenceError(RibocastError):
-    """A sequence cannot be read.
-
-    Attributes
-    ----------
-    fault : Fault
-        The first unusable sequence.
-    """
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"row {fault.row + 1}: {fault.reason}")
-        self.fault = fault
-
-    def __reduce__(self) -> tuple[type[SequenceError], tuple[Fault]]:
-        # An exception is copied to another process by its message, which is not what we are made from.
-        return type(self), (self.fault,)
 
 
 def find_faults(utrs: Sequence[object]) -> list[Fault]:
@@ -117,7 +99,7 @@ def encode(utrs: Sequence[str]) -> Letters:
         return letters
     faults, flat, lengths = _read(utrs)
     if faults:
-        raise SequenceError(faults[0])
+        raise SequenceError(*faults[0])
     longest = int(lengths.max(initial=0))
     if lengths.size and int(lengths.min()) == longest:
         return flat.reshape(-1, longest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.model.predictor import Predictor
 from ribocast.variants.placement import (
     Placed,
@@ -119,7 +119,7 @@ def check_ref(utrs: GenomeUtrs, contig: str, record: Record) -> None:
     if len(there) != len(ref) or any(a != b and a != "N" for a, b in zip(there, ref, strict=True)):
         shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (ref, there or "nothing")]
         where = f"{record.chrom}:{record.position:,}"
-        raise RibocastError(f"{where}: REF is {shown[0]}, but {utrs.genome.name} has {shown[1]}")
+        raise InputError(f"{where}: REF is {shown[0]}, but {utrs.genome.name} has {shown[1]}")
 
 
 def to_table(

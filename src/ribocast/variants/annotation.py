@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.text import POSITION, open_lines
 from ribocast.variants.transcripts import Span, Strand, Transcript, build
 
@@ -93,20 +93,20 @@ class _Reader:
     def read(self, number: int, line: str) -> None:
         cells = line.split("\t")
         if len(cells) != _COLUMNS:
-            raise RibocastError(f"{self._name} line {number}: {len(cells)} columns between tabs, not {_COLUMNS}")
+            raise InputError(f"{self._name} line {number}: {len(cells)} columns between tabs, not {_COLUMNS}")
         contig, _, kind, first, last, _, strand, phase, text = cells
         are_numbers = POSITION.fullmatch(first) and POSITION.fullmatch(last)
         if not (are_numbers and 1 <= int(first) <= int(last)):
-            raise RibocastError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
+            raise InputError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
         if self._gff3 is None:
             self._gff3 = _looks_like_gff3(text)
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)
         if kind not in _PARTS and kind not in _STARTS:
             return
         if not ids:
-            raise RibocastError(f"{self._name} line {number}: the {kind} names no transcript")
+            raise InputError(f"{self._name} line {number}: the {kind} names no transcript")
         if strand not in ("+", "-"):
-            raise RibocastError(f"{self._name} line {number}: the strand is {strand!r}, not + or -")
+            raise InputError(f"{self._name} line {number}: the strand is {strand!r}, not + or -")
         begin, end = int(first) - 1, int(last)
         for transcript in ids:
             parts = self._parts.setdefault((transcript, contig, cast("Strand", strand)), _Parts())
@@ -157,7 +157,7 @@ class _Reader:
 
     def finish(self, canonical: bool) -> Annotation:
         if not self._parts:
-            raise RibocastError(f"{self._name}: there are no exons of transcripts in it")
+            raise InputError(f"{self._name}: there are no exons of transcripts in it")
         wanted, tagged = self._canonical_ids() if canonical else (None, set())
         result = Annotation([], [])
         for (own, contig, strand), parts in self._parts.items():
@@ -174,7 +174,7 @@ class _Reader:
                 result.transcripts.append(built)
         if not result.transcripts:
             reasons = ", ".join(f"{count:,}: {reason}" for reason, count in result.reasons().items())
-            raise RibocastError(f"{self._name}: no transcript has a 5' UTR ({reasons})")
+            raise InputError(f"{self._name}: no transcript has a 5' UTR ({reasons})")
         result.transcripts.sort(key=lambda one: (one.contig, one.utr, one.strand, one.name))
         return result
 
@@ -205,7 +205,7 @@ class _Reader:
                 gene = self._genes.get(own, own)
                 best[gene] = min(rank, best.get(gene, rank))
         if not ranks:
-            raise RibocastError(f"{self._name}: no transcript is tagged {' or '.join(_CANONICAL)}")
+            raise InputError(f"{self._name}: no transcript is tagged {' or '.join(_CANONICAL)}")
         return {own for own, rank in ranks.items() if rank == best[self._genes.get(own, own)]}, set(best)
 
 

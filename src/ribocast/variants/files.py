@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, RibocastError
 from ribocast.io.places import Places
 from ribocast.io.rejects import OnError, Sieve
 from ribocast.io.writers import TABLE_ENDINGS, TableSink, open_table
@@ -86,7 +86,7 @@ def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
     if (named or only_table) and not str(output).lower().endswith(endings):
         shown = output if named else "standard output"
         table = "--all and --phased give a table: " if only_table else ""
-        raise RibocastError(f"{table}{shown}: the ending is none of {', '.join(endings)}")
+        raise OutputError(f"{table}{shown}: the ending is none of {', '.join(endings)}")
     return not named or str(output).lower().endswith(VCF_ENDINGS)
 
 

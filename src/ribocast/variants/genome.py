@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, RibocastError
 from ribocast.io.inputs import Watch
 from ribocast.variants.transcripts import Span, Transcript, reverse_complement
 
@@ -44,13 +44,13 @@ class Genome:
 
         self.path, self.name = Path(path), Path(path).name
         if not Path(path).is_file():
-            raise RibocastError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
+            raise InputError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
         with Path(path).open("rb") as raw:
             was, head = os.fstat(raw.fileno()), raw.read(2)
         if head == b"\x1f\x8b":
-            raise RibocastError(f"{path}: a packed FASTA cannot be read by place; unpack it first (gunzip)")
+            raise InputError(f"{path}: a packed FASTA cannot be read by place; unpack it first (gunzip)")
         if head[:1] != b">":
-            raise RibocastError(f"{path}: not a FASTA file (it does not begin with >)")
+            raise InputError(f"{path}: not a FASTA file (it does not begin with >)")
         self._index_folder: tempfile.TemporaryDirectory[str] | None = None
         index = self._index_of(Path(path))
         try:
@@ -58,7 +58,7 @@ class Genome:
         except Exception as error:  # of lines that differ in length, pyfaidx raises a plain RuntimeError
             self._forget_index()
             reason = " ".join(str(error).split())
-            raise RibocastError(f"{self.name}: not a readable FASTA file: {reason}") from None
+            raise InputError(f"{self.name}: not a readable FASTA file: {reason}") from None
         self._watch = Watch(self._fasta.faidx.file.fileno(), self.name, path, was)
         try:
             self._watch.check()
@@ -112,17 +112,17 @@ class Genome:
             # By keyword-free slices of pyfaidx: 0-based and half-open like ours.
             letters = str(self._fasta[name][begin:end])
         except Exception as error:
-            raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} cannot be read: {error}") from None
+            raise InputError(f"{self.name}: {name}:{begin + 1}-{end} cannot be read: {error}") from None
         self._watch.check()
         if len(letters) != end - begin:
-            raise RibocastError(f"{self.name}: {name}:{begin + 1}-{end} is cut short; is its .fai of another file?")
+            raise InputError(f"{self.name}: {name}:{begin + 1}-{end} is cut short; is its .fai of another file?")
         return _NOT_A_LETTER.sub("N", letters.upper().replace("U", "T"))
 
     def spliced(self, transcript: Transcript, blocks: Iterable[Span]) -> str:
         """Join blocks of a transcript's contig and read them on its strand, 5′→3′."""
         contig = self.contig(transcript.contig)
         if contig is None:
-            raise RibocastError(f"{self.name}: there is no contig {transcript.contig!r} (of {transcript.name})")
+            raise InputError(f"{self.name}: there is no contig {transcript.contig!r} (of {transcript.name})")
         joined = "".join(self.letters(contig, begin, end) for begin, end in blocks)
         return joined if transcript.strand == "+" else reverse_complement(joined)
 

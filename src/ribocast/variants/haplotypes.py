@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.variants.alleles import REACH, Found
 from ribocast.variants.genome import contig_key
 from ribocast.variants.placement import Placed, SplicedTranscript, changed, place, places, position, trim
@@ -59,7 +59,7 @@ class Haplotypes:
         self._utrs = utrs
         self._samples = header[-1].split("\t")[_FIRST_SAMPLE:]
         if not self._samples:
-            raise RibocastError("the VCF has no samples, so no haplotypes")
+            raise InputError("the VCF has no samples, so no haplotypes")
         self._waiting: dict[int, _Waiting] = {}
         self._last = ("", 0)
         self._seen: set[str] = set()
@@ -76,10 +76,10 @@ class Haplotypes:
         if key != self._last[0]:
             yield from self.finish()
             if key in self._seen:
-                raise RibocastError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
+                raise InputError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
             self._seen.add(key)
         elif record.position < self._last[1]:
-            raise RibocastError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
+            raise InputError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
         self._last = (key, record.position)
         behind = [name for name, one in self._waiting.items() if one.end < record.position - 1]
         for name in behind:
@@ -148,7 +148,7 @@ class Haplotypes:
             contig = self._utrs.genome.contig(spliced.transcript.contig)
             placed = place(spliced, places(self._utrs.genome, contig or "", edit))
         if not isinstance(placed, Placed):
-            raise RibocastError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
+            raise InputError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
         return placed
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, SequenceError
 from ribocast.io.rejects import OnError
 from ribocast.io.tables import Chunk, need_column, read_arrow, table_name
 from ribocast.model.bundle import AssayCard
@@ -20,7 +20,7 @@ from ribocast.predict.stream import Asked, Predicted, work_through
 from ribocast.sequence.arrow import as_array, from_texts
 from ribocast.sequence.batch import Spelled
 from ribocast.sequence.construct import Construct
-from ribocast.sequence.letters import Fault, SequenceError
+from ribocast.sequence.letters import Fault
 from ribocast.sequence.uorf import consequence
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def score_variants(
     import pandas as pd
 
     if isinstance(refs, str) or isinstance(alts, str):
-        raise RibocastError("score_variants takes two lists of sequences, not two sequences")
+        raise InputError("score_variants takes two lists of sequences, not two sequences")
     if len(refs) != len(alts):
-        raise RibocastError(f"{len(refs)} references and {len(alts)} variants: there must be as many")
+        raise InputError(f"{len(refs)} references and {len(alts)} variants: there must be as many")
     index, refs, alts = index_of(refs, alts), list(refs), list(alts)
     if faults := pair_faults(model, refs, alts):
-        raise SequenceError(faults[0])
+        raise SequenceError(*faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal MRLs.
     utrs, number_of = Spelled.of([*refs, *alts]).distinct()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.places import Places, remove_list
 from ribocast.io.writers import open_table
 from ribocast.sequence.construct import Construct
@@ -47,7 +47,7 @@ class GenomeUtrs:
             else:
                 self.transcripts.append(transcript)
         if not self.transcripts:
-            raise RibocastError(f"{genome.name}: {self.skipped[-1][2]}: {self.skipped[-1][1]}, and so for all others")
+            raise InputError(f"{genome.name}: {self.skipped[-1][2]}: {self.skipped[-1][1]}, and so for all others")
         self._read: OrderedDict[int, SplicedTranscript] = OrderedDict()
         self._bins: dict[tuple[str, int], list[int]] = {}
         self._contigs: set[str] = set()

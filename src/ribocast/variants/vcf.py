@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.inputs import input_name
 from ribocast.io.safe_text import for_stdout
 from ribocast.io.text import POSITION, open_lines
@@ -120,20 +120,20 @@ def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> 
         header.append(line.rstrip("\r\n"))
         size += len(line) + _OF_A_LINE
         if size > _LARGEST_HEADER_MB << 20:
-            raise RibocastError(f"{name} line {len(header)}: the header is larger than {_LARGEST_HEADER_MB} MB")
+            raise InputError(f"{name} line {len(header)}: the header is larger than {_LARGEST_HEADER_MB} MB")
         if line.startswith("#CHROM"):
             break
         if line.startswith("BCF"):
-            raise RibocastError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
+            raise InputError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
         if not line.startswith("##"):
-            raise RibocastError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
+            raise InputError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
     if not header or not header[-1].startswith("#CHROM"):
-        raise RibocastError(f"{name}: no VCF header: there is no line #CHROM")
+        raise InputError(f"{name}: no VCF header: there is no line #CHROM")
     if not header[0].startswith("##fileformat=VCF"):
-        raise RibocastError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
+        raise InputError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
     columns = header[-1].split("\t")
     if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
-        raise RibocastError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
+        raise InputError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
     return Vcf(name, header, _rows(lines, len(columns)), read_bytes)
 
 

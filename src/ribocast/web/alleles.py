@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.sequence.letters import to_dna
 from ribocast.variants.vcf import NO_CHANGE, Broken, Record, is_sequence, read_vcf
 from ribocast.web.bodies import RowError, Rows
@@ -106,9 +106,9 @@ def _by_name(utrs: Rows) -> dict[str, str]:
     named: dict[str, str] = {}
     for name, utr in zip(_names(utrs), utrs.values[0], strict=True):
         if name in named:
-            raise RibocastError(f"two UTRs are called {name[:_SHOWN_LETTERS]}: CHROM must name one")
+            raise InputError(f"two UTRs are called {name[:_SHOWN_LETTERS]}: CHROM must name one")
         if not isinstance(utr, str) or not utr:
-            raise RibocastError(f"the UTR {name[:_SHOWN_LETTERS]}: the sequence is missing")
+            raise InputError(f"the UTR {name[:_SHOWN_LETTERS]}: the sequence is missing")
         named[name] = to_dna(utr)
     return named
 

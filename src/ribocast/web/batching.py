@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ribocast.errors import StoppedError
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor
-from ribocast.model.stopping import StoppedError, stopping_when
+from ribocast.model.stopping import stopping_when
 from ribocast.sequence.batch import Spelled
 from ribocast.web.limits import RefusedError
 from ribocast.web.turns import STOPPING, Turns, client_now

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 _MOST_PROXIES = 10
 _NAME = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}")
@@ -36,7 +36,7 @@ class Proxies:
         if setting.isdecimal():
             self._count = int(setting)
             if not 0 <= self._count <= _MOST_PROXIES:
-                raise RibocastError(f"{setting} proxies: at most {_MOST_PROXIES} are counted")
+                raise OptionError(f"{setting} proxies: at most {_MOST_PROXIES} are counted")
             return
         for part in filter(None, map(str.strip, setting.split(","))):
             self._networks += _networks(part)
@@ -91,15 +91,15 @@ def _address(text: str) -> Address | None:
 
 def _networks(part: str) -> list[IPv4Network | IPv6Network]:
     if part == "*":
-        raise RibocastError(
+        raise OptionError(
             "* would believe whatever a client writes; say how many proxies there are (1), or their addresses"
         )
     with suppress(ValueError):
         return [ip_network(part, strict=False)]
     if not _NAME.fullmatch(part):
-        raise RibocastError(f"{part!r} is neither a number of proxies nor an address, a network or a name")
+        raise OptionError(f"{part!r} is neither a number of proxies nor an address, a network or a name")
     try:
         found = socket.getaddrinfo(part, None)
     except OSError:
-        raise RibocastError(f"the proxy {part} cannot be found; say its address") from None
+        raise OptionError(f"the proxy {part} cannot be found; say its address") from None
     return [ip_network(str(address)) for *_, place in found if (address := _address(str(place[0]))) is not None]

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from ribocast.errors import RibocastError
-from ribocast.model.stopping import StoppedError
+from ribocast.errors import RibocastError, StoppedError
 from ribocast.web.limits import RefusedError
 from ribocast.web.log import where_of
 from ribocast.web.turns import STOPPING, Pool, Turn, client_now

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError
 from ribocast.io.rejects import OnError
 from ribocast.model.bundle import AssayCard, shipped_models
 from ribocast.model.predictor import Predictor, load
@@ -107,7 +107,7 @@ class Service:
             predictor = load(path, threads=settings.threads)
             name = predictor.bundle.folder.name
             if name in self.models:
-                raise RibocastError(f"two models are called {name}: folders' names must differ")
+                raise OptionError(f"two models are called {name}: folders' names must differ")
             batcher = Batcher(predictor, together=settings.batching, ran=metrics.batch)
             self.models[name] = Served(name, predictor, batcher)
         self.jobs: Jobs[Designed] = Jobs(

@@ -15,7 +15,7 @@ from typing import cast
 
 import uvicorn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.web.app import Application
 from ribocast.web.connections import Connections
 from ribocast.web.log import start_log, watch_loop
@@ -61,7 +61,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     try:
         server.run()
     except SystemExit:
-        raise RibocastError(f"cannot listen on {settings.host} port {settings.port}") from None
+        raise OptionError(f"cannot listen on {settings.host} port {settings.port}") from None
     if not application.service.wait(_ENDING_SECONDS):
         # A thread inside a library in C++ would crash the interpreter that ends around it.
         _log.warning("work that does not stop is left behind")

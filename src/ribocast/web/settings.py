@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError
 from ribocast.web.clients import Proxies
 
 PREFIX = "RIBOCAST_"
@@ -109,9 +109,9 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])
-        raise RibocastError(f"setting {name} ({PREFIX}{name.upper()}): {first['msg']}") from None
+        raise OptionError(f"setting {name} ({PREFIX}{name.upper()}): {first['msg']}") from None
     if settings.auth and settings.token is None and not settings.is_local:
-        raise RibocastError(
+        raise OptionError(
             f"--host {settings.host} lets others in: set {PREFIX}TOKEN to what they must know, or say --no-auth"
         )
     return settings

@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ribocast.model.stopping import StoppedError, stopping_when
+from ribocast.errors import StoppedError
+from ribocast.model.stopping import stopping_when
 from ribocast.web.limits import RefusedError
 
 client_now: ContextVar[str] = ContextVar("client_now", default="")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.tables import Chunk, as_chunk, read_table
 from ribocast.model.bundle import AssayCard, TrainingData
 from ribocast.sequence.construct import EGFP, MCHERRY, Construct
@@ -133,7 +133,7 @@ def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EG
     if name in KNOWN_ASSAYS:
         known = KNOWN_ASSAYS[name]
         if shortest < known.min_length or longest > known.max_length:
-            raise RibocastError(
+            raise InputError(
                 f"{chunk.source}: {name} holds {known.min_length} to {known.max_length} nt, "
                 f"but the table has {shortest} to {longest} nt; give it another --assay name"
             )
@@ -154,19 +154,19 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
     columns = [f"r{number}" for number in range(len(weights or ()))]
     measured = [column for column in columns if column in own and own[column].notna().any()]
     if 0 < len(measured) < len(columns):
-        raise RibocastError(
+        raise InputError(
             f"{assay.name}: its polysome profile has {len(columns)} fractions (r0 to {columns[-1]}), but the table has "
             f"only {', '.join(measured)}"
         )
     if weights and len(mrl) and not min(weights) <= mrl.min() <= mrl.max() <= max(weights):
-        raise RibocastError(
+        raise InputError(
             f"{assay.name}: MRLs from {mrl.min():g} to {mrl.max():g} are not ribosomes per mRNA, which lie between "
             f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
         )
     if len(mrl) < 2:
-        raise RibocastError(f"{assay.name}: {len(mrl)} of its rows are left to learn from: at least 2 are needed")
+        raise InputError(f"{assay.name}: {len(mrl)} of its rows are left to learn from: at least 2 are needed")
     if not mrl.std(ddof=0) > 0:
-        raise RibocastError(f"{assay.name}: {len(mrl)} training rows with MRLs that do not differ: nothing to learn")
+        raise InputError(f"{assay.name}: {len(mrl)} training rows with MRLs that do not differ: nothing to learn")
     return AssayCard(
         name=assay.name,
         description=assay.description,
@@ -218,7 +218,7 @@ def labelled_rows(
     if assay is None and isinstance(table, pd.DataFrame) and "assay" in chunk.frame.columns:
         of_row = np.array(chunk.names("assay"), dtype=object)
         if not of_row.all():
-            raise RibocastError(chunk.say(Fault(list(of_row).index(""), "no assay is named (column 'assay')")))
+            raise InputError(chunk.say(Fault(list(of_row).index(""), "no assay is named (column 'assay')")))
         names = list(dict.fromkeys(of_row))
         assays = {name: assay_of(chunk.keep(of_row == name), name) for name in names}
         rows = training_rows(chunk, assay="").assign(assay=of_row)
@@ -269,7 +269,7 @@ def _refuse_no_shares(chunk: Chunk, rows: pd.DataFrame, assay: str) -> None:
     if (bad := wrong & (rows["assay"] == assay).to_numpy()).any():
         row = int(np.flatnonzero(bad)[0])
         reason = f"polysome fractions (r0 …) are shares of 1, here they sum to {whole[row]:g}"
-        raise RibocastError(chunk.say(Fault(row, reason)))
+        raise InputError(chunk.say(Fault(row, reason)))
 
 
 def _optional_numbers(chunk: Chunk, column: str) -> NDArray[np.float64]:
@@ -283,7 +283,7 @@ def _optional_numbers(chunk: Chunk, column: str) -> NDArray[np.float64]:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         reason = f"{str(given.iloc[row])[:60]!r} is not a number from 0 on (column {column!r})"
-        raise RibocastError(chunk.say(Fault(row, reason)))
+        raise InputError(chunk.say(Fault(row, reason)))
     return numbers
 
 

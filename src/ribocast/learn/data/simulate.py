@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, SequenceError
 from ribocast.sequence.construct import EGFP, Construct
-from ribocast.sequence.letters import PAD, SequenceError, encode, find_faults
+from ribocast.sequence.letters import PAD, encode, find_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +136,7 @@ def true_mrl(utrs: Sequence[str], *, construct: Construct = EGFP) -> Floats:
     array([8.4, 2.9])
     """
     if faults := find_faults(utrs):
-        raise SequenceError(faults[0])
+        raise SequenceError(*faults[0])
     lengths = np.fromiter(map(len, utrs), dtype=np.int64, count=len(utrs))
     # Longest first: the first of a batch then says how much memory its rows take.
     order = np.argsort(-lengths, kind="stable")
@@ -230,20 +230,20 @@ def _check(
     n: int, seed: int, min_length: int, max_length: int, fraction_weights: Sequence[float], reads: float
 ) -> Floats:
     if n < 1:
-        raise RibocastError(f"{n} sequences cannot be simulated: at least 1")
+        raise OptionError(f"{n} sequences cannot be simulated: at least 1")
     if seed < 0:
-        raise RibocastError(f"the seed is {seed}, but must not be negative")
+        raise OptionError(f"the seed is {seed}, but must not be negative")
     if min_length < 1:
-        raise RibocastError(f"the shortest length is {min_length} nt, but must be at least 1")
+        raise OptionError(f"the shortest length is {min_length} nt, but must be at least 1")
     if max_length < min_length:
-        raise RibocastError(f"the longest length, {max_length} nt, is below the shortest, {min_length} nt")
+        raise OptionError(f"the longest length, {max_length} nt, is below the shortest, {min_length} nt")
     if not 1 <= reads <= 1e9:
-        raise RibocastError(f"the median number of reads is {reads}, but must be from 1 to 1e9")
+        raise OptionError(f"the median number of reads is {reads}, but must be from 1 to 1e9")
     weights = np.asarray(fraction_weights, dtype=np.float64)
     if weights.ndim != 1 or not weights.size or not ((weights >= 0) & (weights <= 1_000)).all():
-        raise RibocastError("fraction weights must be a list of numbers from 0 to 1000 ribosomes per mRNA")
+        raise OptionError("fraction weights must be a list of numbers from 0 to 1000 ribosomes per mRNA")
     if not weights.min() < LOWEST_MRL < HIGHEST_MRL < weights.max():
-        raise RibocastError(
+        raise OptionError(
             f"fraction weights reach from {weights.min():g} to {weights.max():g}, but must reach from below "
             f"{LOWEST_MRL:g} to above {HIGHEST_MRL:g} ribosomes per mRNA, the MRLs that are simulated"
         )

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 from ribocast.sequence.letters import PAD, encode
 
 Rows = NDArray[np.int64]
@@ -98,7 +98,7 @@ def grouped_split(groups: NDArray[np.int64], fraction: float = 0.2, *, seed: int
     """Hold out whole groups in random order, each that fits into `fraction` of the rows; else the smallest one."""
     wanted = _held_out_rows(len(groups), fraction)
     if len(np.unique(groups)) < 2:
-        raise RibocastError("all rows share 24-mers with one another: no leak-free split is possible")
+        raise InputError("all rows share 24-mers with one another: no leak-free split is possible")
     order, sizes = _shuffled_groups(groups, seed)
     taken, filled = np.zeros(len(sizes), dtype=bool), 0
     for number, size in enumerate(sizes.tolist()):
@@ -119,9 +119,7 @@ def k_fold(rows: int, folds: int, *, seed: int = 42) -> NDArray[np.int64]:
 def grouped_k_fold(groups: NDArray[np.int64], folds: int, *, seed: int = 42) -> NDArray[np.int64]:
     """Give every row a fold, whole groups at a time; each group, in random order, goes to the smallest fold."""
     if not 2 <= folds <= len(np.unique(groups)):
-        raise RibocastError(
-            f"{folds} folds: between 2 and the number of groups ({len(np.unique(groups))}) are possible"
-        )
+        raise OptionError(f"{folds} folds: between 2 and the number of groups ({len(np.unique(groups))}) are possible")
     order, sizes = _shuffled_groups(groups, seed)
     filled = np.zeros(folds, dtype=np.int64)
     fold_of_group = np.empty(int(groups.max()) + 1, dtype=np.int64)
@@ -151,7 +149,7 @@ def shared_kmer_groups(utrs: Sequence[str], k: int = KMER) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     if not 1 <= k <= 25:
-        raise RibocastError(f"k-mers of {k}: 1 to 25 are possible")
+        raise OptionError(f"k-mers of {k}: 1 to 25 are possible")
     codes = np.zeros(256, dtype=np.uint64)
     for code, spellings in enumerate(("Nn", "Aa", "Cc", "Gg", "TtUu")):
         codes[[ord(letter) for letter in spellings]] = code
@@ -184,10 +182,10 @@ def shared_kmer_groups(utrs: Sequence[str], k: int = KMER) -> NDArray[np.int64]:
 
 def _held_out_rows(rows: int, fraction: float) -> int:
     if not 0 < fraction < 1:
-        raise RibocastError(f"a share of {fraction:g} cannot be held out: between 0 and 1, please")
+        raise OptionError(f"a share of {fraction:g} cannot be held out: between 0 and 1, please")
     held_out = int(np.ceil(fraction * rows))
     if not 0 < held_out < rows:
-        raise RibocastError(f"{rows} row{'s' * (rows != 1)}: too few to hold out {fraction:g} of them")
+        raise InputError(f"{rows} row{'s' * (rows != 1)}: too few to hold out {fraction:g} of them")
     return held_out
 
 

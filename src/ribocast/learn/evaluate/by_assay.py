@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.learn.data.assays import assay_of
 from ribocast.learn.evaluate.metrics import Floats, Scores, evaluate, fit_line, learnt_from, score
 from ribocast.sequence.letters import Fault
@@ -116,13 +116,13 @@ def split_by_assay(chunks: Sequence[Chunk]) -> dict[str, Chunk]:
         if "assay" in chunk.frame.columns:
             names = np.array(chunk.names("assay"), dtype=object)
             if not names.all():
-                raise RibocastError(chunk.say(Fault(list(names).index(""), "no assay is named (column 'assay')")))
+                raise InputError(chunk.say(Fault(list(names).index(""), "no assay is named (column 'assay')")))
             own = {name: chunk.keep(names == name) for name in dict.fromkeys(names)}
         else:
             own = {assay_of(chunk).name: chunk}
         for name, part in own.items():
             if name in parts:
-                raise RibocastError(f"{chunk.source}: {name} was in {parts[name].source} already")
+                raise InputError(f"{chunk.source}: {name} was in {parts[name].source} already")
             parts[name] = part
     return parts
 
@@ -142,7 +142,7 @@ def named_assay(chunk: Chunk, card: ModelCard) -> str | None:
     names = set(chunk.names("assay"))
     if len(names) > 1 and names & known:
         listed = ", ".join(sorted(names))
-        raise RibocastError(
+        raise InputError(
             f"{chunk.source}: rows of several assays ({listed}): evaluate each with --by assay, or name one"
         )
     return next(iter(names & known), None)
@@ -175,7 +175,7 @@ def under_one_roof(chunks: Sequence[Chunk]) -> Chunk:
 def on_a_line(predicted: Floats, measured: Floats, *, seed: int = 0) -> Floats:
     """Bring predictions to the measured scale, each half of the rows by the line of the other; shape (n,)."""
     if len(predicted) < 2 * _HALVES:
-        raise RibocastError(f"{len(predicted)} rows: at least {2 * _HALVES} are needed to fit and evaluate a line")
+        raise InputError(f"{len(predicted)} rows: at least {2 * _HALVES} are needed to fit and evaluate a line")
     half = np.random.default_rng(seed).permutation(len(predicted)) % _HALVES
     rescaled = np.empty(len(predicted))
     for number in range(_HALVES):

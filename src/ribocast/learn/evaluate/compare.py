@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.learn.evaluate.metrics import RESAMPLES, Floats, Scores, middle95, score_together
 from ribocast.sequence.construct import EGFP, Construct, frame
 from ribocast.sequence.letters import is_missing
@@ -182,7 +182,7 @@ def group_rows(
     if by == "uatg":
         return np.array([upstream_atg(utr, construct) for utr in utrs])
     if by not in frame.columns:
-        raise RibocastError(f"{source}: no column {by!r} among: {', '.join(map(str, frame.columns))}")
+        raise InputError(f"{source}: no column {by!r} among: {', '.join(map(str, frame.columns))}")
     names = ["" if is_missing(name) else str(name).strip() for name in frame[by].tolist()]
     return np.array([name or "(none)" for name in names], dtype=object)
 

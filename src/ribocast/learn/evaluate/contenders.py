@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.tables import Chunk, read_rows, read_table
 from ribocast.io.writers import TABLE_ENDINGS
 from ribocast.learn.evaluate.metrics import Floats, learnt_from
@@ -91,13 +91,13 @@ def predicted_by_all(
             first = int(np.flatnonzero(missing)[0])
             lacks = f"{one.name} has no prediction for {missing.sum():,} of {len(missing):,} rows"
             if on_missing != "drop":
-                raise RibocastError(
+                raise InputError(
                     f"{lacks}; the first: {data.source} row {data.first_row + first}; --on-missing drop leaves such out"
                 )
             say(f"{lacks}: they are left out for all")
             common &= ~missing
     if not common.any():
-        raise RibocastError("no row is predicted by all")
+        raise InputError("no row is predicted by all")
     return common
 
 
@@ -119,7 +119,7 @@ def _parse(text: str) -> tuple[str, Path | None, str | None]:
     if not Path(path).is_file() or (colon and not column):
         # A name with an ending is a file that is not there, not a model.
         if equals or colon or text.lower().endswith(TABLE_ENDINGS):
-            raise RibocastError(f"{text}: no such file of predictions ([NAME=]FILE[:COLUMN])")
+            raise InputError(f"{text}: no such file of predictions ([NAME=]FILE[:COLUMN])")
         return text, None, None
     return name or Path(path).name.split(".")[0], Path(path), column or None
 
@@ -155,7 +155,7 @@ def _by_table(
 ) -> Contender:
     header = [str(title) for title in next(read_rows(path)).columns]
     if predictions is not None and predictions not in header:
-        raise RibocastError(f"{path}: no column {predictions!r} among: {', '.join(header)}")
+        raise InputError(f"{path}: no column {predictions!r} among: {', '.join(header)}")
     table = read_table(
         path, column=column if column in header else None, label=predictions or _find_column(path, header)
     )
@@ -172,7 +172,7 @@ def _by_table(
             continue
         seen, first = mrls.setdefault(key, (float(value), row))
         if seen != value:
-            raise RibocastError(
+            raise InputError(
                 f"{table.source} rows {table.first_row + first} and {table.first_row + row}: different predictions "
                 f"({seen:g} and {value:g}) for one sequence{hint}"
             )
@@ -180,7 +180,7 @@ def _by_table(
     predicted = np.array([mrls.get(key, nothing)[0] for key in wanted])
     known, measured = np.isfinite(predicted), data.labels()
     if known.any() and np.abs(predicted - measured)[known].max() <= _SAME * measured.std():
-        raise RibocastError(f"{path}: column {table.label_column!r} holds the measurements themselves")
+        raise InputError(f"{path}: column {table.label_column!r} holds the measurements themselves")
     return Contender(name, predicted, [])
 
 
@@ -200,7 +200,7 @@ def _find_column(path: Path, columns: Sequence[str]) -> str:
     by_lower = {column.lower(): column for column in reversed(columns)}
     found = next((by_lower[name] for name in PREDICTION_NAMES if name in by_lower), None)
     if found is None:
-        raise RibocastError(
+        raise InputError(
             f"{path}: no column of predictions ({', '.join(PREDICTION_NAMES)}) among: {', '.join(columns)}; name it "
             f"after the file: {path}:COLUMN"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,13 +124,13 @@ def score_together(
     for values in predicted.values():
         values = np.asarray(values, np.float64)
         if measured.shape != values.shape or measured.ndim != 1:
-            raise RibocastError(f"{measured.shape} measurements cannot be compared with {values.shape} predictions")
+            raise InputError(f"{measured.shape} measurements cannot be compared with {values.shape} predictions")
         if len(measured) < 2:
-            raise RibocastError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
+            raise InputError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
         blocks.append(_moments(measured, values))
     width = blocks[0].shape[1]
     if groups is not None and len(groups) != len(measured):
-        raise RibocastError(f"{len(measured)} measurements cannot be in the groups of {len(groups)}")
+        raise InputError(f"{len(measured)} measurements cannot be in the groups of {len(groups)}")
     drawn = _resample(np.concatenate(blocks, axis=1), resamples, seed, groups)
     found = {}
     for place, (name, moments) in enumerate(zip(predicted, blocks, strict=True)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 from ribocast.learn.evaluate.intervals import FEWEST_ROWS, conformal_change_interval
 from ribocast.model.bundle import Interval, ModelCard
 from ribocast.model.predictor import around
@@ -73,7 +73,7 @@ def pair_unseen(pairs: pd.DataFrame, out_of_fold: pd.DataFrame, assay: str) -> p
     """
     rows = out_of_fold[out_of_fold["assay"] == assay].set_index("seq")
     if rows.empty:
-        raise RibocastError(f"no out-of-fold predictions for {assay!r}")
+        raise OptionError(f"no out-of-fold predictions for {assay!r}")
     rows = rows[~rows.index.duplicated()]
     ref, alt = (rows.reindex(pairs[name]) for name in ("ref_seq", "alt_seq"))
     change = np.log2(alt["predicted"].to_numpy() / ref["predicted"].to_numpy())
@@ -102,7 +102,7 @@ def with_change_interval(card: ModelCard, assay: str, measured: Floats, predicte
     """
     card.assay(assay)
     if len(measured) < FEWEST_ROWS:
-        raise RibocastError(f"{len(measured)} pairs: at least {FEWEST_ROWS} are needed for an interval")
+        raise InputError(f"{len(measured)} pairs: at least {FEWEST_ROWS} are needed for an interval")
     found = conformal_change_interval(measured, predicted)
     assays = (
         known.model_copy(update={"change_interval": found}) if known.name == assay else known for known in card.assays

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, OptionError, RibocastError
 from ribocast.learn.recipe import (
     FRAMED_RECIPE,
     FRAMEPOOL_RECIPE,
@@ -77,7 +77,7 @@ class Architecture:
         fields = {field.name: field for field in dataclasses.fields(module.Settings)}
         for name, value in chosen.items():
             if name not in fields:
-                raise RibocastError(f"{self.name} has no setting {name!r}; it has: {', '.join(fields)}")
+                raise OptionError(f"{self.name} has no setting {name!r}; it has: {', '.join(fields)}")
             if isinstance(value, list):
                 chosen[name] = tuple(value)
         try:
@@ -92,7 +92,7 @@ class Architecture:
         except RibocastError:
             raise
         except (TypeError, ValueError, IndexError, RuntimeError, RecursionError) as error:
-            raise RibocastError(f"{self.name} cannot be built with {given}: {str(error).splitlines()[0]}") from None
+            raise OptionError(f"{self.name} cannot be built with {given}: {str(error).splitlines()[0]}") from None
         return network.train()
 
 
@@ -132,7 +132,7 @@ def architecture(name: str) -> Architecture:
         If there is none of that name.
     """
     if name not in ARCHITECTURES:
-        raise RibocastError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
+        raise OptionError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 
@@ -166,7 +166,7 @@ def load_network(bundle: Bundle) -> Network:
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
     if reason:
-        raise RibocastError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}")
+        raise ModelError(f"{bundle.learning}: not the weights of {bundle.card.architecture}: {reason}")
     network = design.build(bundle.card.assays, **settings)
     network.load_state_dict(tensors)
     return network
@@ -227,11 +227,11 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise RibocastError(f"setting {text!r} is not of the form name=value")
+            raise OptionError(f"setting {text!r} is not of the form name=value")
         try:
             settings[name.strip()] = json.loads(value, parse_constant=str)
         except json.JSONDecodeError:
             settings[name.strip()] = value
         except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
-            raise RibocastError(f"setting {name.strip()} cannot be read: {value[:60]}…") from None
+            raise OptionError(f"setting {name.strip()} cannot be read: {value[:60]}…") from None
     return settings

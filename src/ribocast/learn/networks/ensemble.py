@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError
 from ribocast.learn.networks.network import Network
 from ribocast.model.bundle import AssayCard
 
@@ -69,9 +69,9 @@ def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
     from ribocast.learn.networks import architecture
 
     if not 1 <= settings.members <= _MOST_MEMBERS or settings.member == "ensemble":
-        raise RibocastError(f"an ensemble has 1 to {_MOST_MEMBERS} members, and none that is an ensemble")
+        raise ModelError(f"an ensemble has 1 to {_MOST_MEMBERS} members, and none that is an ensemble")
     own = settings.own_settings or ({},) * settings.members
     if len(own) != settings.members:
-        raise RibocastError(f"an ensemble of {settings.members} members has settings of its own for {len(own)}")
+        raise ModelError(f"an ensemble of {settings.members} members has settings of its own for {len(own)}")
     design = architecture(settings.member)
     return EnsembleNetwork(settings, [design.build(assays, **{**settings.member_settings, **one}) for one in own])

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.learn.networks.hairpins import Hairpins
 from ribocast.learn.networks.network import BASES, LetterTable, Network
 from ribocast.learn.networks.norms import LengthNorm
@@ -252,7 +252,7 @@ def _around(assays: Sequence[AssayCard]) -> tuple[str, str]:
     """Find what stands before and after the UTR in every assay, as far as it is the same in all."""
     ends = {(assay.before[-2:], assay.after[:2]) for assay in assays}
     if len(ends) > 1:
-        raise RibocastError(f"assays with different bases next to the UTR cannot share one network: {sorted(ends)}")
+        raise OptionError(f"assays with different bases next to the UTR cannot share one network: {sorted(ends)}")
     before = commonprefix([assay.before[::-1] for assay in assays])[::-1]  # noqa: RUF071
     return before, commonprefix([assay.after[:_CODING] for assay in assays])  # noqa: RUF071
 

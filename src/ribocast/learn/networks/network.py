@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.model.bundle import AssayCard
 
 BASES = "ACGT"
@@ -126,4 +126,4 @@ def channels_last(x: Tensor) -> Tensor:
 def only_assay(assays: Sequence[AssayCard], name: str) -> None:
     """Raise unless there is one assay, for networks with one output."""
     if len(assays) != 1:
-        raise RibocastError(f"{name} learns one assay at a time, not {len(assays)}; use --model framed")
+        raise OptionError(f"{name} learns one assay at a time, not {len(assays)}; use --model framed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.learn.networks.network import Convolution, LetterTable, Network, channels_last, only_assay
 from ribocast.model.bundle import AssayCard
 
@@ -84,5 +84,5 @@ def build(settings: Settings, assays: Sequence[AssayCard]) -> Network:
     only_assay(assays, "optimus")
     weights = assays[0].fraction_weights
     if settings.profile and weights is None:
-        raise RibocastError(f"{assays[0].name}: the weights of its polysome fractions are not known: no profile model")
+        raise OptionError(f"{assays[0].name}: the weights of its polysome fractions are not known: no profile model")
     return OptimusNetwork(settings, len(weights or ()) if settings.profile else 1)

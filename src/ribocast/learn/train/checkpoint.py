@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, RibocastError
 from ribocast.io.writers import whole_file
 from ribocast.learn.networks import LARGEST_HEADER, check_header
 from ribocast.model.bundle import ModelCard
@@ -85,7 +85,7 @@ def load_checkpoint(
         theirs = {name: theirs.get(name) for name in run}
         if theirs != run:
             name, before, now = _first_difference(theirs, run)
-            raise RibocastError(f"{path}: cannot resume: {name} was {_shorten(before)} and is now {_shorten(now)}")
+            raise OutputError(f"{path}: cannot resume: {name} was {_shorten(before)} and is now {_shorten(now)}")
         weights_now, best = _under("network/", tensors), _under("best/", tensors)
         # There are no best ones before the first epoch that was evaluated.
         if any(_kinds(those) != _kinds(network.state_dict()) for those in (weights_now, best or weights_now)):
@@ -96,14 +96,14 @@ def load_checkpoint(
         for name, tensor in _under("optimiser/", tensors).items():
             index, key = name.split("/")
             if tensor.ndim and tensor.shape != weights[int(index)].shape:
-                raise RibocastError(f"{path}: cannot resume: it was written by an older version of ribocast")
+                raise OutputError(f"{path}: cannot resume: it was written by an older version of ribocast")
             state.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         return Progress(run, facts["history"], facts["best_epoch"], facts["best_loss"], best)
     except RibocastError:
         raise
     except (safetensors.SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-        raise RibocastError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
+        raise OutputError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

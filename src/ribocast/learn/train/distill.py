@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.model.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def taught_rows(
     import pandas as pd
 
     if not teachers:
-        raise RibocastError("nobody to teach: give at least one trained model")
+        raise OptionError("nobody to teach: give at least one trained model")
     random = np.random.default_rng(seed)
     measured = set(rows["seq"])
     parts = []

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,15 @@ def join_team(device: torch.device) -> Iterator[Team]:
         yield Team()
         return
     if device.type not in ("cpu", "cuda"):
-        raise RibocastError(f"several processes train together on cpu or cuda, not on {device.type}")
+        raise OptionError(f"several processes train together on cpu or cuda, not on {device.type}")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
-        raise RibocastError(f"the other training processes cannot be reached: {str(error).splitlines()[0]}") from None
+        raise UnavailableError(
+            f"the other training processes cannot be reached: {str(error).splitlines()[0]}"
+        ) from None
     try:
         yield Team(distributed.get_rank(), distributed.get_world_size())
     finally:

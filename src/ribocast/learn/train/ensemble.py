@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError
 from ribocast.learn.networks import load_network
 from ribocast.learn.networks.ensemble import EnsembleNetwork, Settings
 from ribocast.learn.train.export import export
@@ -36,11 +36,9 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     for bundle in bundles[1:]:
         for name in ("architecture", "data", "output", "fixed_length"):
             if getattr(bundle.card, name) != getattr(first, name):
-                raise RibocastError(
-                    f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged"
-                )
+                raise ModelError(f"{bundle.folder} and {bundles[0].folder} differ in {name}: they cannot be averaged")
         if _scales(bundle.card) != _scales(first):
-            raise RibocastError(
+            raise ModelError(
                 f"{bundle.folder} and {bundles[0].folder} differ in the scales of their assays: they cannot be averaged"
             )
     shared, own = _common([bundle.card.settings for bundle in bundles])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.io.places import Places
 from ribocast.io.writers import make_folder
 from ribocast.learn.data.assays import Assay, labelled_rows
@@ -129,7 +129,7 @@ def fit(
         rows = cast("pd.DataFrame", table)
     rows = rows.reset_index(drop=True)
     if start is not None and (model or settings):
-        raise RibocastError("a model to start from brings its architecture and settings: do not name others")
+        raise OptionError("a model to start from brings its architecture and settings: do not name others")
     base = None if start is None else start if isinstance(start, Bundle) else open_bundle(start)
     model = base.card.architecture if base else model or "framed"
     recipe = recipe or (fine_tuning_recipe(base) if base else own_recipe(model))

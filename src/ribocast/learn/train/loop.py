@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 from ribocast.learn.device import has_bfloat16
 from ribocast.learn.networks.ensemble import EnsembleNetwork
 from ribocast.learn.networks.network import Network
@@ -291,7 +291,7 @@ def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 def check_loss(loss: float, epoch: int) -> None:
     """Raise if a loss is no number any more."""
     if not np.isfinite(loss):
-        raise RibocastError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
+        raise OptionError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 from ribocast.learn.data.assays import Assay, describe_assay, describe_data
 from ribocast.learn.networks import Architecture, architecture
 from ribocast.learn.networks.network import Network
@@ -101,7 +101,7 @@ def own_recipe(model: str) -> Recipe:
     """
     recipe = architecture(model).recipe
     if recipe is None:
-        raise RibocastError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
+        raise OptionError(f"{model} is made of trained models, not trained itself; see ribocast.learn.average")
     return recipe
 
 
@@ -118,7 +118,7 @@ def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame
     """Keep the rows with a measured polysome profile."""
     known = rows[has_profile(rows)]
     if not len(known):
-        raise RibocastError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
+        raise InputError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
 
@@ -136,7 +136,7 @@ def with_taught(
     import pandas as pd
 
     if unknown := set(taught["assay"]) - {card.name for card in cards}:
-        raise RibocastError(f"taught rows of {', '.join(sorted(unknown))}, which is not learnt here")
+        raise InputError(f"taught rows of {', '.join(sorted(unknown))}, which is not learnt here")
     say(f"{len(taught):,} more rows to learn from were labelled by other models")
     return pd.concat([rows, taught], ignore_index=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import ModelError, OptionError
 from ribocast.learn.data.assays import Assay, describe_assay
 from ribocast.learn.evaluate.metrics import Floats, fit_line
 from ribocast.learn.networks import architecture, load_network
@@ -34,7 +34,7 @@ def fine_tuning_recipe(base: Bundle) -> Recipe:
         recipe = {**base.card.recipe.get("members", [{}])[0], **base.card.recipe}
         return Recipe(**{**{name: value for name, value in recipe.items() if name in known}, **FINE_TUNING})
     except (TypeError, KeyError, IndexError):
-        raise RibocastError(f"{base.folder}: model.json: recipe: is not complete") from None
+        raise ModelError(f"{base.folder}: model.json: recipe: is not complete") from None
 
 
 def begin_from(
@@ -70,7 +70,7 @@ def begin_from(
         For several assays at once, or one with more fractions than the model knows.
     """
     if len(assays) != 1:
-        raise RibocastError(f"fine-tuning learns one assay at a time, not {len(assays)}")
+        raise OptionError(f"fine-tuning learns one assay at a time, not {len(assays)}")
     (assay,) = assays
     card = describe_assay(assay, rows)
     measured = rows["mrl"].to_numpy(np.float64)
@@ -96,7 +96,7 @@ def begin_from(
             _tilt(network, card, outputs[:, number], measured)
         return network, (card,)
     if len(card.fraction_weights) > base.card.width:
-        raise RibocastError(
+        raise OptionError(
             f"{assay.name} has {len(card.fraction_weights)} polysome fractions, but {base.card.name} knows at most "
             f"{base.card.width}"
         )

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import UnavailableError
 
 if TYPE_CHECKING:
     from ribocast.learn.tune.worker import Job
@@ -120,7 +120,7 @@ class Workers:
         if result is None:
             code = self._processes[number].wait()
             how = f"was killed by signal {-code}: perhaps memory was short" if code < 0 else f"ended with code {code}"
-            raise RibocastError(f"a worker process {how}; try fewer --workers, --resume goes on")
+            raise UnavailableError(f"a worker process {how}; try fewer --workers, --resume goes on")
         return Answer(self._tasks.pop(number), result)
 
     def _send(self, number: int, message: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ribocast.errors import RibocastError
+from ribocast.errors import RibocastError, UnavailableError
 from ribocast.io.cluster import cluster, workers_by_machine
 from ribocast.learn.tune.search import Found, search
 
@@ -83,7 +83,7 @@ def _work(
                 for line in ray.get(answer):
                     say(line)
             except ray.exceptions.RayTaskError as error:
-                raise RibocastError(f"a machine could not search: {str(error.cause).splitlines()[0]}") from error
+                raise UnavailableError(f"a machine could not search: {str(error.cause).splitlines()[0]}") from error
             except ray.exceptions.RayError as error:
                 say(f"a machine has left the search: {str(error).splitlines()[0]}")
         look()

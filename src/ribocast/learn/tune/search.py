@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 import torch
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, OutputError
 from ribocast.io.places import Places
 from ribocast.io.writers import make_folder, sync_folder, whole_file
 from ribocast.learn.data.assays import Assay, labelled_rows
@@ -170,9 +170,9 @@ def search(
     deadline = time.monotonic() + (math.inf if timeout is None else timeout)
     say, watch, folder = say or (lambda _: None), watch or (lambda done, total, text: None), Path(folder)
     if resume and overwrite:
-        raise RibocastError("resume continues a search, overwrite replaces it: one of them, please")
+        raise OptionError("resume continues a search, overwrite replaces it: one of them, please")
     if not resume and not overwrite and (folder / JOURNAL_NAME).exists():
-        raise RibocastError(f"{folder}: holds a search already; --resume continues it, --overwrite replaces it")
+        raise OutputError(f"{folder}: holds a search already; --resume continues it, --overwrite replaces it")
     Places(name for name in (table, grid) if isinstance(name, str | Path)).add_folder(folder, SEARCH_FILES)
     refuse_others(folder)
     recipe = dataclasses.replace(recipe or own_recipe(model), patience=None)
@@ -226,7 +226,7 @@ def search(
         found = Found(model, verdicts, best, None, folds, divided.how, "grid" if by_grid else "tpe", seed, len(rows))
         if best is None:
             write_report(folder, found)
-            raise RibocastError(_why_nothing(verdicts, folder))
+            raise OptionError(_why_nothing(verdicts, folder))
         if study.others_at_work():
             say("another process goes on; it will refit the winner")
         else:
@@ -240,21 +240,21 @@ def _choose(space: Space, sampler: Sampler, trials: int | None, timeout: float |
     if sampler == "grid" or (sampler == "auto" and space.is_grid and (trials is None or space.size <= trials)):
         for name, choice in space.settings.items():
             if isinstance(choice, Range):
-                raise RibocastError(f"{space.source}: {name}: a range is for --sampler tpe; a grid takes lists")
+                raise OptionError(f"{space.source}: {name}: a range is for --sampler tpe; a grid takes lists")
         return True, min(space.size, trials or space.size)
     if trials is None and timeout is None:
-        raise RibocastError(f"{space.source}: TPE has no end of its own: say --trials or --timeout")
+        raise OptionError(f"{space.source}: TPE has no end of its own: say --trials or --timeout")
     return False, trials
 
 
 def _divide(rows: pd.DataFrame, folds: int, kind: SplitKind, seed: int) -> Folds:
     if folds < 2:
-        raise RibocastError(f"{folds} folds: at least 2, please")
+        raise OptionError(f"{folds} folds: at least 2, please")
     divided = divide_into_folds(rows["seq"].tolist(), folds, seed=seed, kind=kind)
     for assay in rows["assay"].unique():
         fewest = int(np.bincount(divided.of_row[(rows["assay"] == assay).to_numpy()], minlength=folds).min())
         if fewest < _FEWEST_ROWS:
-            raise RibocastError(f"{folds} folds: one has only {fewest} rows of {assay}: too few to score; fewer folds")
+            raise OptionError(f"{folds} folds: one has only {fewest} rows of {assay}: too few to score; fewer folds")
     return divided
 
 
@@ -322,7 +322,7 @@ def _out_of_fold(folder: Path, best: Verdict, folds: int) -> np.ndarray[tuple[in
         try:
             predicted[of_row == fold] = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise RibocastError(f"{path}: predictions that the search has made are gone: {error}") from None
+            raise OutputError(f"{path}: predictions that the search has made are gone: {error}") from None
     return predicted
 
 

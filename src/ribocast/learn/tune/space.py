@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, RibocastError
 from ribocast.io.inputs import read_small
 from ribocast.learn.recipe import Recipe
 
@@ -103,15 +103,15 @@ def read_space(grid: str | Path | Mapping[str, Any], design: Architecture, recip
     table = grid if isinstance(grid, Mapping) else _read_toml(Path(grid))
     if isinstance(inner := table.get("grid"), Mapping):
         if others := [name for name in table if name != "grid"]:
-            raise RibocastError(f"{source}: {others[0]} stands outside of [grid]")
+            raise InputError(f"{source}: {others[0]} stands outside of [grid]")
         table = inner
     flat = {name: value for name, value in table.items() if name != "recipe"}
     under_recipe = table.get("recipe", {})
     if not isinstance(under_recipe, Mapping):
-        raise RibocastError(f"{source}: recipe: name a setting of it, e.g. recipe.learning_rate = [0.001, 0.003]")
+        raise InputError(f"{source}: recipe: name a setting of it, e.g. recipe.learning_rate = [0.001, 0.003]")
     flat |= {RECIPE + name: value for name, value in under_recipe.items()}
     if not flat:
-        raise RibocastError(f"{source}: no settings to try")
+        raise InputError(f"{source}: no settings to try")
     defaults = _defaults(design, recipe)
     settings = {}
     for name, given in flat.items():
@@ -119,7 +119,7 @@ def read_space(grid: str | Path | Mapping[str, Any], design: Architecture, recip
         try:
             settings[name] = _choice(given, defaults[name])
         except ValueError as error:
-            raise RibocastError(f"{source}: {name}: {error}") from None
+            raise InputError(f"{source}: {name}: {error}") from None
     return Space(source, settings)
 
 
@@ -156,7 +156,7 @@ def _build(
         if chosen:
             design.build(cards, **{**settings, **chosen})
     except RibocastError as error:
-        raise RibocastError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -165,14 +165,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except RibocastError:
         raise
     except UnicodeDecodeError:
-        raise RibocastError(f"{path}: not UTF-8 text") from None
+        raise InputError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
-        raise RibocastError(f"{path}: not valid TOML: {error}") from None
+        raise InputError(f"{path}: not valid TOML: {error}") from None
     except (ValueError, RecursionError):
         # A number of thousands of digits, lists in lists in lists; a path with a NUL.
-        raise RibocastError(f"{path}: not a grid that can be read") from None
+        raise InputError(f"{path}: not a grid that can be read") from None
     except OSError as error:
-        raise RibocastError(f"{path}: {error.strerror or error}") from None
+        raise InputError(f"{path}: {error.strerror or error}") from None
 
 
 def _defaults(design: Architecture, recipe: Recipe) -> dict[str, Any]:
@@ -185,13 +185,13 @@ def _known(source: str, name: str, defaults: Mapping[str, Any], design: Architec
     own = name.removeprefix(RECIPE)
     if name not in defaults:
         if RECIPE + name in defaults:
-            raise RibocastError(f"{source}: {name} is a setting of the training recipe: write {RECIPE}{name}")
+            raise InputError(f"{source}: {name} is a setting of the training recipe: write {RECIPE}{name}")
         kind = RECIPE if name.startswith(RECIPE) else ""
         there = [other.removeprefix(kind) for other in defaults if other.startswith(RECIPE) == bool(kind)]
         whose = "the training recipe" if kind else design.name
-        raise RibocastError(f"{source}: {whose} has no setting {reprlib.repr(own)}; it has: {', '.join(there)}")
+        raise InputError(f"{source}: {whose} has no setting {reprlib.repr(own)}; it has: {', '.join(there)}")
     if name.startswith(RECIPE) and own in _SEPARATE:
-        raise RibocastError(f"{source}: {name} cannot be searched: it {_SEPARATE[own]}")
+        raise InputError(f"{source}: {name} cannot be searched: it {_SEPARATE[own]}")
 
 
 def _choice(given: Any, default: Any) -> Choice:

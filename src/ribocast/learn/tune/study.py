@@ -23,7 +23,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import FileLock
 from ribocast.io.writers import sync_folder
 from ribocast.learn.tune.pruning import Trial, Verdict
@@ -75,7 +75,7 @@ class Study:
                 stored = self._study.user_attrs.get("facts")
             except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
-                raise RibocastError(f"{self._journal}: damaged: {reason}") from None
+                raise OutputError(f"{self._journal}: damaged: {reason}") from None
             # Optuna sees to what it writes, but not to the file's name.
             sync_folder(folder)
             if stored is None:
@@ -84,7 +84,7 @@ class Study:
         for name, ours in facts.items():
             if stored.get(name) != ours:
                 before, now = _shorten(stored.get(name)), _shorten(ours)
-                raise RibocastError(f"{self._journal}: cannot resume: {name} was {before} and is now {now}")
+                raise OutputError(f"{self._journal}: cannot resume: {name} was {before} and is now {now}")
 
     def lock(self, name: str) -> FileLock:
         """Return the lock of that name; it is not taken yet."""
@@ -285,7 +285,7 @@ def clear(folder: Path) -> None:
     try:
         for lock in locks:
             if not lock.try_acquire():
-                raise RibocastError(f"{folder}: another process is at work on the search there")
+                raise UnavailableError(f"{folder}: another process is at work on the search there")
         (folder / JOURNAL_NAME).unlink(missing_ok=True)
         (folder / ROWS_NAME).unlink(missing_ok=True)
         for path in (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}[0-9]*"))):
@@ -304,7 +304,7 @@ def refuse_others(folder: Path) -> None:
     # An empty one may be of a search that was killed before it had begun.
     there += [name for name in folders if (folder / name).is_dir() and any((folder / name).iterdir())]
     if there:
-        raise RibocastError(f"{folder}: holds {there[0]}, but no search: it would be replaced; give another folder")
+        raise OutputError(f"{folder}: holds {there[0]}, but no search: it would be replaced; give another folder")
 
 
 def key_of(values: Mapping[str, Any]) -> str:

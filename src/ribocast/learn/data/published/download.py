@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import alone_at
 from ribocast.io.writers import check_output, make_folder, sync_folder, whole_file
 from ribocast.learn.data.published import server
@@ -98,7 +98,7 @@ def probe(url: str, *, attempts: int = 5, pause: float = 1.0, timeout: float = 6
             break
         except LostError as lost:
             if attempt == attempts:
-                raise RibocastError(f"{url}: {lost} ({_times(attempts)})") from None
+                raise UnavailableError(f"{url}: {lost} ({_times(attempts)})") from None
             time.sleep(pause * 2 ** (attempt - 1))
     refuse_large(url, remote.size)
     return remote
@@ -157,7 +157,7 @@ def fetch(
             part.finish(sha256)
         return Fetched(path, path.stat().st_size, sha256, "resumed" if part.resumed else "downloaded")
     except OSError as error:
-        raise RibocastError(f"{path}: {error.strerror or error}") from error
+        raise OutputError(f"{path}: {error.strerror or error}") from error
 
 
 def _receive_all(
@@ -178,7 +178,7 @@ def _receive_all(
             again = part.resumed
             part.drop()
             if not again:
-                raise RibocastError(f"{part.target.name}: {fault} ({part.url})")
+                raise UnavailableError(f"{part.target.name}: {fault} ({part.url})")
             raise LostError(fault)
         except LostError as lost:
             # A server that breaks off at one and the same place is no progress.
@@ -186,7 +186,7 @@ def _receive_all(
             most = max(most, part.size())
             if failures >= attempts:
                 kept = f"; {part.size():,} bytes are kept to go on with" if part.size() else ""
-                raise RibocastError(f"{part.target.name}: {lost} ({part.url}, {_times(attempts)}{kept})") from None
+                raise UnavailableError(f"{part.target.name}: {lost} ({part.url}, {_times(attempts)}{kept})") from None
             say(f"{part.target.name}: {lost}; trying again")
             time.sleep(pause * 2 ** (failures - 1))
 
@@ -205,7 +205,7 @@ class _Part:
             # Browsers call their own like this.
             for there in (self.path, self.record):
                 if there.exists() and there.stat().st_size:
-                    raise RibocastError(f"{there}: of another download: move it away, or fetch elsewhere") from None
+                    raise OutputError(f"{there}: of another download: move it away, or fetch elsewhere") from None
             is_of_url = False
         if not is_of_url:
             # Of what the bytes are the beginning is not known.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError, OptionError
 from ribocast.io.places import Places
 from ribocast.io.writers import make_folder, open_table
 from ribocast.learn.data.assays import KNOWN_ASSAYS, Assay
@@ -89,10 +89,10 @@ def prepare(library: Library, folder: str | Path, output: str | Path, *, replica
         If the file is not there, cannot be read, lacks a column or has no usable row.
     """
     if not 1 <= replicate <= len(library.files):
-        raise RibocastError(f"{library.name}: there is no replicate {replicate}, only {len(library.files)}")
+        raise OptionError(f"{library.name}: there is no replicate {replicate}, only {len(library.files)}")
     source = Path(folder) / library.files[replicate - 1].name
     if not source.is_file():
-        raise RibocastError(f"{source}: no such file; ribocast data fetch GSE114002 --library {library.name}")
+        raise InputError(f"{source}: no such file; ribocast data fetch GSE114002 --library {library.name}")
     output = Path(output)
     target = output / f"{library.name}{f'_replicate{replicate}' if replicate > 1 else ''}.csv.gz"
     make_folder(output)
@@ -133,7 +133,7 @@ class _Tally:
             self.left_out[why] = int((~good).sum())
         if not good.any():
             counts = ", ".join(f"{number:,} {reason}" for reason, number in self.left_out.items())
-            raise RibocastError(f"{self.source}: no row is usable: {counts}")
+            raise InputError(f"{self.source}: no row is usable: {counts}")
         return rows[good].reset_index(drop=True)
 
 
@@ -214,7 +214,7 @@ def _with_mrls(rows: pd.DataFrame, fractions: int, assay: Assay, tally: _Tally) 
     computed = shares @ weights if weights and fractions == len(weights) else None
     if rows["mrl"].isna().all():
         if computed is None:
-            raise RibocastError(
+            raise InputError(
                 f"{tally.source}: no column of MRLs (rl), and the weights of its {fractions} fractions are not known"
             )
         tally.remarks.append("no MRLs in the file: they are computed from the shares and the weights of the assay")
@@ -245,7 +245,7 @@ def _cut(seqs: pd.Series[str], construct: Construct, length: int, tally: _Tally)
     changed, lost = int(((cut != seqs) & (cut != "")).sum()), int(((cut == "") & (seqs != "")).sum())
     if lost > len(seqs) / 2:
         first = seqs[(cut == "").to_numpy()].iloc[0]
-        raise RibocastError(
+        raise InputError(
             f"{tally.source}: {lost:,} of {len(seqs):,} sequences are longer than {length} nt, but no start codon "
             f"follows the UTR, as in {first}"
         )
@@ -264,7 +264,7 @@ def _columns(assay: Assay, fractions: int) -> list[str]:
 
 def _need(rows: pd.DataFrame, name: str, source: str) -> pd.Series[str]:
     if name not in rows:
-        raise RibocastError(f"{source}: no column {name} among: {', '.join(map(str, rows.columns))}")
+        raise InputError(f"{source}: no column {name} among: {', '.join(map(str, rows.columns))}")
     return rows[name].fillna("").astype(str).str.strip()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import RibocastError
+from ribocast.errors import InputError
 from ribocast.io.tables import read_rows
 
 if TYPE_CHECKING:
@@ -154,16 +154,16 @@ def find_columns(names: list[str], source: str) -> Columns:
         found = {int(re.sub(r"\D", "", key)): name for key, name in by_name.items() if pattern.fullmatch(key)}
         gap = next((number for number in range(len(found)) if number not in found), None)
         if gap is not None:
-            raise RibocastError(f"{source}: no column of {what} {gap} among: {', '.join(map(str, names))}")
+            raise InputError(f"{source}: no column of {what} {gap} among: {', '.join(map(str, names))}")
         return tuple(found[number] for number in range(len(found)))
 
     utr = first(UTR_NAMES)
     if utr is None:
-        raise RibocastError(f"{source}: no column {' or '.join(UTR_NAMES)} among: {', '.join(map(str, names))}")
+        raise InputError(f"{source}: no column {' or '.join(UTR_NAMES)} among: {', '.join(map(str, names))}")
     reads = tuple(by_name[name] for name in READS_NAMES if name in by_name)
     counts = numbered(_COUNT, "counts of fraction")
     if not reads and not counts:
-        raise RibocastError(f"{source}: no column {' or '.join(READS_NAMES)} among: {', '.join(map(str, names))}")
+        raise InputError(f"{source}: no column {' or '.join(READS_NAMES)} among: {', '.join(map(str, names))}")
     return Columns(utr, first(MRL_NAMES), reads, numbered(_SHARE, "shares of fraction"), counts, by_name)
 
 
@@ -199,7 +199,7 @@ def _reads(source: str, candidates: dict[str, Floats], counts: Floats | None, re
     if counts is not None and _is_whole(counts):
         remarks.append("reads are the sum of the counts of all fractions")
         return np.asarray(counts.sum(axis=1))
-    raise RibocastError(f"{source}: no whole numbers in {' or '.join(candidates) or 'the counts'}: these are no reads")
+    raise InputError(f"{source}: no whole numbers in {' or '.join(candidates) or 'the counts'}: these are no reads")
 
 
 def _is_whole(values: Floats) -> bool:

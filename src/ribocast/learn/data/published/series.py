@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError
 
 SERIES = "GSE114002"
 BASE_URL = "https://ftp.ncbi.nlm.nih.gov/geo/samples"
@@ -151,7 +151,7 @@ def choose_libraries(names: Iterable[str] | None) -> tuple[Library, ...]:
     wanted = list(dict.fromkeys(names or LIBRARIES))
     for name in wanted:
         if name not in LIBRARIES:
-            raise RibocastError(f"{name!r} is no library of {SERIES}; there are {', '.join(LIBRARIES)}")
+            raise OptionError(f"{name!r} is no library of {SERIES}; there are {', '.join(LIBRARIES)}")
     return tuple(LIBRARIES[name] for name in wanted)
 
 

@@ -14,7 +14,7 @@ import urllib.request
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from ribocast.errors import RibocastError
+from ribocast.errors import OptionError, RibocastError, UnavailableError
 
 MAX_BYTES = 5 << 30
 """No published table is as large: a server that announces more is not trusted."""
@@ -114,7 +114,7 @@ class Answer:
             kind = self._response.headers.get_content_type()
             page = kind == "text/html" or first.lstrip().startswith(b"<")
             what = "an HTML page" if page else kind
-            raise RibocastError(f"{self._url}: the server sent {what}, not a gzip file{_quote(first)}")
+            raise UnavailableError(f"{self._url}: the server sent {what}, not a gzip file{_quote(first)}")
 
 
 def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answer:
@@ -130,9 +130,9 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError as error:
-        raise RibocastError(f"{url}: not a usable address: {error}") from None
+        raise OptionError(f"{url}: not a usable address: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RibocastError(f"{url}: not an address that begins with http:// or https://")
+        raise OptionError(f"{url}: not an address that begins with http:// or https://")
     # Not urlopen's own opener: that one also opens ftp:, file: and data:.
     opener = urllib.request.OpenerDirector()
     handlers = (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, _Redirects,
@@ -151,23 +151,23 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
         words = f"the server answers {refusal.code} {refusal.reason}{_refusal(answer)}"
         if refusal.code in _PASSING:
             raise LostError(words) from None
-        raise RibocastError(f"{url}: {words}") from None
+        raise UnavailableError(f"{url}: {words}") from None
     except (http.client.InvalidURL, UnicodeError) as error:
-        raise RibocastError(f"{url}: not a usable address: {error}") from None
+        raise OptionError(f"{url}: not a usable address: {error}") from None
     except _BROKEN as error:
         if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
-            raise RibocastError(f"{url}: {_reason(error)}") from None
+            raise UnavailableError(f"{url}: {_reason(error)}") from None
         raise LostError(_reason(error)) from None
     except RibocastError:
         raise
     except ValueError as error:
-        raise RibocastError(f"{url}: the server sends us on to no usable address: {error}") from None
+        raise UnavailableError(f"{url}: the server sends us on to no usable address: {error}") from None
 
 
 def refuse_large(url: str, size: int | None) -> None:
     """Raise RibocastError for more bytes than ``MAX_BYTES``."""
     if size is not None and size > MAX_BYTES:
-        raise RibocastError(f"{url}: {size:,} bytes, more than the {MAX_BYTES:,} that any of these files can have")
+        raise UnavailableError(f"{url}: {size:,} bytes, more than the {MAX_BYTES:,} that any of these files can have")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -176,7 +176,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
         schemes = [urllib.parse.urlsplit(url).scheme for url in (req.full_url, newurl)]
         if schemes not in (["http", "http"], ["http", "https"], ["https", "https"]):
-            raise RibocastError(f"{req.full_url}: the server sends us on to {newurl}, which is not followed")
+            raise UnavailableError(f"{req.full_url}: the server sends us on to {newurl}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
