@@ -399,7 +399,7 @@ def kill_server(server: Server, whole: bytes, chance: random.Random) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Kill commands as often as is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=16)
@@ -407,7 +407,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--only", nargs="*", help="some of the jobs, or serve")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

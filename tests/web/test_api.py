@@ -53,6 +53,7 @@ def parquet_of(rows):
         (parquet_of({"gene": ["HBB", "=cmd"], "seq": [UTR, UTR[:30]], "n": ["-3", "=1+1"]}),
          "application/vnd.apache.parquet", {}),
     ],
+    ids=["csv", "a charset", "tsv", "gzip", "csv, encoded", "parquet"],
 )  # fmt: skip
 def test_a_table_is_a_body_in_any_of_its_formats(server, content, kind, headers):
     found = send(server, "predict", content, kind, headers=headers).json()

@@ -375,6 +375,7 @@ def test_a_row_is_explained_at_a_press_and_a_table_is_copied(page, browser):
         (b"PK\x03\x04 and so on", "a workbook or a zip archive"),
         (b"ACGT\n" * 60_000, f"the server takes {BODY:,}"),
     ],
+    ids=["unpacks to much", "cut short", "not UTF-8", "a zero byte", "a workbook", "too large"],
 )
 def test_bad_uploads_are_refused_in_words_before_they_are_sent(page, content, said):
     upload(page, "Upload a file", "utrs.csv.gz", content)

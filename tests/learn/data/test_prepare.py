@@ -363,6 +363,7 @@ def test_a_file_that_is_not_there_is_told_with_the_command_that_fetches_it(tmp_p
         (gzip.compress(b"utr,total,rl\n\xff\xff,1,2\n"), "not UTF-8 text"),
         (gzip.compress(b"utr,total,rl\nA,1,2\nA,1,2,3,4\n"), "row 2: 5 fields, but the header has 3"),
     ],
+    ids=["empty", "zipped nothing", "header alone", "cut short", "a web page", "other letters", "two more fields"],
 )
 def test_a_broken_file_is_one_line(tmp_path, content, words):
     path = tmp_path / LIBRARIES["egfp_random50"].files[0].name
