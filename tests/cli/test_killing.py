@@ -7,8 +7,8 @@ import pytest
 import killing
 from where import share
 
-WITH_OUTPUTS = ["predict CSV", "predict Parquet", "variants table", "variants VCF", "explain table", "design", "simulate",
-                "train", "search", "compare"]  # fmt: skip
+WITH_OUTPUTS = ["predict CSV", "predict Parquet", "variants table", "variants VCF", "explain table", "design",
+                "simulate", "train", "search", "compare"]  # fmt: skip
 
 
 def test_every_command_with_outputs_is_killed(framed, tmp_path):
