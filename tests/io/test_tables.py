@@ -688,6 +688,14 @@ def test_text_that_is_not_utf8_is_called_so(tmp_path, name):
     assert error_of(put(tmp_path, "t.csv", b"seq,\xe9\nA,1\n")) == "t.csv: not UTF-8 text (it holds the byte 0xe9)"
 
 
+def test_wrong_bytes_in_a_row_of_wrong_length_are_said_in_one_line_alone(tmp_path, monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    message = error_of(put(tmp_path, "t.csv", b"seq,label\nA,1\nC,2,\xe9\n"))
+    assert message == "t.csv: not UTF-8 text (it holds the byte 0xe9)"
+    assert printed == []
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.fasta", "t.txt", "t"])
 def test_gzip_data_that_is_cut_short_or_damaged_is_refused(tmp_path, name):
     rows = np.random.default_rng(0).choice(list("ACGT"), size=(40_000, 50))

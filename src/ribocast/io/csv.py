@@ -48,6 +48,9 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
 
 def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int, *, skip_header: bool) -> Any:
     ragged: list[Any] = []
+    if not block.isascii():
+        # Before Arrow meets it in a row that it calls invalid: it would print a traceback of its own.
+        block.decode("utf-8")
 
     def refuse(found: Any) -> str:
         ragged.append(found)
@@ -74,7 +77,6 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
         )
     except pa.ArrowInvalid:
         if not ragged:
-            block.decode("utf-8")  # if that is what is wrong, this says it better
             raise
         row += ragged[0].number - skip_header
         fields = f"{ragged[0].actual_columns} field{'s' * (ragged[0].actual_columns != 1)}"
