@@ -88,15 +88,15 @@ def train_baselines(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, wor
             for library in ["all"] if name in TOGETHER else ASSAYS:
                 mine = np.ones(len(rows), bool) if library == "all" else (rows["assay"] == library).to_numpy()
                 for number in range(FOLDS):
-                    learnt, unseen = rows[mine & (fold != number)], rows[mine & (fold == number)]
+                    train_rows, unseen = rows[mine & (fold != number)], rows[mine & (fold == number)]
                     folder = work / name / library / f"fold-{number}"
-                    tasks.append((name, unseen.index, pool.submit(train_and_predict, name, learnt, unseen, folder)))
+                    tasks.append((name, unseen.index, pool.submit(train_and_predict, name, train_rows, unseen, folder)))
         for name, index, task in tasks:
             predicted[name][index] = task.result()
     return predicted
 
 
-def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, folder: Path) -> Floats:
+def train_and_predict(name: str, train_rows: pd.DataFrame, unseen: pd.DataFrame, folder: Path) -> Floats:
     """Train one network, or read what it predicted before; MRLs of the unseen rows.
 
     One that died in training, and gives every row the same MRL, is trained again with the next seed.
@@ -105,11 +105,11 @@ def train_and_predict(name: str, learnt: pd.DataFrame, unseen: pd.DataFrame, fol
     if done.is_file():
         return np.load(done)  # type: ignore[no-any-return]
     label = "/".join(folder.parts[-3:])
-    names = list(dict.fromkeys(learnt["assay"]))
+    names = list(dict.fromkeys(train_rows["assay"]))
     for seed in SEEDS:
         work = folder / f"seed-{seed}"
         fit(
-            learnt.reset_index(drop=True), work, assays={assay: ASSAYS[assay] for assay in names}, model=name,
+            train_rows.reset_index(drop=True), work, assays={assay: ASSAYS[assay] for assay in names}, model=name,
             settings={"length": 100} if names == [VARYING] else {}, held_out=0.1, split_kind="grouped", seed=seed,
             recipe=own_recipe(name).with_changes(patience=PATIENCE), resume=True,
             say=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),

@@ -33,15 +33,15 @@ def main() -> None:
     options = parser.parse_args()
     rows = load_measurements(options.data, [ASSAY])
     parts = random_split(len(rows), 0.2, seed=42)
-    learnt, unseen = rows.iloc[parts.train].reset_index(drop=True), rows.iloc[parts.held_out].reset_index(drop=True)
-    print(f"{ASSAY}: {len(learnt):,} rows to learn from and choose the epoch, {len(unseen):,} unseen")
+    train_rows, unseen = rows.iloc[parts.train].reset_index(drop=True), rows.iloc[parts.held_out].reset_index(drop=True)
+    print(f"{ASSAY}: {len(train_rows):,} rows to train on and choose the epoch, {len(unseen):,} unseen")
     columns = f"{'architecture':<18}{'parameters':>11}{'epoch':>7}{'r²':>8}  {'95 % interval':<16}"
     print(columns + f"{'MAE':>6}{'minutes':>9}{'expected':>10}")
     results = []
     for name in EXPECTED:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            card = fit(learnt, folder, assays={ASSAY: ASSAYS[ASSAY]}, model=name, held_out=0.1, seed=42).bundle.card
+            card = fit(train_rows, folder, assays={ASSAY: ASSAYS[ASSAY]}, model=name, held_out=0.1, seed=42).bundle.card
             minutes = (time.perf_counter() - began) / 60
             scores = evaluate(ribocast.load(folder), unseen)
             parameters = ARCHITECTURES[name].build(card.assays, **card.settings).count_parameters()

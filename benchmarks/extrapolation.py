@@ -1,4 +1,4 @@
-"""How much more is missed beyond the lengths that were learnt from.
+"""How much more is missed beyond the lengths that the model was trained on.
 
     python benchmarks/extrapolation.py --data DIR [--work DIR] [--json FILE]
 
@@ -36,8 +36,8 @@ def main() -> None:
     unseen = grouped_k_fold(shared_kmer_groups(rows["seq"].tolist()), 5, seed=1) == 0
     length = rows["seq"].str.len()
     own = rows["assay"] == ASSAY
-    learnt = rows[~unseen & ~(own & (length > LONGEST))].reset_index(drop=True)
-    trained = fit(learnt, options.work, assays=ASSAYS, held_out=0.0, seed=1, resume=True,
+    train_rows = rows[~unseen & ~(own & (length > LONGEST))].reset_index(drop=True)
+    trained = fit(train_rows, options.work, assays=ASSAYS, held_out=0.0, seed=1, resume=True,
                   say=lambda line: print(line, file=sys.stderr, flush=True))  # fmt: skip
     held_out = rows[unseen & own]
     missed = np.abs(held_out["mrl"] - ribocast.load(trained.bundle.folder).mrl(held_out["seq"].tolist(), assay=ASSAY))

@@ -2,8 +2,8 @@
 
     python benchmarks/idea.py --data DIR [--set dropout=0.2] [--recipe weight_decay=0.01] [--seed 1] [--work DIR]
 
-A fifth of the sequences (fold 0 of `train_shipped.py`) is unseen; one network learns the rest. Without changes it is
-trained as a teacher of the shipped model is (seed 1, 12 epochs).
+A fifth of the sequences (fold 0 of `train_shipped.py`) is unseen; one network is trained on the rest. Without changes
+it is trained as a teacher of the shipped model is (seed 1, 12 epochs).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/published.py [--model MODEL] [--json FILE]
 
 Ours are read from the model's ``model.json``: out-of-fold predictions, made by ``train_shipped.py``. Those of others
-are as published, or measured with the published weights; each says what the model had learnt from, and where it was
+are as published, or measured with the published weights; each says what the model was trained on, and where it was
 evaluated on other rows. Of published test rows ours are those that are at hand, about four in five.
 """
 
@@ -23,7 +23,7 @@ class Published:
 
     model: str
     r2: float
-    learnt_from: str
+    trained_on: str
 
 
 OPTIMUS = "Optimus 5-Prime (Sample et al. 2019)"
@@ -92,12 +92,12 @@ def main() -> None:
         if figure is None:
             print(f"\n{assay}, {part}: {card.name} has no figure")
             continue
-        print(f"\n{assay}, {figure.subset}: {figure.rows:,} rows, {figure.split}\n  r²     model {'learnt from':>46}")
+        print(f"\n{assay}, {figure.subset}: {figure.rows:,} rows, {figure.split}\n  r²     model {'trained on':>46}")
         low, high = figure.pearson_r2_ci95 or (None, None)
         interval = f"   95 % interval {low:.3f} to {high:.3f}" if low is not None else ""
         print(f"  {figure.pearson_r2:.3f}  ribocast {card.name:<32} {ours}{interval}")
         for other in sorted(others, key=lambda entry: -entry.r2):
-            print(f"  {other.r2:.3f}  {other.model:<41} {other.learnt_from}")
+            print(f"  {other.r2:.3f}  {other.model:<41} {other.trained_on}")
         table.append({"ours": figure.model_dump(), "others": [asdict(other) for other in others]})
     if options.json:
         options.json.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n")

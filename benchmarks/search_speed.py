@@ -69,8 +69,8 @@ def notebook(options: argparse.Namespace) -> float:
     began = time.perf_counter()
     for filters in GRID["filters"]:
         for number in range(options.folds):
-            learnt, unseen = fold != number, fold == number
-            book = Notebook(Optimus(filters), utrs[learnt].tolist(), mrls[learnt], batch_size=BATCH)
+            trained, unseen = fold != number, fold == number
+            book = Notebook(Optimus(filters), utrs[trained].tolist(), mrls[trained], batch_size=BATCH)
             for _ in range(options.epochs):
                 book.epoch()
                 book.loss(utrs[unseen].tolist(), mrls[unseen])
@@ -90,11 +90,11 @@ def measure(options: argparse.Namespace, folder: Path, workers: int, threads: in
         recipe=architecture("optimus").recipe.with_changes(epochs=options.epochs), split_kind="random", prune=False,
         workers=workers, threads=threads, watch=watch,
     )  # fmt: skip
-    # Each fold learns from all rows but its own.
-    learnt = options.rows * (1 - 1 / options.folds) * options.epochs * options.folds * len(found.verdicts)
+    # Each fold trains on all rows but its own.
+    trained = options.rows * (1 - 1 / options.folds) * options.epochs * options.folds * len(found.verdicts)
     target = TARGET_ROWS * (1 - 1 / TARGET_FOLDS) * TARGET_FOLDS * TARGET_TRIALS
     inside = sum(sum(verdict.trial.seconds.values()) for verdict in found.verdicts) / workers
-    return {"seconds": ended[0] - began, "estimate": inside / learnt * target}
+    return {"seconds": ended[0] - began, "estimate": inside / trained * target}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ A tenth of the rows is held out; all learn from the others. The notebook: its lo
 without validation in between. Ours: `ribocast train`'s loop, each way from a fresh network to the end of its one-cycle
 schedule, so that nothing is stopped by looking at the held-out rows; from the table to the trained network, rows'
 encoding and hairpins included. ``--data`` takes the published test rows of egfp_random50; else rows are simulated. The
-mean squared error is in standard deviations of the learnt MRLs.
+mean squared error is in standard deviations of the train_rows MRLs.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def read(folder: Path | None, count: int) -> pd.DataFrame:
     return rows.loc[mine, ["seq", "mrl"]].reset_index(drop=True).iloc[:count]
 
 
-def notebook(learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
+def notebook(train_rows: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
     """Train as the notebook does; return its seconds and loss."""
     began = time.perf_counter()
-    mean, deviation = learnt["mrl"].mean(), learnt["mrl"].std()
+    mean, deviation = train_rows["mrl"].mean(), train_rows["mrl"].std()
     torch.manual_seed(SEED)
-    mrls = ((learnt["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True)
-    book = Notebook(ThreeConvolutions(), learnt["seq"].tolist(), mrls)
+    mrls = ((train_rows["mrl"] - mean) / deviation).to_numpy(np.float32, copy=True)
+    book = Notebook(ThreeConvolutions(), train_rows["seq"].tolist(), mrls)
     for _ in range(EPOCHS):
         book.epoch()
     seconds = time.perf_counter() - began
@@ -96,18 +96,18 @@ def notebook(learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
     return {"way": f"the notebook, {EPOCHS} epochs", "seconds": seconds, "loss": loss}
 
 
-def ours(way: Way, learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
+def ours(way: Way, train_rows: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, Any]:
     """Train by our loop; return its seconds and loss."""
-    table, assays = labelled_rows(pd.concat([learnt, held_out], ignore_index=True), "any")
-    unseen = table.iloc[len(learnt) :]
-    # Muon learns more in eight epochs; in one or two, Adam is as good and its steps are shorter.
+    table, assays = labelled_rows(pd.concat([train_rows, held_out], ignore_index=True), "any")
+    unseen = table.iloc[len(train_rows) :]
+    # Muon gets further in eight epochs; in one or two, Adam is as good and its steps are shorter.
     framed = FRAMED_RECIPE.with_changes(optimiser="adamw", weight_decay=0.1)
     recipe = framed if way.model == "framed" else architecture(way.model).recipe
     assert recipe is not None
     recipe = recipe.with_changes(schedule="one-cycle", bfloat16=True, epochs=way.epochs, noise_reads=0.0)
     began = time.perf_counter()
     loop = prepare(
-        table, np.arange(len(learnt)), table.iloc[:0], assays=assays, model=way.model, settings=way.settings,
+        table, np.arange(len(train_rows)), table.iloc[:0], assays=assays, model=way.model, settings=way.settings,
         recipe=recipe, seed=SEED, device=torch.device("cpu"), name="any",
     )  # fmt: skip
     for epoch in range(1, way.epochs + 1):
@@ -115,7 +115,7 @@ def ours(way: Way, learnt: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, An
     loop.settle()
     seconds = time.perf_counter() - began
     errors = loop.predict(unseen) - unseen["mrl"].to_numpy()
-    loss = float((errors**2).mean() / learnt["mrl"].var())
+    loss = float((errors**2).mean() / train_rows["mrl"].var())
     settings = "".join(f", {key} {value}" for key, value in way.settings.items())
     return {"way": f"{way.model}{settings}, {way.epochs} epochs", "seconds": seconds, "loss": loss}
 

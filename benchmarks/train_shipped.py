@@ -3,7 +3,8 @@
     python benchmarks/train_shipped.py --data DIR [--work DIR] [--json FILE]
 
 Two networks that differ by seed and weight decay are trained on every row. They label new sequences, and a third, the
-pupil, narrower and faster, learns these and the rows. `default` is the pupil, `default-large` the mean of all three.
+student, narrower and faster, is trained on these and the rows. `default` is the student, `default-large` the mean of
+all three.
 For each of five folds (whole groups of sequences that share a 24-mer) all this is done without the fold, teachers
 included: the figures and prediction intervals of ``model.json`` come from these out-of-fold predictions alone, which
 stand row by row in ``NAME.parquet`` of the work folder. A process of one thread trains the three networks of a fold:
@@ -30,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import ribocast
-from ribocast.learn import average, fit, taught_rows
+from ribocast.learn import average, distilled_rows, fit
 from ribocast.learn.data.assays import ASSAYS, load_measurements
 from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
 from ribocast.learn.evaluate.calibration import calibrate_card, figure
@@ -47,11 +48,11 @@ from ribocast.model.predictor import Predictor, interval
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 # Weight decay by teacher: those that differ in more than their seed err more independently.
 TEACHERS, TEACHERS_EPOCHS = {"seed-1": 1.0, "seed-3": 0.3}, 12
-PUPIL, PUPIL_EPOCHS, TAUGHT_ROWS, TAUGHT_SEED = "pupil-4", 10, 100_000, 5
+STUDENT, STUDENT_EPOCHS, DISTILLED_ROWS, DISTILLED_SEED = "student-4", 10, 100_000, 5
 # It need not find out what its teachers did: fewer channels, and faster.
-PUPIL_SETTINGS = {"channels": 48}
+STUDENT_SETTINGS = {"channels": 48}
 # What each bundle is the mean of.
-SHIPPED = {"default": (PUPIL,), "default-large": (*TEACHERS, PUPIL)}
+SHIPPED = {"default": (STUDENT,), "default-large": (*TEACHERS, STUDENT)}
 HOW = f"out of fold, {FOLDS} folds grouped by shared 24-mers, seed {FOLD_SEED}"
 HUMAN, VARYING, WELL_MEASURED_READS = "egfp_human50", "egfp_varying25to100", 620
 
@@ -97,8 +98,8 @@ def train_all(rows: pd.DataFrame, fold: NDArray[np.int64], work: Path, workers: 
 
 
 def train_part(rows: pd.DataFrame, work: Path, part: str) -> None:
-    """Train teachers on these rows, then their pupil."""
-    for network in (*TEACHERS, PUPIL):
+    """Train teachers on these rows, then their student."""
+    for network in (*TEACHERS, STUDENT):
         train(rows, work / network / part)
 
 
@@ -112,14 +113,14 @@ def train(rows: pd.DataFrame, folder: Path) -> None:
     say(f"{len(rows):,} rows")
     if network in TEACHERS:
         recipe = FRAMED_RECIPE.with_changes(weight_decay=TEACHERS[network], epochs=TEACHERS_EPOCHS)
-        settings, taught = {}, None
+        settings, distilled = {}, None
     else:
-        recipe, settings = FRAMED_RECIPE.with_changes(epochs=PUPIL_EPOCHS), PUPIL_SETTINGS
+        recipe, settings = FRAMED_RECIPE.with_changes(epochs=STUDENT_EPOCHS), STUDENT_SETTINGS
         teachers = [ribocast.load(folder.parents[1] / teacher / part, threads=1) for teacher in TEACHERS]
-        taught = taught_rows(teachers, rows, TAUGHT_ROWS, seed=TAUGHT_SEED)
+        distilled = distilled_rows(teachers, rows, DISTILLED_ROWS, seed=DISTILLED_SEED)
     fit(
         rows.reset_index(drop=True), folder, assays=ASSAYS, model=MODEL, recipe=recipe,
-        settings=settings, taught=taught, held_out=0.0,
+        settings=settings, distilled=distilled, held_out=0.0,
         seed=int(network.split("-")[1]), resume=True, say=say,
     )  # fmt: skip
 
@@ -143,7 +144,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     figures = [*subset_figures(rows, out_of_fold), *scored, *profile_figures(rows, profiles)]
     print_table(figures)
     whole = [open_bundle(options.work / network / "all") for network in SHIPPED[name]]
-    # What the pupil was taught stands in its card.
+    # What the student was distilled from stands in its card.
     card = whole[-1].card
     coverage = coverage_by_fold(card, rows, out_of_fold, fold)
     card = calibrate_card(card, rows, out_of_fold, HOW, predict)

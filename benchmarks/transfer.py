@@ -2,7 +2,7 @@
 
     python benchmarks/transfer.py --data DIR [--work DIR] [--json FILE]
 
-A model that has learnt the three libraries of unmodified RNA, without any sequence that shares a 24-mer with a row that
+A model trained on the three libraries of unmodified RNA, without any sequence that shares a 24-mer with a row that
 is held out, is fine-tuned to 100 to 10,000 rows of `egfp_random50_m1psi`, and scored on the rows of one fifth (whole
 groups) that no model here has seen. Beside it: the same network trained from nothing on the same rows, and the model as
 it was, before and after a straight line (fitted on the same rows) brings its MRLs to the new scale. Each is repeated
@@ -50,7 +50,7 @@ def main() -> None:
     base = train(rows[~new & (fold > 1)], options.work / "base", {name: ASSAYS[name] for name in KNOWN})
     held_out, own = rows[new & (fold == options.held_out)], rows[new & (fold != options.held_out)]
     print(
-        f"{len(held_out):,} rows of {NEW} are held out; up to {len(own):,} to learn from; means of {len(DRAWS)} draws\n"
+        f"{len(held_out):,} rows of {NEW} are held out; up to {len(own):,} to train on; means of {len(DRAWS)} draws\n"
     )
     print("r² (squared correlation) and R² (explained variance, 1 at most) on unseen rows; MAE in ribosomes per mRNA\n")
     print(

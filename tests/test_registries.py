@@ -55,7 +55,7 @@ def test_an_architecture_gives_finite_numbers_of_the_promised_shape(network, ass
     assert outputs.shape == (len(UTRS), 1, width)
     assert outputs.dtype == np.float32
     assert np.isfinite(outputs).all()
-    # The paper's profile network has linear outputs: it learns to give shares, and gives others before.
+    # The paper's profile network has linear outputs: it is trained to give shares, and gives others before.
     if network.output == "fractions" and "optimus" not in type(network).__module__:
         assert (outputs >= 0).all()
         np.testing.assert_allclose(outputs.sum(axis=2), 1, atol=1e-5)
@@ -72,7 +72,7 @@ def test_an_architecture_does_not_mind_case_u_order_or_company(network):
         np.testing.assert_allclose(other, together, rtol=0, atol=1e-5)
 
 
-def test_an_architecture_learns_every_weight_it_has(network):
+def test_an_architecture_trains_every_weight_it_has(network):
     network.zero_grad()
     outputs = network(torch.from_numpy(encode(UTRS)))
     (outputs * torch.arange(1, 1 + outputs.shape[2])).square().sum().backward()
@@ -243,7 +243,7 @@ def test_a_table_format_is_predicted_like_any_other(ending, framed, tmp_path):
     np.testing.assert_allclose(pd.read_csv(tmp_path / "out.csv")["mrl"], model.mrl(UTRS), atol=1e-5)
 
 
-def test_every_known_assay_can_be_learnt_and_says_what_it_is():
+def test_every_known_assay_can_be_trained_on_and_says_what_it_is():
     for name, assay in ASSAYS.items():
         assert assay.name == name
         assert assay.description

@@ -281,7 +281,7 @@ def test_training_skips_bad_rows_when_asked_counts_and_lists_them(tmp_path, caps
     assert json.loads(printed.out)["n"] == 60
     assert printed.err.splitlines()[1:] == [
         "left out: in.csv row 32: label 'much' is not a finite number (column 'label')", "left out 2 bad rows",
-        "the model learnt from these very rows: for its figures on unseen ones see ribocast models",
+        "the model was trained on these very rows: for its figures on unseen ones see ribocast models",
     ]  # fmt: skip
     path.write_text("seq,label\nACXT,1\nACGT,\n")
     for command in (("train", path, *options, "-o", tmp_path / "no"), ("evaluate", path, "--on-error", "skip")):

@@ -269,7 +269,7 @@ def test_a_series_meets_its_targets_and_a_low_one_is_explained():
     assert (found.table.loc[low, "uatgs"] > 0).all()
     assert (found.table.loc[~low, "uatgs"] == 0).all()
     (said,) = found.remarks
-    assert said.startswith("target 3: avoid ATG is given up")
+    assert said.startswith("target 3: avoid ATG is dropped")
     assert "a low MRL comes from an upstream ATG" in said
     firm = propose(cheap, Brief(target=-9, n=2, forbid="ATG", budget=3_000), independent=None)
     assert (firm.table["uatgs"] == 0).all()

@@ -1,4 +1,4 @@
-"""The shipped models give the numbers that were written down, on every engine, whatever the threads and the company."""
+"""The shipped models give the numbers that were written down, whatever the engine, threads and rest of the batch."""
 
 import hashlib
 import json

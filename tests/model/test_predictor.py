@@ -1,4 +1,4 @@
-"""Predictors: company and order change nothing, nothing is silent."""
+"""Predictors: the rest of the batch and its order change nothing, nothing is silent."""
 
 from concurrent.futures import ThreadPoolExecutor
 

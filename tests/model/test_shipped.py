@@ -40,7 +40,7 @@ def test_they_are_small_and_know_the_four_libraries(name):
     assert [assay.name for assay in bundle.card.assays] == list(ASSAYS)
     assert all(assay.interval is not None and assay.interval.rows > 10_000 for assay in bundle.card.assays)
     assert sum(data.rows for data in bundle.card.data) == 100_280
-    assert {data.assay for data in bundle.card.taught} == set(ASSAYS)
+    assert {data.assay for data in bundle.card.distilled} == set(ASSAYS)
 
 
 @pytest.mark.parametrize("name", MOST_BYTES)
@@ -89,6 +89,6 @@ def test_they_are_less_sure_of_what_is_unlike_the_measured_sequences(model):
 
 @pytest.mark.skipif(not MEASUREMENTS.is_dir(), reason="the measurements are not on this machine")
 @pytest.mark.parametrize("assay", ASSAYS)
-def test_they_fit_the_measurements_they_learnt_from(model, assay):
+def test_they_fit_the_rows_they_were_trained_on(model, assay):
     rows = pd.read_csv(MEASUREMENTS / f"{assay}.csv.gz").sample(2000, random_state=0)
     assert evaluate(model, rows[["seq", "mrl"]], assay=assay).pearson_r2 > 0.8

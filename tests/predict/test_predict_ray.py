@@ -180,7 +180,7 @@ def test_what_a_worker_cannot_do_is_said_in_one_line_and_the_rest_stays(cluster,
     assert "2.csv" not in contents(tmp_path / "out")
 
 
-def test_a_portion_that_ends_every_worker_is_given_up(cluster, framed, tmp_path):
+def test_a_portion_that_ends_every_worker_is_stopped(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match=r"t\.csv: ended 3 workers"):
         work_on_ray(cluster.address, ribocast.load(framed), Deadly(), [Portion(source, f"{tmp_path}/o.t.csv")])

@@ -39,7 +39,7 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help="The HTML report, in one file; comparison.html, or none with --json."),
     ] = None,
-    assay: Annotated[str | None, typer.Option(help="On whose scale rows of an unknown assay are predicted.")] = None,
+    assay: Annotated[str | None, typer.Option(help="Units for rows of an assay that a model does not know.")] = None,
     on_missing: Annotated[
         Literal["stop", "drop"], typer.Option(help="Where a table lacks a row: stop, or leave the row out for all.")
     ] = "stop",

@@ -87,7 +87,7 @@ def design(
     model: Annotated[
         list[str] | None, typer.Option(help="A folder or a shipped model; several are averaged, default without it.")
     ] = None,
-    assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
+    assay: Annotated[str | None, typer.Option(help="In which assay's units; see ribocast models.")] = None,
     independent: Annotated[
         str | None, typer.Option(help="A model that the search does not use, for independent_mrl.")
     ] = None,

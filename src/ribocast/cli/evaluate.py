@@ -32,7 +32,7 @@ def evaluate(
         typer.Argument(metavar="[MODEL] TABLE", help="The shipped model without one; several tables with --by."),
     ],
     assay: Annotated[
-        str | None, typer.Option(help="On whose scale to predict; else that which the table names.")
+        str | None, typer.Option(help="In which assay's units to predict; else that which the table names.")
     ] = None,
     by: Annotated[
         Literal["assay"] | None,
@@ -55,7 +55,7 @@ def evaluate(
     from ribocast.io.tables import read_table
     from ribocast.learn.evaluate.by_assay import evaluate_by_assay, named_assay, split_by_assay
     from ribocast.learn.evaluate.metrics import evaluate as evaluate_model
-    from ribocast.learn.evaluate.metrics import learnt_from
+    from ribocast.learn.evaluate.metrics import was_trained_on
     from ribocast.model.predictor import load
 
     if by is None and len(paths) > 2:
@@ -75,8 +75,8 @@ def evaluate(
     chunk = usable(read_table(paths[-1], column=column, label=label), on_error)
     if assay is None:
         chosen = loaded.card.assay(named_assay(chunk, loaded.card))
-    if learnt_from(loaded, chunk):
-        say("the model learnt from these very rows: for its figures on unseen ones see ribocast models")
+    if was_trained_on(loaded, chunk):
+        say("the model was trained on these very rows: for its figures on unseen ones see ribocast models")
     if chunk.labels().min() < 0:
         say("some labels are below 0: were they standardised? Then only the correlations mean anything here")
     scores = evaluate_model(loaded, chunk, assay=chosen.name, seed=seed).as_dict()
@@ -98,8 +98,8 @@ def evaluate(
 
 def _print_by_assay(model: str, results: list[AssayScores]) -> None:
     for result in results:
-        if result.learnt:
-            say(f"{result.assay}: the model learnt from these very rows")
+        if result.trained_on:
+            say(f"{result.assay}: the model was trained on these very rows")
     say(f"{model}; MAE and R² as predicted, and on a straight line that other rows fitted")
     rows = []
     for result in results:

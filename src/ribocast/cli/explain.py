@@ -37,7 +37,7 @@ def explain(
         typer.Option(help="With --global: measurements to compare with; a table, or a folder with ASSAY.csv.gz."),
     ] = None,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
-    assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
+    assay: Annotated[str | None, typer.Option(help="In which assay's units; see ribocast models.")] = None,
     indels: Annotated[int, typer.Option(min=0, max=3, help="Also deletions and insertions of up to so many nt.")] = 0,
     near_cognates: Annotated[
         bool, typer.Option("--near-cognates", help="List upstream CTG, GTG, TTG and the like too.")

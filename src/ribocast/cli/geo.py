@@ -76,7 +76,7 @@ def prepare(
     ] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn fetched tables into tables to learn from: NAME.csv.gz with the published split; what is left out is counted.
+    """Turn fetched tables into tables to train on: NAME.csv.gz with the published split; what is left out is counted.
 
     Without --library, every library whose file is there.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="ribocast",
-    help="Reads a 5′ UTR and says how well its mRNA is translated; learns this from measurements.",
+    help="Reads a 5′ UTR and says how well its mRNA is translated; trains on measurements.",
     epilog="Example: ribocast predict utrs.fasta",
     no_args_is_help=True,
     add_completion=False,

@@ -37,7 +37,7 @@ def predict(
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
-    assay: Annotated[str | None, typer.Option(help="On whose scale; see ribocast models.")] = None,
+    assay: Annotated[str | None, typer.Option(help="In which assay's units; see ribocast models.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Add the polysome profile, r0 and so on.")] = False,
     uorf: Annotated[bool, typer.Option("--uorf", help="Add upstream starts, their ORFs and Kozak contexts.")] = False,
     near_cognates: Annotated[

@@ -58,7 +58,7 @@ def search(
 ) -> None:
     """Search settings by cross-validation, and refit the best on all rows.
 
-    Each trial is scored by the mean squared Pearson correlation on folds it has not learnt from. Writes trials.csv,
+    Each trial is scored by the mean squared Pearson correlation on folds it was not trained on. Writes trials.csv,
     search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
     """
     from ribocast.io.places import Places

@@ -1,4 +1,4 @@
-"""``ribocast train``: learning from measurements."""
+"""``ribocast train``: training on measurements."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def train(
     assay: Annotated[
         str | None, typer.Option(help="Name of the library; the file's name without it. Known ones bring more.")
     ] = None,
-    val_fraction: Annotated[float, typer.Option(help="Share of rows held out; 0 learns from all.")] = 0.2,
+    val_fraction: Annotated[float, typer.Option(help="Share of rows held out; 0 trains on all.")] = 0.2,
     split: Annotated[
         Literal["auto", "random", "grouped"],
         typer.Option(help="grouped keeps rows that share a 24-mer together; auto does where rows do."),

@@ -62,7 +62,7 @@ def variants(
     assay: Annotated[
         str | None,
         typer.Option(
-            help="On whose scale; else the one whose changes are calibrated, or of a genome that of most lengths."
+            help="In which assay's units; else the one with calibrated changes, or for a genome that of most lengths."
         ),
     ] = None,
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,

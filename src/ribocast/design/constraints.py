@@ -80,7 +80,7 @@ class Forbid:
     both_strands : bool
         Also the reverse complement, as a restriction enzyme reads.
     unless_needed : bool
-        Given up for a target that the search does not reach with it.
+        Dropped for a target that the search does not reach with it.
     name : str
         What messages call it; made from the motifs without it.
     """

@@ -121,7 +121,7 @@ def design(
     like : str, optional
         A sequence to stay near to: at most a quarter of its letters away, unless a `MaxEdits` says how far.
     assay : str, optional
-        On whose scale; the model's default assay without it.
+        In which assay's units; the model's default assay without it.
     construct : Construct, optional
         What stands around the designs; that of the assay without it.
     algorithm : {"genetic", "beam", "evolution", "gradient"}
@@ -201,14 +201,14 @@ def propose(
     if softened and hard:
         # Nothing of the kind was measured: what the rule forbids is needed, and is what such sequences hold.
         remarks += [
-            f"{Goal(target)}: {_given_up(rules, firm)}: {said}{_why_low(rules)}" for target, said in hard.items()
+            f"{Goal(target)}: {_dropped(rules, firm)}: {said}{_why_low(rules)}" for target, said in hard.items()
         ]
     within = [target for target in brief.targets if not (softened and target in hard)]
     found, stopped = search.for_targets(within, rules, give_up=softened)
     if softened and not stopped:
         missed = [one.target for one in found if _is_missed(one, estimator)]
         remarks += [
-            f"{Goal(target)}: {_given_up(rules, firm)}: it is not reached with it{_why_low(rules)}" for target in missed
+            f"{Goal(target)}: {_dropped(rules, firm)}: it is not reached with it{_why_low(rules)}" for target in missed
         ]
         again, stopped = search.for_targets([*missed, *hard], firm)
         by_target = {one.target: one for one in [*found, *again]}
@@ -349,8 +349,8 @@ def _strings(space: Space, count: int, rng: np.random.Generator) -> list[str]:
     return strings_of(space.begin(count, rng))
 
 
-def _given_up(rules: Sequence[Constraint], firm: Sequence[Constraint]) -> str:
-    return f"{' and '.join(str(rule) for rule in rules if rule not in firm)} is given up"
+def _dropped(rules: Sequence[Constraint], firm: Sequence[Constraint]) -> str:
+    return f"{' and '.join(str(rule) for rule in rules if rule not in firm)} is dropped"
 
 
 def _is_missed(found: _Found, estimator: Estimator) -> bool:

@@ -111,7 +111,7 @@ class Estimator:
         self.assay = assay
         self.second = second
         self.for_uncertainty = for_uncertainty
-        self.card = next((card_of(model, assay) for model in models if isinstance(model, Predictor)), None)
+        self.card = next((get_assay(model, assay) for model in models if isinstance(model, Predictor)), None)
         self._members = [
             members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
         ]
@@ -210,7 +210,7 @@ class Estimator:
         return np.mean([mrls.mean(axis=0) for mrls in each], axis=0), spread
 
 
-def card_of(model: Predictor, assay: str | None) -> AssayCard:
+def get_assay(model: Predictor, assay: str | None) -> AssayCard:
     """Return the assay that a model is asked for: that of the name where it knows it."""
     return model.card.assay(assay)
 

@@ -57,7 +57,7 @@ class Explanation:
     seq : str
         The UTR, DNA letters in upper case.
     assay : AssayCard
-        On whose scale MRLs are.
+        In which assay's units MRLs are.
     mrl, mrl_low, mrl_high : float
         The mean ribosome load (MRL), ribosomes per mRNA, its 90 % prediction interval for a measurement (else NaN).
     profile : numpy.ndarray of float or None
@@ -140,7 +140,7 @@ def explain_all(
     utrs : sequence of str
         5′→3′, each ending right before the start codon.
     assay : str, optional
-        On whose scale; the model's default assay without it.
+        In which assay's units; the model's default assay without it.
     indels : int
         Besides all substitutions, all deletions and insertions of up to so many letters (at most 3). A changed length
         is right-aligned: every letter keeps its distance from the start codon except those 5′ of the change, which

@@ -38,7 +38,7 @@ def write_learnt(
     measured : Learnt, optional
         Summary of measured MRLs of the same sequences.
     title, source, assay, command : str
-        What the page is called, of what sequences it is, on whose scale, and what made it.
+        What the page is called, of what sequences it is, in which assay's units, and what made it.
     """
     sides = {"model": model} if measured is None else {"model": model, "measured": measured}
     sections = [_groups(sides), _positions(sides), _context(sides), _letters(sides)]

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ribocast.learn.evaluate.metrics import evaluate
-    from ribocast.learn.train.distill import taught_rows
+    from ribocast.learn.train.distill import distilled_rows
     from ribocast.learn.train.ensemble import average
     from ribocast.learn.train.fit import fit
 
-__all__ = ["average", "evaluate", "fit", "taught_rows"]
+__all__ = ["average", "distilled_rows", "evaluate", "fit"]
 
 _HOMES = {
     "average": "ribocast.learn.train.ensemble",
     "evaluate": "ribocast.learn.evaluate.metrics",
     "fit": "ribocast.learn.train.fit",
-    "taught_rows": "ribocast.learn.train.distill",
+    "distilled_rows": "ribocast.learn.train.distill",
 }
 
 

@@ -1,4 +1,4 @@
-"""Design by gradients: letters that are chosen are seen by the network, and the choice is what is learnt.
+"""Design by gradients: letters that are chosen are seen by the network, and the choice is what is trained.
 
 Each design is a table of logits, one for each letter of each position. The network reads the letters that are chosen by
 them, and its gradient is taken as if it had read their softmax (the straight-through estimator of Fast SeqProp: Linder
@@ -121,7 +121,7 @@ class SoftMrl:
     model : Predictor
         With its learning form.
     assay : str or None
-        On whose scale; the model's default assay without it.
+        In which assay's units; the model's default assay without it.
     length : int
         Of the sequences.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ribocast.errors import OptionError
 
-_KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "learns": ("mrl", "profile")}
+_KINDS = {"optimiser": ("adam", "adamw", "muon"), "schedule": ("constant", "one-cycle"), "target": ("mrl", "profile")}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Recipe:
     bfloat16 : bool
         Multiply in bfloat16 while learning, where the device has it by itself; weights are float32, and so is
         evaluation.
-    learns : {"mrl", "profile"}
+    target : {"mrl", "profile"}
         Whose squared error is made small: the standardised mean MRL, or the shares of polysome fractions (then only
         rows with a measured profile teach).
     patience : int, optional
@@ -55,7 +55,7 @@ class Recipe:
     epochs: int
     batch_size: int
     bfloat16: bool = False
-    learns: Literal["mrl", "profile"] = "mrl"
+    target: Literal["mrl", "profile"] = "mrl"
     patience: int | None = None
     profile_weight: float = 0.0
     noise_reads: float = 0.0
@@ -94,7 +94,7 @@ class Recipe:
 HOMEWORK_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=64, bfloat16=True)
 # The paper's is 3 epochs of 260,000 rows in batches of 128; epochs here are the homework's, the best one is kept.
 OPTIMUS_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=128, bfloat16=True)
-OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, learns="profile")
+OPTIMUS_PROFILE_RECIPE = dataclasses.replace(OPTIMUS_RECIPE, target="profile")
 # The authors' is 6 epochs of 350,000 rows, batches not stated; epochs here are the homework's, the best one is kept.
 FRAMEPOOL_RECIPE = Recipe("adam", 1e-3, 0.0, "constant", epochs=20, batch_size=128, bfloat16=True)
 FRAMED_RECIPE = Recipe(

@@ -178,10 +178,10 @@ class Figure(_Card):
 class ModelCard(_Card):
     """The contents of ``model.json``.
 
-    `data` are the rows that were learnt from; `tables` those and the rows held out of them to choose the epoch by; both
-    count those of the model that a fine-tuned one was `started_from`. `taught` are rows that nobody measured, labelled
-    by other models (`ribocast.learn.taught_rows`). `networks` are the SHA-256 sums of the learning files of those that
-    a mean of several was made of.
+    `data` are the rows that the model was trained on; `tables` those and the rows held out of them to choose the epoch
+    by; both count those of the model that a fine-tuned one was `started_from`. `distilled` are rows that nobody
+    measured, labelled by other models (`ribocast.learn.distilled_rows`). `networks` are the SHA-256 sums of the
+    learning files of those that a mean of several was made of.
     """
 
     format_version: Literal[1] = 1
@@ -199,7 +199,7 @@ class ModelCard(_Card):
     started_from: _Text | None = None
     data: tuple[TrainingData, ...]
     tables: tuple[TrainingData, ...] = ()
-    taught: tuple[TrainingData, ...] = ()
+    distilled: tuple[TrainingData, ...] = ()
     networks: tuple[_Text, ...] = ()
     figures: tuple[Figure, ...] = ()
     packages: dict[str, str] = {}

@@ -89,7 +89,7 @@ class Predictor:
         utrs : list of str, pandas.Series or pandas.DataFrame
             5′→3′, each ending right before the start codon; of a frame, its sequence column.
         assay : str, optional
-            On whose scale; the model's default assay without it.
+            In which assay's units; the model's default assay without it.
         profile : bool
             Add the polysome profile, ``r0`` …: the share of ribosome-loaded mRNA in each fraction of the assay. Its
             weighted mean is ``mrl``.
@@ -144,7 +144,7 @@ class Predictor:
         utr : str
             5′→3′, ending right before the start codon.
         assay : str, optional
-            On whose scale; the model's default assay without it.
+            In which assay's units; the model's default assay without it.
 
         Returns
         -------
@@ -323,7 +323,7 @@ def padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many letters sequences are padded to: as many as they have, or up to an eighth more.
 
     It depends on a sequence's own length alone, and not on what shares a batch with it, so that its numbers are the
-    same to the last bit in any company: in another order, another shard, or alone.
+    same to the last bit whatever the rest of the batch: in another order, another shard, or alone.
     """
     return _WIDTHS[np.searchsorted(_WIDTHS, lengths)]
 

@@ -61,7 +61,7 @@ def predict_file(
     output : str or Path, optional
         Any ending of `ribocast.io.writers.TABLE_ENDINGS`; standard output without it.
     assay : str, optional
-        On whose scale; the model's default assay without it.
+        In which assay's units; the model's default assay without it.
     column : str, optional
         The column of the sequences.
     profile : bool

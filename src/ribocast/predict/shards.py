@@ -1,9 +1,9 @@
 """Dividing work among machines: whose part is which, what it is called, and whether it is done.
 
 A portion is a file, some rows of one, or some transcripts of an annotation. It is predicted as if there were no others:
-a sequence's numbers do not depend on its company (`ribocast.model.predictor.padded`), so portions together are what one
-machine writes. What is finished has a record beside it, ``.NAME.done``: how it was made and of what. A restart skips it
-if that is still so.
+a sequence's numbers do not depend on the rest of its batch (`ribocast.model.predictor.padded`), so portions together
+are what one machine writes. What is finished has a record beside it, ``.NAME.done``: how it was made and of what. A
+restart skips it if that is still so.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Work(Protocol):
     model : Predictor
         Whose network runs.
     assay : AssayCard
-        On whose scale.
+        In which assay's units.
     like : str
         What the added columns hold, for people.
     piece_rows : int
@@ -108,7 +108,7 @@ class Work(Protocol):
 
 
 class _Stopped(Exception):  # noqa: N818 (nothing is wrong with it)
-    """The work is given up; why is told elsewhere."""
+    """The work was stopped; why is told elsewhere."""
 
 
 class _Piece(NamedTuple):

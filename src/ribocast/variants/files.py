@@ -117,7 +117,7 @@ def score_vcf(
         `ribocast.io.writers.TABLE_ENDINGS`: one row per variant and transcript, see ``COLUMNS``. A VCF on standard
         output without it.
     assay : str, optional
-        On whose scale; without it, that of the most lengths (`ModelCard.genome_assay`).
+        In which assay's units; without it, that of the most lengths (`ModelCard.genome_assay`).
     phased : bool
         Add rows for haplotypes: two or more variants of one UTR on one chromosome of a sample, after their last
         variant; two more columns, ``haplotype`` and ``samples``, are empty for single variants. Needs a table, samples

@@ -52,7 +52,7 @@ def score_variants(
         The whole UTR without and with each variant, 5′→3′, each ending right before the start codon: an insertion or
         a deletion makes the letters before it stand further from the start codon, or nearer.
     assay : str, optional
-        On whose scale; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
+        In which assay's units; without it, the assay whose changes are calibrated (`ModelCard.variant_assay`).
     constructs : sequence of Construct of length n, optional
         The transcripts that `consequence` reads the UTRs in; without it, the construct of the assay, in which the
         MRLs are always predicted.

@@ -31,7 +31,7 @@ _ROUNDED_ROWS = 256
 
 
 class Ask(NamedTuple):
-    """One call: checked sequences, on whose scale, and whether profiles are wanted."""
+    """One call: checked sequences, in which assay's units, and whether profiles are wanted."""
 
     spelled: Spelled
     assay: AssayCard
@@ -115,9 +115,9 @@ class Batcher:
         """Take and do no more; what runs is told to stop."""
         with self._changed:
             self._closed = True
-            given_up = {part.call for part in (*self._waiting.clear(), *self._running)}
+            unanswered = {part.call for part in (*self._waiting.clear(), *self._running)}
             self._changed.notify_all()
-        for call in given_up:
+        for call in unanswered:
             _fail(call, RefusedError(503, STOPPING, 60))
 
     def _work(self) -> None:

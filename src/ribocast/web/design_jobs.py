@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Designed(NamedTuple):
-    """What came of a job: the designs, by which model, on whose scale."""
+    """What came of a job: the designs, by which model, in which assay's units."""
 
     designs: Designs
     model: str

@@ -1,4 +1,4 @@
-"""Published tables of every form become tables to learn from, and no row disappears uncounted."""
+"""Published tables of every form become tables to train on, and no row disappears uncounted."""
 
 import gzip
 from dataclasses import replace
@@ -43,7 +43,7 @@ def frames():
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_gives_a_table_that_can_be_learnt_from(frames, tmp_path, name):
+def test_every_form_gives_a_table_to_train_on(frames, tmp_path, name):
     report, table = prepared(frames[name], name, tmp_path, LIBRARIES[name])
     assert report.rows == len(table) == report.train + report.test
     assert report.rows_in == report.rows + sum(report.left_out.values())
@@ -379,7 +379,7 @@ def test_the_same_file_gives_the_same_bytes(frames, tmp_path):
     assert Path(report.output).read_bytes() == first
 
 
-def test_a_model_learns_from_prepared_tables(frames, tmp_path):
+def test_a_model_trains_on_prepared_tables(frames, tmp_path):
     names = ["egfp_random50_m1psi", "mcherry_random50"]
     reports = [prepared(frames[name], name, tmp_path, small(name, keep=200))[0] for name in names]
     rows = pd.concat([labelled_rows(report.output)[0] for report in reports], ignore_index=True)

@@ -1,4 +1,4 @@
-"""What is known of the series, and its two commands from a server to a table that can be learnt from."""
+"""What is known of the series, and its two commands from a server to a table that can be trained on."""
 
 import gzip
 import hashlib
@@ -82,7 +82,7 @@ def test_libraries_are_chosen_by_name():
 # --- the commands -----------------------------------------------------------------------------------------------
 
 
-def test_from_a_server_to_tables_that_can_be_learnt_from(site, capsys, files, tmp_path):
+def test_from_a_server_to_tables_to_train_on(site, capsys, files, tmp_path):
     shown = run(capsys, "data", "fetch", "gse114002", "--url", site.url + "/")
     folder = tmp_path / "cache" / "ribocast" / "GSE114002"
     assert {path.name: path.read_bytes() for path in folder.glob("*.gz")} == files

@@ -61,8 +61,8 @@ def test_an_unknown_assay_is_predicted_on_a_known_scale_and_evaluated_on_both(fr
     assert known.scores == evaluate(model, as_chunk(tables["egfp_random50"]), assay="egfp_random50")
     assert new.scores.r2 < 0 < new.on_a_line.r2
     assert new.on_a_line.r2 <= new.scores.pearson_r2
-    assert not new.learnt
-    assert not known.learnt
+    assert not new.trained_on
+    assert not known.trained_on
     (asked,) = evaluate_by_assay(model, {"mcherry": as_chunk(tables["mcherry"])}, assay="egfp_varying25to100")
     assert asked.predicted_as == "egfp_varying25to100"
 

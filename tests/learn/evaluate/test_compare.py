@@ -187,20 +187,20 @@ def test_the_report_is_one_file_that_loads_nothing_and_runs_nothing(framed, rows
     assert "wrote " in capsys.readouterr().err
 
 
-def test_a_model_that_learnt_the_rows_is_named(framed, tmp_path, capsys):
+def test_a_model_trained_on_the_rows_is_named(framed, tmp_path, capsys):
     simulate(800, seed=1).to_csv(tmp_path / "egfp_random50.csv", index=False)
     assert run("compare", framed, "--data", tmp_path / "egfp_random50.csv", "-o", tmp_path / "r.html") == 0
-    warning = "framed learnt from these very rows of egfp_random50: no fair comparison"
+    warning = "framed was trained on these very rows of egfp_random50: no fair comparison"
     assert warning in capsys.readouterr().err
     assert warning in (tmp_path / "r.html").read_text()
 
 
-def test_a_model_that_learnt_the_assay_may_have_learnt_a_sample_of_it(framed, tmp_path, capsys):
+def test_a_model_trained_on_the_assay_may_know_a_sample(framed, tmp_path, capsys):
     simulate(800, seed=1)[100:200].to_csv(tmp_path / "egfp_random50.csv", index=False)
     assert run("compare", framed, "--data", tmp_path / "egfp_random50.csv", "--json") == 0
     (remark,) = json.loads(capsys.readouterr().out)["remarks"]
     assert re.fullmatch(
-        r"framed learnt from \d+ rows of egfp_random50: it cannot be told whether these are among them", remark
+        r"framed was trained on \d+ rows of egfp_random50: it cannot be told whether these are among them", remark
     )
 
 

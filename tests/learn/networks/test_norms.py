@@ -104,7 +104,7 @@ def test_weights_of_plain_batch_normalisation_are_read():
     torch.testing.assert_close(norm.eval()(x, torch.tensor([12, 11, 10, 50])), plain.eval()(x))
 
 
-def test_a_model_from_before_there_were_statistics_by_length_learns_and_predicts_as_it_did(tmp_path):
+def test_a_model_from_before_there_were_statistics_by_length_trains_and_predicts_as_it_did(tmp_path):
     rows = simulate(200, seed=3).assign(assay="egfp_random50")
     small, recipe = {"channels": 8, "dilations": (1,)}, FRAMED_RECIPE.with_changes(epochs=1)
     bundle = fit(rows, tmp_path / "new", settings=small, recipe=recipe, held_out=0.0).bundle

@@ -28,7 +28,7 @@ def card():
 
 
 def begun(seed=0, steps=1):
-    """Make a network that has learnt a little, and who taught it."""
+    """Make a network that has trained a little, and its loop."""
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
     optimiser = torch.optim.Adam(network.parameters())

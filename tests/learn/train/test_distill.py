@@ -1,4 +1,4 @@
-"""Teaching: what new sequences are like, what their labels are, and that a pupil learns them."""
+"""Distilling: what new sequences are like, what their labels are, and that a student fits them."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import ribocast
 from ribocast.errors import RibocastError
-from ribocast.learn import fit, taught_rows
+from ribocast.learn import distilled_rows, fit
 from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.networks import architecture
@@ -29,18 +29,18 @@ def rows():
 
 
 def test_every_assay_gets_its_share_and_no_measured_sequence_comes_back(teachers, rows):
-    taught = taught_rows(teachers, rows, 200, seed=3)
-    assert not set(taught["seq"]) & set(rows["seq"])
-    shares = taught["assay"].value_counts()
+    distilled = distilled_rows(teachers, rows, 200, seed=3)
+    assert not set(distilled["seq"]) & set(rows["seq"])
+    shares = distilled["assay"].value_counts()
     assert shares["egfp_random50"] == 100
     assert 90 <= shares["egfp_human50"] <= 100  # a few mutants are their parents again
-    assert (taught["seq"].str.len() == 50).all()
+    assert (distilled["seq"].str.len() == 50).all()
 
 
 def test_labels_are_the_mean_of_the_teachers_and_agree_with_the_profile(rows):
     default = ribocast.load()
-    taught = taught_rows([default, default], rows, 40, seed=3)
-    for name, part in taught.groupby("assay"):
+    distilled = distilled_rows([default, default], rows, 40, seed=3)
+    for name, part in distilled.groupby("assay"):
         assert part["mrl"].to_numpy() == pytest.approx(default.mrl(part["seq"].tolist(), assay=name), abs=1e-4)
         weights = np.array(default.card.assay(name).fraction_weights)
         profile = part[[f"r{number}" for number in range(len(weights))]].to_numpy()
@@ -53,22 +53,22 @@ def test_teachers_that_know_mrls_alone_teach_those(rows, tmp_path):
     fit(table, tmp_path, assays={"egfp_random50": ASSAYS["egfp_random50"]}, model="attention-2conv", recipe=recipe)
     teacher = ribocast.load(tmp_path)
     for teachers in ([teacher], [ribocast.load(), teacher]):
-        taught = taught_rows(teachers, table, 20, seed=3)
-        assert "r0" not in taught
-        mrls = np.mean([one.mrl(taught["seq"].tolist(), assay="egfp_random50") for one in teachers], axis=0)
-        assert taught["mrl"].to_numpy() == pytest.approx(mrls, abs=1e-4)
+        distilled = distilled_rows(teachers, table, 20, seed=3)
+        assert "r0" not in distilled
+        mrls = np.mean([one.mrl(distilled["seq"].tolist(), assay="egfp_random50") for one in teachers], axis=0)
+        assert distilled["mrl"].to_numpy() == pytest.approx(mrls, abs=1e-4)
 
 
 def test_a_seed_gives_the_same_sequences_again(teachers, rows):
-    first, again, other = (taught_rows(teachers, rows, 60, seed=seed)["seq"].tolist() for seed in (1, 1, 2))
+    first, again, other = (distilled_rows(teachers, rows, 60, seed=seed)["seq"].tolist() for seed in (1, 1, 2))
     assert first == again != other
 
 
 def test_utrs_that_are_not_random_get_relatives(teachers, rows):
-    taught = taught_rows(teachers, rows, 400, seed=3)
+    distilled = distilled_rows(teachers, rows, 400, seed=3)
     known = set(kmers(rows[rows["assay"] == "egfp_human50"]["seq"]))
-    related = [bool(known & set(kmers([utr]))) for utr in taught[taught["assay"] == "egfp_human50"]["seq"]]
-    strange = [bool(known & set(kmers([utr]))) for utr in taught[taught["assay"] == "egfp_random50"]["seq"]]
+    related = [bool(known & set(kmers([utr]))) for utr in distilled[distilled["assay"] == "egfp_human50"]["seq"]]
+    strange = [bool(known & set(kmers([utr]))) for utr in distilled[distilled["assay"] == "egfp_random50"]["seq"]]
     assert np.mean(related) > 0.8
     assert not any(strange)
 
@@ -79,40 +79,41 @@ def test_utrs_that_are_not_random_get_relatives(teachers, rows):
 )
 def test_any_utrs_have_relatives_of_letters_only(teachers, utrs, seed):
     measured = pd.DataFrame({"seq": utrs, "assay": "egfp_varying25to100"})
-    taught = taught_rows(teachers, measured, 8, seed=seed)
-    assert all(utr and not utr.strip("ACGTN") and len(utr) <= max(map(len, utrs)) for utr in taught["seq"])
+    distilled = distilled_rows(teachers, measured, 8, seed=seed)
+    assert all(utr and not utr.strip("ACGTN") and len(utr) <= max(map(len, utrs)) for utr in distilled["seq"])
 
 
-def test_a_pupil_learns_what_it_is_taught_and_its_card_says_so(teachers, rows, tmp_path):
+def test_a_student_fits_distilled_rows_and_its_card_says_so(teachers, rows, tmp_path):
     recipe = architecture("framed").recipe.with_changes(epochs=4)
     small = {"channels": 16, "dilations": (1, 2)}
-    taught = taught_rows(teachers, rows, 1500, seed=3)
+    distilled = distilled_rows(teachers, rows, 1500, seed=3)
     assays = {name: ribocast.learn.data.assays.ASSAYS[name] for name in ("egfp_random50", "egfp_human50")}
-    alone, pupil = (
-        fit(rows, tmp_path / name, assays=assays, settings=small, recipe=recipe, held_out=0.0, seed=1, taught=more)
-        for name, more in (("alone", None), ("pupil", taught))
+    alone, student = (
+        fit(rows, tmp_path / name, assays=assays, settings=small, recipe=recipe, held_out=0.0, seed=1, distilled=more)
+        for name, more in (("alone", None), ("student", distilled))
     )
-    assert {entry.assay: entry.rows for entry in pupil.bundle.card.taught} == taught["assay"].value_counts().to_dict()
-    assert pupil.bundle.card.data == alone.bundle.card.data
-    assert not alone.bundle.card.taught
+    counts = distilled["assay"].value_counts().to_dict()
+    assert {entry.assay: entry.rows for entry in student.bundle.card.distilled} == counts
+    assert student.bundle.card.data == alone.bundle.card.data
+    assert not alone.bundle.card.distilled
     unseen = simulate(300, seed=9)["seq"].tolist()
     truth = teachers[0].mrl(unseen, assay="egfp_random50")
 
     def agreement(run):
         return np.corrcoef(ribocast.load(run.bundle.folder).mrl(unseen, assay="egfp_random50"), truth)[0, 1]
 
-    assert agreement(pupil) > agreement(alone) + 0.1
+    assert agreement(student) > agreement(alone) + 0.1
 
 
 def test_nobody_teaches_nothing(rows):
     with pytest.raises(RibocastError, match="at least one trained model"):
-        taught_rows([], rows, 10, seed=1)
+        distilled_rows([], rows, 10, seed=1)
 
 
-def test_taught_rows_of_an_assay_that_is_not_learnt_are_refused(teachers, rows, tmp_path):
-    taught = taught_rows(teachers, rows, 20, seed=1)
-    with pytest.raises(RibocastError, match="egfp_human50, which is not learnt here"):
-        fit(rows[rows["assay"] == "egfp_random50"], tmp_path, taught=taught, held_out=0.0)
+def test_distilled_rows_of_an_untrained_assay_are_refused(teachers, rows, tmp_path):
+    distilled = distilled_rows(teachers, rows, 20, seed=1)
+    with pytest.raises(RibocastError, match="egfp_human50, which is not trained here"):
+        fit(rows[rows["assay"] == "egfp_random50"], tmp_path, distilled=distilled, held_out=0.0)
 
 
 def kmers(utrs, k=16):

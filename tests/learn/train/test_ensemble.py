@@ -106,7 +106,7 @@ def test_an_average_knows_its_networks_and_says_what_those_say_that_another_mode
     assert share_out_networks(one, [mean], None) == (None, None)
 
 
-def test_members_that_learnt_other_rows_are_refused(tmp_path):
+def test_members_trained_on_other_rows_are_refused(tmp_path):
     with pytest.raises(RibocastError, match="differ in data"):
         average([member(tmp_path / "a", 1), member(tmp_path / "b", 2, rows=150)], tmp_path / "mean")
 

@@ -26,7 +26,7 @@ from ribocast.learn import evaluate, fit
 from ribocast.learn.data.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.data.splits import Split, random_split
-from ribocast.learn.evaluate.metrics import learnt_from
+from ribocast.learn.evaluate.metrics import was_trained_on
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
 from ribocast.learn.train.batches import epoch_batches, label, trim
@@ -75,7 +75,7 @@ def test_training_leaves_the_global_generators_alone(tmp_path):
     assert (torch.rand(2).tolist(), np.random.rand()) == expected  # noqa: NPY002
 
 
-def test_it_learns_upstream_starts(tmp_path):
+def test_it_finds_upstream_starts(tmp_path):
     rows = table(3000)
     trained = fit(
         rows, tmp_path, assays=RANDOM, settings={"channels": 16, "dilations": (1, 2)}, recipe=quick("framed", epochs=4)
@@ -105,13 +105,13 @@ def test_labels_are_standardised_on_training_rows_alone(tmp_path):
     parts = random_split(len(rows), 0.2, seed=1)
     card = fit(rows, tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
                held_out=parts).bundle.card  # fmt: skip
-    learnt_from = rows["mrl"].iloc[parts.train]
-    assert card.assays[0].label_mean == pytest.approx(learnt_from.mean())
-    assert card.assays[0].label_scale == pytest.approx(learnt_from.std(ddof=0))
+    trained_on = rows["mrl"].iloc[parts.train]
+    assert card.assays[0].label_mean == pytest.approx(trained_on.mean())
+    assert card.assays[0].label_scale == pytest.approx(trained_on.std(ddof=0))
     assert card.data == describe_data(rows.iloc[parts.train])
 
 
-def test_all_rows_can_be_learnt_from_and_then_the_last_epoch_is_kept(tmp_path):
+def test_without_held_out_rows_the_last_epoch_is_kept(tmp_path):
     trained = fit(table(100), tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
                   held_out=0.0)  # fmt: skip
     assert trained.bundle.card.epoch == 2
@@ -142,7 +142,7 @@ def test_a_network_that_died_in_training_is_said_to_have(tmp_path):
     assert np.ptp(ribocast.load(tmp_path).mrl(table(20)["seq"].tolist())) == 0
 
 
-def test_several_assays_with_and_without_profiles_are_learnt_together(tmp_path):
+def test_several_assays_with_and_without_profiles_are_trained_together(tmp_path):
     one = table(200)
     two = table(200, "egfp_varying25to100", min_length=25, max_length=100).drop(columns=[f"r{i}" for i in range(14)])
     rows = pd.concat([one, two], ignore_index=True)
@@ -155,7 +155,7 @@ def test_several_assays_with_and_without_profiles_are_learnt_together(tmp_path):
     assert {figure.assay for figure in model.card.figures} == set(names)
 
 
-def test_a_table_of_ones_own_in_any_unit_is_learnt_too(tmp_path):
+def test_a_table_of_ones_own_in_any_unit_is_trained_on(tmp_path):
     rows = table(200).assign(mrl=lambda frame: -1000 + 50 * frame["mrl"], assay="mine")
     own = Assay("mine", "", ASSAYS["egfp_random50"].construct, 50, 50)
     fit(rows, tmp_path, assays={"mine": own}, settings=SMALL, recipe=quick("framed"))
@@ -175,7 +175,7 @@ UTRS = st.text("ACGTUNacgtu", min_size=4, max_size=60)
     seed=st.integers(0, 2**32 - 1),
     share=st.sampled_from([0.0, 0.2, 0.5]),
 )
-def test_any_table_is_learnt_or_refused_in_one_line(rows, seed, share):
+def test_any_table_is_trained_on_or_refused_in_one_line(rows, seed, share):
     utrs = [utr for utr, _ in rows]
     frame = pd.DataFrame({"seq": utrs, "label": [mrl for _, mrl in rows]})
     with tempfile.TemporaryDirectory() as folder:
@@ -188,9 +188,9 @@ def test_any_table_is_learnt_or_refused_in_one_line(rows, seed, share):
             assert len(str(error).splitlines()) == 1  # noqa: PT017
             assert not Path(folder, "model.json").exists()
             return
-        (learnt,) = trained.bundle.card.data
-        assert 0 < learnt.rows <= len(rows)
-        assert learnt.rows == len(rows) or share
+        (data,) = trained.bundle.card.data
+        assert 0 < data.rows <= len(rows)
+        assert data.rows == len(rows) or share
         assert np.isfinite(ribocast.load(folder).mrl(utrs)).all()
 
 
@@ -328,7 +328,7 @@ def test_no_row_is_left_out_of_an_epoch_and_every_process_has_one_of_each_batch(
             "row 1: .*here they sum to 100",
         ),
         (lambda rows: rows.assign(r5=rows["r5"] + 0.5 * (rows.index == 3)), "row 4: .*are shares of 1, here they sum"),
-        (lambda rows: rows.iloc[:1], "1 of its rows are left to learn from: at least 2"),
+        (lambda rows: rows.iloc[:1], "1 of its rows are left to train on: at least 2"),
     ],
 )
 def test_profiles_that_are_no_shares_and_single_rows_are_said(tmp_path, change, reason):
@@ -381,7 +381,7 @@ def test_a_file_or_a_frame_of_seq_and_label_is_enough(tmp_path):
         evaluate(model, pd.DataFrame({"seq": ["ACG"], "label": ["much"]}))
 
 
-def test_the_papers_profile_network_learns_fractions_from_the_rows_that_have_them(tmp_path):
+def test_the_papers_profile_network_trains_fractions_on_the_rows_that_have_them(tmp_path):
     rows = table(2000)
     rows.loc[::2, [f"r{number}" for number in range(14)]] = np.nan
     said = []
@@ -396,7 +396,7 @@ def test_the_papers_profile_network_learns_fractions_from_the_rows_that_have_the
     own = Split(np.arange(1500), np.arange(1500, 2000), "mine")
     fit(rows, tmp_path / "own", assays=RANDOM, model="optimus-profile", settings={"filters": 8}, held_out=own,
         recipe=quick("optimus-profile", epochs=1), say=said.append)  # fmt: skip
-    assert "split: mine: 750 rows to learn from, 250 to validate by" in said
+    assert "split: mine: 750 rows to train on, 250 to validate by" in said
     with pytest.raises(RibocastError, match="no row has a measured polysome profile"):
         fit(rows[["seq", "mrl", "assay"]], tmp_path / "x", assays=RANDOM, model="optimus-profile")
 
@@ -405,8 +405,8 @@ def test_a_model_knows_the_table_it_was_trained_on_with_its_held_out_rows(tmp_pa
     rows = table(200)
     fit(rows, tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv", epochs=1))
     model = ribocast.load(tmp_path)
-    assert learnt_from(model, as_chunk(rows[["seq", "mrl"]]))
-    assert not learnt_from(model, as_chunk(rows[["seq", "mrl"]].iloc[:100]))
+    assert was_trained_on(model, as_chunk(rows[["seq", "mrl"]]))
+    assert not was_trained_on(model, as_chunk(rows[["seq", "mrl"]].iloc[:100]))
 
 
 def test_too_few_held_out_rows_give_no_interval(tmp_path):

@@ -114,7 +114,7 @@ def test_it_goes_on_from_its_saved_state_as_if_nothing_had_been() -> None:
     assert [step(second, after, number) for number in range(3, 6)] == losses[3:]
 
 
-def test_it_learns() -> None:
+def test_it_lowers_the_loss() -> None:
     own = network()
     optimiser = muon_of(own, decay=0.0)
     losses = [step(own, optimiser, 1) for _ in range(60)]

@@ -22,7 +22,7 @@ from ribocast.model.bundle import open_bundle
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Give a network that has learnt upstream starts from 4,000 rows."""
+    """Give a network trained on 4,000 rows with upstream starts."""
     folder = tmp_path_factory.mktemp("models") / "trained"
     recipe = architecture("framed").recipe.with_changes(epochs=4)
     fit(simulate(4000, seed=1), folder, assay="egfp_random50", recipe=recipe, held_out=0.0,

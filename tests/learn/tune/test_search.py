@@ -46,7 +46,7 @@ OPTIONS = ["--folds", FOLDS, "--epochs", 4, "--batch-size", 16, "--set", "layers
 
 
 def table(rows=300):
-    """MRLs that a small network learns in four epochs: what the share of G is, and a little noise."""
+    """MRLs that a small network fits in four epochs: what the share of G is, and a little noise."""
     frame = simulate(rows, seed=4)[["seq"]]
     noise = np.random.default_rng(1).normal(0, 0.2, rows)
     return frame.assign(label=frame["seq"].str.count("G") / 3 + 3 + noise)
@@ -127,7 +127,7 @@ def test_a_fold_is_predicted_as_by_the_network_that_fit_writes(tmp_path):
     np.testing.assert_allclose(predicted, written, rtol=0, atol=1e-4)
 
 
-def test_a_hopeless_setting_is_given_up_and_a_good_one_is_not(undisturbed):
+def test_hopeless_settings_are_pruned_good_ones_are_not(undisturbed):
     states = {(verdict.trial.values["recipe.learning_rate"], verdict.state) for verdict in undisturbed.verdicts}
     assert states == {(1e-7, "pruned"), (1e-2, "complete")}
     assert all(3 <= len(verdict.scores) < FOLDS for verdict in undisturbed.verdicts if verdict.state == "pruned")
@@ -409,7 +409,7 @@ def test_verdicts_do_not_depend_on_what_was_computed_too_much_or_too_early(every
     ]
     again = assess_trials(computed, 6, prune=True)
     assert [(verdict.state, verdict.scores) for verdict in again] == [(v.state, v.scores) for v in whole]
-    # Along the way, what is given up stays given up.
+    # Along the way, what is pruned stays pruned.
     part = [trial(number, scores[: data.draw(st.integers(0, 6))]) for number, scores in enumerate(every)]
     for early, late in zip(assess_trials(part, 6, prune=True), whole, strict=True):
         assert early.state != "pruned" or late.state == "pruned"

@@ -97,7 +97,7 @@ ASSAYS = {
         ),
     )
 }
-"""The libraries that are at hand, and that the shipped model has learnt."""
+"""The libraries that are at hand, and that the shipped model was trained on."""
 
 # Their fraction weights are not known.
 KNOWN_ASSAYS = ASSAYS | {
@@ -164,7 +164,7 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
             f"{min(weights):g} and {max(weights):g} in this library; if they were standardised, give another assay name"
         )
     if len(mrl) < 2:
-        raise InputError(f"{assay.name}: {len(mrl)} of its rows are left to learn from: at least 2 are needed")
+        raise InputError(f"{assay.name}: {len(mrl)} of its rows are left to train on: at least 2 are needed")
     if not mrl.std(ddof=0) > 0:
         raise InputError(f"{assay.name}: {len(mrl)} training rows with MRLs that do not differ: nothing to learn")
     return AssayCard(
@@ -185,7 +185,7 @@ def describe_assay(assay: Assay, rows: pd.DataFrame) -> AssayCard:
 def labelled_rows(
     table: str | Path | pd.DataFrame, assay: str | None = None, *, column: str | None = None, label: str | None = None
 ) -> tuple[pd.DataFrame, dict[str, Assay]]:
-    """Bring a labelled table, on disk or in memory, to what `fit` learns from, every row checked.
+    """Bring a labelled table, on disk or in memory, to what `fit` trains on, every row checked.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def labelled_rows(
 
 
 def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
-    """Bring a checked, labelled table to the columns that `fit` learns from.
+    """Bring a checked, labelled table to the columns that `fit` trains on.
 
     Returns
     -------
@@ -296,7 +296,7 @@ def load_measurements(folder: str | Path, names: Iterable[str] = tuple(ASSAYS)) 
 
 
 def describe_data(rows: pd.DataFrame) -> tuple[TrainingData, ...]:
-    """Say what was learnt from: rows of each assay and a SHA-256 over its sequences and MRLs, in order."""
+    """Say what was trained on: rows of each assay and a SHA-256 over its sequences and MRLs, in order."""
     cards = []
     for name, part in rows.groupby("assay", sort=False):
         digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What is in a table of sequences, before anything is learnt from it."""
+"""What is in a table of sequences, before a model is trained on it."""
 
 from __future__ import annotations
 

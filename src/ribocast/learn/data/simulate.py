@@ -6,7 +6,7 @@ codon; an upstream start codon takes some of them away, and a short upstream ORF
 What raises and lowers the MRL follows the literature named at each constant. The numbers, unless said
 otherwise, are **chosen**, so that groups of sequences (without an upstream ATG, with one in a good context,
 …) lie about where they lie in the random 50-nt library of Sample et al., Nature Biotechnology 37, 803–809
-(2019). They are neither fitted nor measured: what is learnt from simulated rows says nothing about real
+(2019). They are neither fitted nor measured: a model trained on simulated rows says nothing about real
 UTRs.
 """
 

@@ -1,4 +1,4 @@
-"""Dividing rows into those that are learnt from and those that evaluate, without leaks.
+"""Dividing rows into those that are trained on and those that evaluate, without leaks.
 
 Natural libraries hold the same or nearly the same UTR many times (a variant beside its reference, a 50-nt
 window of a longer UTR), so a row split lets a model recite. There, rows that share a 24-mer stay together.
@@ -23,7 +23,7 @@ _SHARED_BY_ACCIDENT = 0.005
 
 
 class Split(NamedTuple):
-    """Row numbers to learn from and to evaluate on, and how they were chosen, in words."""
+    """Row numbers to train on and to evaluate on, and how they were chosen, in words."""
 
     train: Rows
     held_out: Rows

@@ -15,7 +15,7 @@ import numpy as np
 
 from ribocast.errors import InputError
 from ribocast.learn.data.assays import assay_of
-from ribocast.learn.evaluate.metrics import Floats, Scores, evaluate, fit_line, learnt_from, score
+from ribocast.learn.evaluate.metrics import Floats, Scores, evaluate, fit_line, score, was_trained_on
 from ribocast.sequence.letters import Fault
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class AssayScores:
         What the rows are.
     predicted_as : str
         On which assay's scale of the model they were predicted: the same one, if the model knows it.
-    learnt : bool
+    trained_on : bool
         Whether the model was trained on this very table.
     scores : Scores
         Of the predictions as they are.
@@ -49,7 +49,7 @@ class AssayScores:
 
     assay: str
     predicted_as: str
-    learnt: bool
+    trained_on: bool
     scores: Scores
     slope: float
     intercept: float
@@ -60,7 +60,7 @@ class AssayScores:
         return {
             "assay": self.assay,
             "predicted_as": self.predicted_as,
-            "learnt": self.learnt,
+            "trained_on": self.trained_on,
             **self.scores.as_dict(),
             "rescaled": {"slope": self.slope, "intercept": self.intercept, **self.on_a_line.as_dict()},
         }
@@ -78,7 +78,7 @@ def evaluate_by_assay(
     tables : mapping of str to Chunk
         Measured rows by assay.
     assay : str, optional
-        On whose scale assays that the model does not know are predicted; its default assay without it.
+        In which assay's units assays that the model does not know are predicted; its default assay without it.
     seed : int
         Of the bootstrap, and of the halves.
 
@@ -96,7 +96,7 @@ def evaluate_by_assay(
         slope, intercept = fit_line(predicted, measured)
         results.append(
             AssayScores(
-                name, own, learnt_from(model, chunk), scores, slope, intercept,
+                name, own, was_trained_on(model, chunk), scores, slope, intercept,
                 score(measured, on_a_line(predicted, measured, seed=seed), seed=seed),
             )
         )  # fmt: skip

@@ -21,7 +21,7 @@ def calibrate_card(
     card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
     predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
 ) -> ModelCard:  # fmt: skip
-    """Add to a card what rows that were not learnt from show: figures and prediction intervals, by assay.
+    """Add to a card what rows that the model was not trained on show: figures and prediction intervals, by assay.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def calibrate_card(
     how : str
         The split, in words.
     predict : callable, optional
-        Predicts some of the rows, whose index tells which, with other letters in ``seq``; still unlearnt from. It shows
-        what unknown letters cost.
+        Predicts some of the rows, whose index tells which, with other letters in ``seq``; still not trained on. It
+        shows what unknown letters cost.
     """
     assays, figures = [], []
     for assay in card.assays:

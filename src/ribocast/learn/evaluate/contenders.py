@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ribocast.errors import InputError
 from ribocast.io.tables import Chunk, read_rows, read_table
 from ribocast.io.writers import TABLE_ENDINGS
-from ribocast.learn.evaluate.metrics import Floats, learnt_from
+from ribocast.learn.evaluate.metrics import Floats, was_trained_on
 from ribocast.model.bundle import shipped_models
 from ribocast.model.engine import EngineName
 from ribocast.model.predictor import Predictor, load
@@ -55,8 +55,8 @@ def contender(
         Checked, labelled rows. With a column ``assay``, each row is predicted on its own assay's scale where the model
         knows it.
     assay : str, optional
-        On whose scale a model predicts the rows of assays that it does not know; its default assay without it. Of a
-        table of predictions that has a column ``assay``, the rows of the same assay are used.
+        In which assay's units a model predicts the rows of assays that it does not know; its default assay without it.
+        Of a table of predictions that has a column ``assay``, the rows of the same assay are used.
     column : str, optional
         Where a table of predictions has its sequences, if it has such a column.
     engine, threads
@@ -140,12 +140,12 @@ def _by_model(model: Predictor, data: Chunk, assay: str | None) -> Contender:
                 "on the scale, r² and Spearman's correlation do not"
             )
         predicted[mine] = model.mrl(utrs[mine].tolist(), assay=scale)
-        if learnt_from(model, data.keep(mine)):
-            remarks.append(f"{card.name} learnt from these very rows of {name or data.source}: no fair comparison")
+        if was_trained_on(model, data.keep(mine)):
+            remarks.append(f"{card.name} was trained on these very rows of {name or data.source}: no fair comparison")
         elif rows := sum(part.rows for part in card.data if part.assay == scale == name):
-            # A bundle holds no sequences: a sample of what was learnt from cannot be told from unseen rows.
+            # A bundle holds no sequences: a sample of what it was trained on cannot be told from unseen rows.
             remarks.append(
-                f"{card.name} learnt from {rows:,} rows of {name}: it cannot be told whether these are among them"
+                f"{card.name} was trained on {rows:,} rows of {name}: it cannot be told whether these are among them"
             )
     return Contender(card.name, predicted, remarks)
 

@@ -1,4 +1,4 @@
-"""Calibrating prediction intervals on rows, and on pairs of rows, that a network has not learnt from."""
+"""Calibrating prediction intervals on rows, and on pairs of rows, that a network was not trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMPOSITION_PARTS = (0.5, 0.75, 0.9, 0.96, 0.99)
 _HIDDEN = (0.02, 0.06, 0.12, 0.25, 0.5)
 _ROWS_TO_HIDE_IN = 1000
 BEYOND_LENGTHS = Knots(at=(0.0, 30.0), factor=(1.0, 1.3))
-"""A network that had learnt from no varying-length UTR over 70 nt missed those of 96 to 100 nt by 1.24 times as much
+"""A network that was trained on no varying-length UTR over 70 nt missed those of 96 to 100 nt by 1.24 times as much
 as those of 61 to 70 nt (90 % quantile; benchmarks/extrapolation.py)."""
 
 _CHANGES = (0.05, 0.1, 0.2, 0.4)
@@ -50,7 +50,7 @@ def calibrate(
     measured, predicted : numpy.ndarray of float, shape (n,)
         Their MRLs.
     predict : callable, optional
-        Given numbers of rows and other sequences for them, predicts these without having learnt from those rows.
+        Given numbers of rows and other sequences for them, predicts these without being trained on those rows.
     """
     if len(utrs) >= 2 * _ROWS_A_BIN:
         assay = assay.model_copy(update={"composition": _describe_composition(utrs)})
@@ -162,7 +162,7 @@ def conformal_change_interval(measured: Floats, predicted: Floats) -> Interval:
     Parameters
     ----------
     measured, predicted : numpy.ndarray of float, shape (n,)
-        log2 fold changes of pairs neither of which the model learnt from, at least ``FEWEST_ROWS``.
+        log2 fold changes of pairs neither of which the model was trained on, at least ``FEWEST_ROWS``.
     """
     size = np.abs(predicted)
     residual = (measured - predicted) * np.where(predicted < 0, -1.0, 1.0)

@@ -174,7 +174,7 @@ def evaluate(
         Sequences and measured MRLs, and profiles (``r0`` …) if known; for how columns
         are found see `ribocast.io.tables.read_chunks`.
     assay : str, optional
-        On whose scale to predict; the model's default assay without it.
+        In which assay's units to predict; the model's default assay without it.
     seed : int
         Of the bootstrap.
 
@@ -233,14 +233,14 @@ def fit_line(predicted: Floats, measured: Floats) -> tuple[float, float]:
     return slope, float(measured.mean() - slope * predicted.mean())
 
 
-def learnt_from(model: Predictor, chunk: Chunk) -> bool:
+def was_trained_on(model: Predictor, chunk: Chunk) -> bool:
     """Say whether a table is one that the model was trained on, with or without the rows held out of it."""
     import pandas as pd
 
     from ribocast.learn.data.assays import describe_data
 
     (data,) = describe_data(pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels(), "assay": "any"}))
-    return data.sha256 in {learnt.sha256 for learnt in (*model.card.data, *model.card.tables)}
+    return data.sha256 in {data_set.sha256 for data_set in (*model.card.data, *model.card.tables)}
 
 
 def _moments(measured: Floats, predicted: Floats) -> Floats:

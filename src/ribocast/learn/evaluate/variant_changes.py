@@ -91,9 +91,9 @@ def with_change_interval(card: ModelCard, assay: str, measured: Floats, predicte
     card : ModelCard
         Of the model whose like made the predictions.
     assay : str
-        On whose scale they are.
+        In which assay's units they are.
     measured, predicted : numpy.ndarray of float, shape (n,)
-        log2 fold changes of pairs that were not learnt from; see `pair_unseen`.
+        log2 fold changes of pairs that the model was not trained on; see `pair_unseen`.
 
     Raises
     ------

@@ -137,7 +137,7 @@ def architecture(name: str) -> Architecture:
 
 
 def load_network(bundle: Bundle) -> Network:
-    """Rebuild a bundle's network with its learnt weights.
+    """Rebuild a bundle's network with its trained weights.
 
     Raises
     ------

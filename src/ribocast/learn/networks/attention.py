@@ -42,7 +42,7 @@ class Settings:
 
 
 class AttentionNetwork(Network):
-    """Convolutions, then a weighted mean over positions whose weights are learnt."""
+    """Convolutions, then a weighted mean over positions whose weights are trained."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -1,7 +1,7 @@
 """The shipped architecture: residual convolutions that know the reading frame, for any length and many assays.
 
 Four things make it learn from few rows. Every position carries its frame relative to the start codon. Open
-reading frames are computed, not learnt: whether a position lies in one that an upstream ATG opened, and whether
+reading frames are computed, not trained: whether a position lies in one that an upstream ATG opened, and whether
 that ends before the start codon. So are hairpins: how strongly each position can pair. And pooling is by frame, with
 attention and a branch that keeps position beside it.
 """
@@ -243,7 +243,7 @@ def _pool_by_frame(x: Tensor, mask: Tensor) -> list[Tensor]:
     # Two columns more than enough on the left, then the last whole codons: frames line up with the start codon.
     x = F.pad(x.transpose(1, 2), (0, 0, 2, 0))[:, -width:].reshape(x.shape[0], codons, 3, x.shape[1])
     count = F.pad(mask, (2, 0))[..., -width:].reshape(mask.shape[0], codons, 3, 1).sum(dim=1).clamp(min=1)
-    # By frame last, as the weights behind them were learnt.
+    # By frame last, as the weights behind them were trained.
     pooled = [x.amax(dim=1), (x.sum(dim=1) / count).to(x.dtype)]  # (rows, 3, channels) each
     return [part.transpose(1, 2).flatten(1) for part in pooled]
 

@@ -43,7 +43,7 @@ class Network(nn.Module):
         return dataclasses.asdict(self.settings)
 
     def count_parameters(self) -> int:
-        """Count the learnt numbers."""
+        """Count the trained numbers."""
         return sum(tensor.numel() for tensor in self.parameters())
 
     def look(self, letters: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -126,4 +126,4 @@ def channels_last(x: Tensor) -> Tensor:
 def only_assay(assays: Sequence[AssayCard], name: str) -> None:
     """Raise unless there is one assay, for networks with one output."""
     if len(assays) != 1:
-        raise OptionError(f"{name} learns one assay at a time, not {len(assays)}; use --model framed")
+        raise OptionError(f"{name} trains on one assay at a time, not {len(assays)}; use --model framed")

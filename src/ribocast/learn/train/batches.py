@@ -20,7 +20,7 @@ _POOL_BATCHES = 50
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a network learns from.
+    """What a network trains on.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ def epoch_batches(
     """Shuffle rows into batches of like length.
 
     Rows are shuffled, sorted by length within pools of many batches, cut, and the batches shuffled: little padding,
-    and every epoch new company. Rows of one length are simply shuffled. Where fewer than `fewest` rows
+    and every epoch new batches. Rows of one length are simply shuffled. Where fewer than `fewest` rows
     are left over, they go with the last batch.
     """
     order = random.permutation(len(lengths))

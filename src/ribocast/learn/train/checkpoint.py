@@ -78,7 +78,7 @@ def load_checkpoint(
             facts = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         theirs = facts["run"]
-        # Of an older version, it lacks what cards have learnt to say since. Its folder may be called otherwise by now.
+        # Of an older version, it lacks what cards say since. Its folder may be called otherwise by now.
         theirs["model"] = ModelCard.model_validate(
             theirs["model"] | {"name": run["model"]["name"]}
         ).model_dump(mode="json")  # fmt: skip

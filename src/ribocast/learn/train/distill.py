@@ -1,6 +1,6 @@
 """Teaching one network what several know: sequences that nobody measured, labelled by trained models.
 
-A network that learns the mean prediction of others, beside the measurements, comes out better than one that learns the
+A network that is trained on the mean of others, beside the measurements, comes out better than one trained on the
 measurements alone, and is as fast (Hinton et al., arXiv:1503.02531; on new sequences: Bucila et al., KDD 2006).
 """
 
@@ -24,7 +24,7 @@ _LEAST_OF_A_PARENT = 5
 _MUTATED = 1 / 8
 
 
-def taught_rows(
+def distilled_rows(
     teachers: Sequence[Predictor], rows: pd.DataFrame, count: int, *, seed: int, reads: float = 400.0
 ) -> pd.DataFrame:
     """Make new sequences like the measured ones, labelled by the mean of trained models.
@@ -33,7 +33,7 @@ def taught_rows(
     ----------
     teachers : sequence of Predictor
         Models that know the assays of `rows`. For honest figures they must not have seen the rows that evaluate the
-        pupil.
+        student.
     rows : pandas.DataFrame
         Measured rows: ``seq``, ``assay``, and ``origin`` if known; see `ribocast.learn.data.assays.training_rows`.
     count : int
@@ -66,8 +66,8 @@ def taught_rows(
         own = rows[rows["assay"] == name]
         share = count * (number + 1) // len(names) - count * number // len(names)
         utrs = [utr for utr in _like(own, share, random) if utr not in measured]
-        part = pd.DataFrame({"seq": utrs, "mrl": 0.0, "assay": name, "reads": reads, "origin": "taught",
-                             "published_split": "taught"})  # fmt: skip
+        part = pd.DataFrame({"seq": utrs, "mrl": 0.0, "assay": name, "reads": reads, "origin": "distilled",
+                             "published_split": "distilled"})  # fmt: skip
         assay = teachers[0].card.assay(name)
         if assay.fraction_weights and all(teacher.card.output == "fractions" for teacher in teachers):
             profile = np.mean([teacher.profile(utrs, assay=name) for teacher in teachers], axis=0)

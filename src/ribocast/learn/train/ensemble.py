@@ -19,7 +19,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     Parameters
     ----------
     bundles : sequence of Bundle
-        Of one architecture, trained on the same rows; they differ by seed, settings, or what else they were taught.
+        Of one architecture, trained on the same rows; they differ by seed, settings, or by distilled rows.
     folder : str or Path
         For the new bundle.
     card : ModelCard, optional

@@ -54,7 +54,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     start: Bundle | str | Path | None = None,
-    taught: pd.DataFrame | None = None,
+    distilled: pd.DataFrame | None = None,
     held_out: Split | float = 0.2,
     split_kind: SplitKind = "auto",
     seed: int = 42,
@@ -89,8 +89,8 @@ def fit(
         The architecture's own without it, or the one for fine-tuning.
     start : Bundle, str or Path, optional
         A trained model to go on from, instead of fresh weights; see `ribocast.learn.train.transfer.begin_from`.
-    taught : pandas.DataFrame, optional
-        Rows labelled by other models, to learn from beside the measured ones; see `ribocast.learn.taught_rows`.
+    distilled : pandas.DataFrame, optional
+        Rows labelled by other models, to train on beside the measured ones; see `ribocast.learn.distilled_rows`.
     held_out : Split or float
         Rows to validate by, or their share; 0 trains on all rows and keeps the last epoch.
     split_kind : {"auto", "random", "grouped"}
@@ -133,12 +133,12 @@ def fit(
     base = None if start is None else start if isinstance(start, Bundle) else open_bundle(start)
     model = base.card.architecture if base else model or "framed"
     recipe = recipe or (fine_tuning_recipe(base) if base else own_recipe(model))
-    if recipe.learns == "profile":
+    if recipe.target == "profile":
         if isinstance(held_out, Split):
             held_out = held_out.among(has_profile(rows))
         rows = with_profile(rows, say)
     parts = _divide(rows, held_out, split_kind, seed)
-    say(f"split: {parts.how}: {len(parts.train):,} rows to learn from, {len(parts.held_out):,} to validate by")
+    say(f"split: {parts.how}: {len(parts.train):,} rows to train on, {len(parts.held_out):,} to validate by")
     val_rows = rows.iloc[parts.held_out].reset_index(drop=True)
     where = own_device(pick_device(device))
     with join_team(where) as team:
@@ -147,7 +147,7 @@ def fit(
             say(f"{team.size} processes train together: {recipe.batch_size} rows a batch, shared among them")
         loop = prepare(
             rows, parts.train, val_rows, assays=assays, model=model, settings=settings or {}, recipe=recipe, seed=seed,
-            device=where, name=name or folder.resolve().name, base=base, taught=taught, team=team, say=say,
+            device=where, name=name or folder.resolve().name, base=base, distilled=distilled, team=team, say=say,
         )  # fmt: skip
         say(f"device: {where}" + (f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""))
         if remark := longer_than_read(rows, loop.network):
@@ -213,7 +213,7 @@ def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: 
         return held_out
     if held_out == 0:
         everything, nothing = np.arange(len(rows)), np.arange(0)
-        return Split(everything, nothing, "none, all rows are learnt from")
+        return Split(everything, nothing, "none, all rows are trained on")
     return split(rows["seq"].tolist(), held_out, seed=seed, kind=kind)
 
 

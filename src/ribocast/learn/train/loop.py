@@ -50,15 +50,15 @@ class Loop:
 
     def __init__(
         self, network: Network, card: ModelCard, recipe: Recipe,
-        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device, *, taught: int = 0,
+        train_rows: pd.DataFrame, val_rows: pd.DataFrame, device: torch.device, *, distilled: int = 0,
         team: Team | None = None,
     ) -> None:  # fmt: skip
-        """Make the loop; the last `taught` of the rows to learn from were labelled by other models.
+        """Make the loop; the last `distilled` of the rows to train on were labelled by other models.
 
         Of a team, every process makes one, of the same network and rows.
         """
         self.team = team or Team()
-        self.measured = len(train_rows) - taught
+        self.measured = len(train_rows) - distilled
         self.network, self.card, self.recipe, self.device = network, card, recipe, device
         self._bfloat16 = recipe.bfloat16 and has_bfloat16(device)
         self.train_set = self._label(train_rows)
@@ -120,7 +120,7 @@ class Loop:
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Fix what the trained network normalises by, see `LengthNorm`; taught rows have no say in it."""
+        """Fix what the trained network normalises by, see `LengthNorm`; distilled rows have no say in it."""
         norms = self._norms()
         if not norms or self.recipe.keep_norms:
             return
@@ -233,7 +233,7 @@ class Loop:
         """Squared error of each row: of the standardised MRL, or the mean over its fractions."""
         assay = torch.from_numpy(data.assay[batch]).to(self.device)
         own = outputs[:, 0] if outputs.shape[1] == 1 else outputs[torch.arange(len(batch)), assay]  # (rows, width)
-        if self.recipe.learns == "profile":
+        if self.recipe.target == "profile":
             return ((own - torch.from_numpy(data.fractions[batch]).to(self.device)) ** 2).mean(dim=1)
         if self.card.output == "fractions":
             mrl = (own * self._fraction_weights[assay]).sum(dim=1)

@@ -18,7 +18,7 @@ from ribocast.learn.train.flat import lay_flat
 # Of the fifth-degree iteration that Jordan et al. chose: singular values end between 0.7 and 1.2, not at 1.
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 _MOMENTUM = 0.95
-# Of a step for every weight: half of what Adam's are like (0.2, Liu et al.), which learnt too much by heart.
+# Of a step for every weight: half of what Adam's are like (0.2, Liu et al.), which overfitted.
 _SIZE = 0.1
 
 

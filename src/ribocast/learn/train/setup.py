@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def prepare(
     rows: pd.DataFrame, train: NDArray[np.int64], val_rows: pd.DataFrame, *, assays: Mapping[str, Assay], model: str,
     settings: Mapping[str, Any], recipe: Recipe, seed: int, device: torch.device, name: str,
-    base: Bundle | None = None, taught: pd.DataFrame | None = None, team: Team | None = None,
+    base: Bundle | None = None, distilled: pd.DataFrame | None = None, team: Team | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Loop:  # fmt: skip
     """Make a network, fresh or from a trained one, its card, and the loop that will train it.
@@ -38,7 +38,7 @@ def prepare(
     rows : pandas.DataFrame
         The whole table; see `ribocast.learn.data.assays.training_rows`.
     train : numpy.ndarray of int64
-        The numbers of the rows to learn from. Labels are standardised on these alone.
+        The numbers of the rows to train on. Labels are standardised on these alone.
     val_rows : pandas.DataFrame
         Rows to validate by, or none.
     assays, model, settings, recipe, seed, name
@@ -47,8 +47,8 @@ def prepare(
         Where the network goes.
     base : Bundle, optional
         A trained model to go on from.
-    taught : pandas.DataFrame, optional
-        More rows to learn from, labelled by other models; labels are not standardised on these.
+    distilled : pandas.DataFrame, optional
+        More rows to train on, labelled by other models; labels are not standardised on these.
     team : Team, optional
         The processes that will train it, of which this is one.
     say : callable
@@ -80,14 +80,14 @@ def prepare(
         started_from=f"{base.card.name} ({base.card.files[LEARNING_NAME].sha256[:12]})" if base else None,
         data=(*(base.card.data if base else ()), *describe_data(train_rows)),
         tables=(*(base.card.tables if base else ()), *describe_data(rows)),
-        taught=(*(base.card.taught if base else ()), *(describe_data(taught) if taught is not None else ())),
+        distilled=(*(base.card.distilled if base else ()), *(() if distilled is None else describe_data(distilled))),
         citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
     )
-    if taught is not None:
-        train_rows = with_taught(train_rows, taught, cards, say)
+    if distilled is not None:
+        train_rows = with_distilled(train_rows, distilled, cards, say)
     return Loop(
         network.to(device), card, recipe, train_rows, val_rows, device,
-        taught=0 if taught is None else len(taught), team=team,
+        distilled=0 if distilled is None else len(distilled), team=team,
     )  # fmt: skip
 
 
@@ -118,27 +118,27 @@ def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame
     """Keep the rows with a measured polysome profile."""
     known = rows[has_profile(rows)]
     if not len(known):
-        raise InputError("no row has a measured polysome profile (columns r0, r1, …) to learn from")
+        raise InputError("no row has a measured polysome profile (columns r0, r1, …) to train on")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
 
 
-def with_taught(
-    rows: pd.DataFrame, taught: pd.DataFrame, cards: tuple[AssayCard, ...], say: Callable[[str], None]
+def with_distilled(
+    rows: pd.DataFrame, distilled: pd.DataFrame, cards: tuple[AssayCard, ...], say: Callable[[str], None]
 ) -> pd.DataFrame:
     """Put rows that other models labelled under the measured ones.
 
     Raises
     ------
     RibocastError
-        If they are of an assay that is not learnt.
+        If they are of an assay that is not trained here.
     """
     import pandas as pd
 
-    if unknown := set(taught["assay"]) - {card.name for card in cards}:
-        raise InputError(f"taught rows of {', '.join(sorted(unknown))}, which is not learnt here")
-    say(f"{len(taught):,} more rows to learn from were labelled by other models")
-    return pd.concat([rows, taught], ignore_index=True)
+    if unknown := set(distilled["assay"]) - {card.name for card in cards}:
+        raise InputError(f"distilled rows of {', '.join(sorted(unknown))}, which is not trained here")
+    say(f"{len(distilled):,} more rows to train on were labelled by other models")
+    return pd.concat([rows, distilled], ignore_index=True)
 
 
 def _fresh(

@@ -55,7 +55,7 @@ def begin_from(
     assays : sequence of Assay
         The new one; no more than one.
     rows : pandas.DataFrame
-        ``seq``, ``mrl`` and ``assay`` to learn from.
+        ``seq``, ``mrl`` and ``assay`` to train on.
     say : callable
         Told of what was chosen.
 
@@ -70,7 +70,7 @@ def begin_from(
         For several assays at once, or one with more fractions than the model knows.
     """
     if len(assays) != 1:
-        raise OptionError(f"fine-tuning learns one assay at a time, not {len(assays)}")
+        raise OptionError(f"fine-tuning trains on one assay at a time, not {len(assays)}")
     (assay,) = assays
     card = describe_assay(assay, rows)
     measured = rows["mrl"].to_numpy(np.float64)

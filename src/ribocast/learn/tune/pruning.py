@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 FEWEST_FOLDS = 3
-"""No trial is given up before so many folds."""
+"""No trial is pruned before as many folds."""
 _CERTAINTY = 0.999
 
 State = Literal["complete", "pruned", "failed", "unfinished"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ribocast.learn.tune.search import Found
 
-_SHOWN = {"complete": "complete", "pruned": "given up", "failed": "failed", "unfinished": "not finished"}
+_SHOWN = {"complete": "complete", "pruned": "pruned", "failed": "failed", "unfinished": "not finished"}
 
 
 def write_report(folder: Path, found: Found) -> None:
@@ -54,7 +54,7 @@ def trials_table(verdicts: Sequence[Verdict], folds: int) -> pd.DataFrame:
 
 
 def rows_for_people(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[str]]]:
-    """Return a header and rows, the best first; trials that were given up or failed after those that are complete."""
+    """Return a header and rows, the best first; trials that were pruned or failed after those that are complete."""
     states = list(_SHOWN)
     ranked = sorted(verdicts, key=lambda verdict: (states.index(verdict.state), -_or(verdict.mean, -1.0)))
     names = list(verdicts[0].trial.values) if verdicts else []
@@ -77,7 +77,7 @@ def as_dict(found: Found) -> dict[str, Any]:
         "sampler": found.sampler,
         "seed": found.seed,
         "rows": found.rows,
-        "score": "mean over folds of the squared Pearson correlation on the fold that was not learnt from",
+        "score": "mean over folds of the squared Pearson correlation on the fold that the model was not trained on",
         "winner": _trial(best) if best else None,
         "bundle": str(found.bundle.folder) if found.bundle else None,
         "importance": importance(found.verdicts),
@@ -139,11 +139,11 @@ def _draw_setting(panel: Axes, name: str, scored: Sequence[Verdict]) -> None:
         panel.set_xlim(-0.5, len(different) - 0.5)
         averages = [means[places == place].mean() for place in range(len(different))]
         panel.plot(range(len(different)), averages, color="#0072b2", marker="_", ms=18, lw=1, label="mean")
-    given_up = np.array([verdict.state == "pruned" for verdict in scored])
-    panel.scatter(places[~given_up], means[~given_up], s=18, color="#0072b2", label="all folds")
-    if given_up.any():
-        panel.scatter(places[given_up], means[given_up], s=18, facecolors="none", edgecolors="0.5", label="given up")
-    best = int(np.argmax(np.where(given_up, -1.0, means)))
+    pruned = np.array([verdict.state == "pruned" for verdict in scored])
+    panel.scatter(places[~pruned], means[~pruned], s=18, color="#0072b2", label="all folds")
+    if pruned.any():
+        panel.scatter(places[pruned], means[pruned], s=18, facecolors="none", edgecolors="0.5", label="pruned")
+    best = int(np.argmax(np.where(pruned, -1.0, means)))
     panel.scatter(places[best], means[best], s=90, color="#d55e00", marker="*", zorder=3, label="best")
 
 

@@ -35,7 +35,7 @@ class Plan:
     folds : int
         How many.
     prune : bool
-        Whether hopeless trials are given up.
+        Whether hopeless trials are pruned.
     by_grid : bool
         Take all combinations in turn; else ask TPE.
     trials : int or None
@@ -164,7 +164,7 @@ class Run:
         return self._study.suggest(verdicts, self._plan.seed)
 
     def _note(self, number: int, fold: int, result: dict[str, Any]) -> None:
-        # Answers about a trial that was given up meanwhile are too late.
+        # Answers about a trial that was pruned meanwhile are too late.
         if number in self._active:
             if "r2" in result:
                 self._study.record(number, fold, result["r2"], result["seconds"])
@@ -221,4 +221,4 @@ def outcome(verdict: Verdict) -> str:
     if verdict.state == "failed":
         return f"failed in fold {len(verdict.scores) + 1}: {verdict.trial.failures[len(verdict.scores)]}"
     text = f"r² {verdict.mean:.4f} (sd {verdict.sd:.4f}) over {len(verdict.scores)} folds"
-    return f"{text}, given up as hopeless" if verdict.state == "pruned" else text
+    return f"{text}, pruned as hopeless" if verdict.state == "pruned" else text

@@ -1,4 +1,4 @@
-"""Searching settings by cross-validation: every trial scored on folds it has not learnt from; the winner refitted."""
+"""Searching settings by cross-validation: every trial scored on folds it was not trained on; the winner refitted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Sampler = Literal["auto", "grid", "tpe"]
-# Of two points, r² is 1 whatever was learnt.
+# Of two points, r² is 1 whatever the network.
 _FEWEST_ROWS = 3
 
 
@@ -75,7 +75,7 @@ class Found(NamedTuple):
     how, sampler : str
         The split in words; ``grid`` or ``tpe``.
     seed, rows : int
-        Of everything random; learnt from.
+        Seed of everything random; rows trained on.
     """
 
     model: str
@@ -182,7 +182,7 @@ def search(
         rows, assays = labelled_rows(table, assay)
     else:
         rows = cast("pd.DataFrame", table).reset_index(drop=True)
-    if recipe.learns == "profile":
+    if recipe.target == "profile":
         rows = with_profile(rows, say)
     divided = _divide(rows, folds, split_kind, seed)
     _try_out(rows, assays, model, settings or {}, recipe, space, seed, say)

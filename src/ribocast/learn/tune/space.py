@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ribocast.model.bundle import AssayCard
 
 RECIPE = "recipe."
-_SEPARATE = {"learns": "changes what rows are learnt from", "patience": "needs rows held out to choose the epoch by"}
+_SEPARATE = {"target": "changes which rows are trained on", "patience": "needs rows held out to choose the epoch by"}
 _MOST_BUILT = 512
 _LARGEST_GRID = 1 << 20
 _RANGE_KEYS = {"low", "high", "step", "log"}

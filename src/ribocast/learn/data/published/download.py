@@ -123,7 +123,7 @@ def fetch(
     path : str or Path
         Where the file goes; what the server calls it does not matter.
     attempts : int
-        After so many in a row that brought nothing new it gives up. What has come stays for a later call.
+        It stops after as many failures in a row that brought nothing new. What has come stays for a later call.
     pause : float
         Seconds before the second attempt; doubled before each further one.
     timeout : float

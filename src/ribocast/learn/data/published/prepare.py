@@ -1,4 +1,4 @@
-"""From the published tables of GSE114002 to tables that can be learnt from, with the published split.
+"""From the published tables of GSE114002 to tables that can be trained on, with the published split.
 
 What the files hold and how their authors split them is in `ribocast.learn.data.published.series`. Every row that is
 left out is counted under its reason.
@@ -35,7 +35,7 @@ _PAIR_COLUMNS = ("library", "id", "info4", "mother", "designed")
 
 @dataclass(frozen=True)
 class Prepared:
-    """How a published table became one to learn from.
+    """How a published table became one to train on.
 
     Attributes
     ----------

@@ -135,7 +135,7 @@ LIBRARIES = {
             "varying", None, 100, 10,
             "as published for random UTRs; the paper trains on none of the human ones",
         ),
-        Library(PAIRS, _DESIGNED, "designed", None, 0, 1, "no split: the pairs evaluate, not learnt from"),
+        Library(PAIRS, _DESIGNED, "designed", None, 0, 1, "no split: the pairs are for evaluation alone"),
     )
 }  # fmt: skip
 
