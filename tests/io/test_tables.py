@@ -331,6 +331,7 @@ def test_parquet_without_rows_or_with_a_column_twice_is_refused(tmp_path):
 # --- standard input --------------------------------------------------------------------------------------------
 
 READ_STDIN = """
+from ribocast.errors import RibocastError
 from ribocast.io.tables import read_chunks
 try:
     print([utr for chunk in read_chunks("-", chunk_rows=2) for utr in chunk.utrs])
@@ -691,8 +692,8 @@ def test_text_that_is_not_utf8_is_called_so(tmp_path, name):
 def test_wrong_bytes_in_a_row_of_wrong_length_are_said_in_one_line_alone(tmp_path, monkeypatch):
     printed = []
     monkeypatch.setattr(sys, "unraisablehook", printed.append)
-    message = error_of(put(tmp_path, "t.csv", b"seq,label\nA,1\nC,2,\xe9\n"))
-    assert message == "t.csv: not UTF-8 text (it holds the byte 0xe9)"
+    message = error_of(put(tmp_path, "t.tsv", b"\x02i\nu\x9f\t"))
+    assert message == "t.tsv: not UTF-8 text (it holds the byte 0x9f)"
     assert printed == []
 
 
