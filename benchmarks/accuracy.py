@@ -33,8 +33,8 @@ from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.evaluate.metrics import Floats
 from ribocast.learn.evaluate.variant_changes import pair_unseen
 from ribocast.learn.train.setup import own_recipe
-from ribocast.model.bundle import PRETRAINED, Figure, open_bundle
-from train_shipped import FOLDS, HUMAN, SHIPPED, VARYING, read_rows, subset_figures, variant_figure
+from ribocast.model.bundle import PRETRAINED, Evaluation, open_bundle
+from train_shipped import FOLDS, HUMAN, SHIPPED, VARYING, evaluate_subsets, evaluate_variants, read_rows
 
 # The longest to train comes first, so that no core waits at the end.
 BASELINES = ("framepool", "optimus", "attention-3conv", "attention-2conv")
@@ -54,10 +54,10 @@ def main() -> None:
     rows, fold = read_rows(options.data)
     predicted = train_baselines(rows, fold, options.work, options.workers)
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
-    figures = {name: open_bundle(PRETRAINED / name).card.figures for name in SHIPPED}
+    figures = {name: open_bundle(PRETRAINED / name).card.evaluations for name in SHIPPED}
     for name, mrls in predicted.items():
         unseen_pairs = pair_unseen(pairs, rows.assign(fold=fold, predicted=mrls), HUMAN)
-        figures[name] = (*subset_figures(rows, mrls), variant_figure(unseen_pairs, rows))
+        figures[name] = (*evaluate_subsets(rows, mrls), evaluate_variants(unseen_pairs, rows))
     for number, entry in enumerate(figures["default"]):
         if all(number < len(found) and found[number].subset == entry.subset for found in figures.values()):
             print_part({name: found[number] for name, found in figures.items()})
@@ -66,7 +66,7 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def print_part(found: dict[str, Figure]) -> None:
+def print_part(found: dict[str, Evaluation]) -> None:
     """Print the figures of every model on the same rows."""
     first = next(iter(found.values()))
     print(f"\n{first.assay}, {first.subset}: {first.rows:,} rows")

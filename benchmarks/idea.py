@@ -26,11 +26,11 @@ from train_shipped import (
     HUMAN,
     MODEL,
     TEACHERS_EPOCHS,
+    evaluate_subsets,
+    evaluate_variants,
     mrls_of,
     predict_own,
     read_rows,
-    subset_figures,
-    variant_figure,
 )
 
 
@@ -55,14 +55,14 @@ def main() -> None:
     mrls = mrls_of(unseen, predict_own(ribocast.load(trained.bundle.folder), unseen))
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     pairs = pair_unseen(pairs, unseen.assign(fold=0, predicted=mrls), HUMAN)
-    figures = [figure for figure in subset_figures(unseen, mrls) if figure.subset != "all" or "m1psi" in figure.assay]
+    figures = [figure for figure in evaluate_subsets(unseen, mrls) if figure.subset != "all" or "m1psi" in figure.assay]
     mean = float(np.mean([figure.pearson_r2 for figure in figures]))
-    changes = variant_figure(pairs, unseen)
+    changes = evaluate_variants(pairs, unseen)
     for figure in [*figures, changes]:
         print(f"{figure.assay:<22}{figure.subset:<46}{figure.rows:>7,}{figure.pearson_r2:>8.4f}")
     print(f"{'mean of all but the pairs':<75}{mean:>8.4f}")
     if options.json:
-        report = {"figures": [figure.model_dump() for figure in [*figures, changes]], "mean": mean}
+        report = {"evaluations": [figure.model_dump() for figure in [*figures, changes]], "mean": mean}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

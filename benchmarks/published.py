@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ribocast.model.bundle import DEFAULT_MODEL, Figure, open_bundle
+from ribocast.model.bundle import DEFAULT_MODEL, Evaluation, open_bundle
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def main() -> None:
     ours = f"four fifths of {rows:,} rows of all four libraries, never these"
     table = []
     for (assay, part), others in PUBLISHED.items():
-        figure = find(card.figures, assay, part)
+        figure = find(card.evaluations, assay, part)
         if figure is None:
             print(f"\n{assay}, {part}: {card.name} has no figure")
             continue
@@ -103,7 +103,7 @@ def main() -> None:
         options.json.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n")
 
 
-def find(figures: tuple[Figure, ...], assay: str, part: str) -> Figure | None:
+def find(figures: tuple[Evaluation, ...], assay: str, part: str) -> Evaluation | None:
     """Return the figure of an assay whose part begins so."""
     return next((entry for entry in figures if entry.assay == assay and entry.subset.startswith(part)), None)
 

@@ -34,7 +34,7 @@ import ribocast
 from ribocast.learn import average, distilled_rows, fit
 from ribocast.learn.data.assays import ASSAYS, load_measurements
 from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.learn.evaluate.calibration import calibrate_card, figure
+from ribocast.learn.evaluate.calibration import calibrate_card, evaluate_subset
 from ribocast.learn.evaluate.intervals import calibrate
 from ribocast.learn.evaluate.metrics import Floats, score_profile
 from ribocast.learn.evaluate.variant_changes import pair_unseen, with_change_interval
@@ -42,7 +42,7 @@ from ribocast.learn.networks import load_network
 from ribocast.learn.recipe import FRAMED_RECIPE
 from ribocast.learn.train.export import export
 from ribocast.model.applicability import how_unusual, interval_scaling
-from ribocast.model.bundle import PRETRAINED, Figure, ModelCard, open_bundle
+from ribocast.model.bundle import PRETRAINED, Evaluation, ModelCard, open_bundle
 from ribocast.model.predictor import Predictor, interval
 
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
@@ -140,9 +140,9 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     pairs = pd.read_csv(options.data / f"{HUMAN}_snv_pairs.csv.gz")
     # Pairs were measured in one library; for variants of a genome, those of all lengths predict them.
     changes = {assay: changes_unseen(pairs, rows, fold, predict, assay) for assay in (HUMAN, VARYING)}
-    scored = [variant_figure(found, rows, assay) for assay, found in changes.items()]
-    figures = [*subset_figures(rows, out_of_fold), *scored, *profile_figures(rows, profiles)]
-    print_table(figures)
+    scored = [evaluate_variants(found, rows, assay) for assay, found in changes.items()]
+    evaluations = [*evaluate_subsets(rows, out_of_fold), *scored, *evaluate_profiles(rows, profiles)]
+    print_table(evaluations)
     whole = [open_bundle(options.work / network / "all") for network in SHIPPED[name]]
     # What the student was distilled from stands in its card.
     card = whole[-1].card
@@ -150,12 +150,12 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
     card = calibrate_card(card, rows, out_of_fold, HOW, predict)
     for assay, found in changes.items():
         card = with_change_interval(card, assay, found["log2_fold_change"].to_numpy(), found["predicted"].to_numpy())
-    card = card.model_copy(update={"name": name, "figures": tuple(figures)})
+    card = card.model_copy(update={"name": name, "evaluations": tuple(evaluations)})
     if len(whole) == 1:
         export(load_network(whole[0]), card, options.output / name)
     else:
         average(whole, options.output / name, card=card)
-    return {"figures": [entry.model_dump() for entry in figures], "coverage": coverage}
+    return {"evaluations": [entry.model_dump() for entry in evaluations], "coverage": coverage}
 
 
 def profiles_unseen(models: Sequence[Sequence[Predictor]], fold: NDArray[np.int64], rows: pd.DataFrame) -> Floats:
@@ -215,9 +215,9 @@ def coverage_by_fold(
     return coverage
 
 
-def profile_figures(rows: pd.DataFrame, profiles: Floats) -> list[Figure]:
+def evaluate_profiles(rows: pd.DataFrame, profiles: Floats) -> list[Evaluation]:
     """Score predicted profiles where they were measured: the mean of the squared correlations of the fractions."""
-    figures = []
+    evaluations = []
     for name, assay in ASSAYS.items():
         columns = [f"r{number}" for number in range(len(assay.fraction_weights or ()))]
         mine = ((rows["assay"] == name) & rows["r0"].notna()).to_numpy()
@@ -225,11 +225,11 @@ def profile_figures(rows: pd.DataFrame, profiles: Floats) -> list[Figure]:
             scores = score_profile(rows.loc[mine, columns].to_numpy(), profiles[mine, : len(columns)])
             subset = f"polysome profile, mean of {len(columns)} fractions, rows with a measured one"
             r2 = round(scores.mean_pearson_r2 or 0.0, 4)
-            figures.append(Figure(assay=name, subset=subset, split=HOW, rows=scores.n, pearson_r2=r2))
-    return figures
+            evaluations.append(Evaluation(assay=name, subset=subset, split=HOW, rows=scores.n, pearson_r2=r2))
+    return evaluations
 
 
-def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
+def evaluate_subsets(rows: pd.DataFrame, predicted: Floats) -> list[Evaluation]:
     """Score each library whole, and the parts of it that publications report."""
     test, human = rows["published_split"] == "test", rows["origin"] == "human"
     parts = {
@@ -238,13 +238,13 @@ def subset_figures(rows: pd.DataFrame, predicted: Floats) -> list[Figure]:
         "egfp_varying25to100": {"all": True, "random": ~human, "human, rows with most reads": human & test},
         "egfp_random50_m1psi": {"all": True},
     }
-    figures = []
+    evaluations = []
     for assay, subsets in parts.items():
         for subset, mask in subsets.items():
             mine = ((rows["assay"] == assay) & mask).to_numpy()
             measured, group = (rows.loc[mine, column].to_numpy() for column in ("mrl", "group"))
-            figures.append(figure(assay, subset, HOW, measured, predicted[mine], group))
-    return figures
+            evaluations.append(evaluate_subset(assay, subset, HOW, measured, predicted[mine], group))
+    return evaluations
 
 
 def changes_unseen(
@@ -256,20 +256,22 @@ def changes_unseen(
     return pair_unseen(pairs, own.assign(fold=fold[own.index], predicted=predict(own)), assay)
 
 
-def variant_figure(pairs: pd.DataFrame, rows: pd.DataFrame, assay: str = HUMAN) -> Figure:
+def evaluate_variants(pairs: pd.DataFrame, rows: pd.DataFrame, assay: str = HUMAN) -> Evaluation:
     """Score log2 fold changes of single-nucleotide variants, predicted on an assay's scale."""
     pairs = pairs[pairs["alt_reads"] >= WELL_MEASURED_READS]
     group = rows.drop_duplicates("seq").set_index("seq")["group"][pairs["ref_seq"]].to_numpy()
     subset = f"SNV pairs, log2 fold change, ≥ {WELL_MEASURED_READS} reads"
     if assay != HUMAN:
         subset += f" (measured in {HUMAN})"
-    return figure(assay, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy(), group)
+    return evaluate_subset(
+        assay, subset, HOW, pairs["log2_fold_change"].to_numpy(), pairs["predicted"].to_numpy(), group
+    )
 
 
-def print_table(figures: list[Figure]) -> None:
+def print_table(evaluations: list[Evaluation]) -> None:
     """Print the figures."""
     print(f"{'assay':<22}{'rows of':<46}{'n':>7}{'r²':>8}   95 % interval")
-    for entry in figures:
+    for entry in evaluations:
         low, high = entry.pearson_r2_ci95 or (float("nan"), float("nan"))
         print(f"{entry.assay:<22}{entry.subset:<46}{entry.rows:>7,}{entry.pearson_r2:>8.3f}   {low:.3f} to {high:.3f}")
 

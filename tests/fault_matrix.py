@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import ribocast
-from killing import Job, Run, Server, Undisturbed, kill_server, leftovers, make_jobs, measure, measure_server
+from killing import Command, Run, Server, Undisturbed, kill_server, leftovers, make_commands, measure, measure_server
 
 DOCS = Path(__file__).parent.parent / "docs" / "robustness.md"
 BEGIN, END = "<!-- made by tests/fault_matrix.py -->", "<!-- end of what tests/fault_matrix.py made -->"
@@ -41,7 +41,7 @@ class Bench:
     """Where the commands run, and what they give undisturbed."""
 
     def __init__(self, place: Path, model: str, rows: int) -> None:
-        self.place, self.jobs, self.model = place, make_jobs(place, model, rows), model
+        self.place, self.commands, self.model = place, make_commands(place, model, rows), model
         self.chance = random.Random(rows)
         self._numbers = itertools.count()
         self._wholes: dict[str, Any] = {}
@@ -62,20 +62,20 @@ class Bench:
             self._wholes[name] = make()
         return self._wholes[name]
 
-    def whole(self, job: Job) -> Undisturbed:
+    def whole(self, command: Command) -> Undisturbed:
         """Return what an undisturbed run gives."""
-        return self.once(" ".join(job.arguments), lambda: measure(job, self.path("whole")))
+        return self.once(" ".join(command.arguments), lambda: measure(command, self.path("whole")))
 
-    def finish(self, job: Job, folder: Path) -> None:
-        """Run a job again where it was stopped, and compare what it gives with the undisturbed run's."""
-        run = job.finish(folder, again=True)
-        self.check_whole(job, run)
+    def finish(self, command: Command, folder: Path) -> None:
+        """Run a command again where it was stopped, and compare what it gives with the undisturbed run's."""
+        run = command.finish(folder, again=True)
+        self.check_whole(command, run)
 
-    def check_whole(self, job: Job, run: Run) -> None:
+    def check_whole(self, command: Command, run: Run) -> None:
         """Assert that a run gave all, and left nothing else."""
-        whole = self.whole(job)
-        assert job.is_there(run.folder) == whole.outputs, "another result"
-        assert job.outputs or run.printed == whole.printed, "another result"
+        whole = self.whole(command)
+        assert command.is_there(run.folder) == whole.outputs, "another result"
+        assert command.outputs or run.printed == whole.printed, "another result"
         assert not leftovers(run.folder), leftovers(run.folder)
 
     def long(self, table: Path) -> Path:
@@ -101,54 +101,54 @@ def check_told(run: Run, *words: str, code: int = 2) -> None:
     assert not words or any(word in last for word in words), last
 
 
-def check_nothing(job: Job, folder: Path) -> None:
+def check_nothing(command: Command, folder: Path) -> None:
     """Assert that no output is there, and nothing half."""
     half = [path.name for path in folder.rglob("*.part")]
-    assert not job.is_there(folder), f"{sorted(job.is_there(folder))} are there"
+    assert not command.is_there(folder), f"{sorted(command.is_there(folder))} are there"
     assert not half, f"left: {half}"
 
 
 # --- one function a fault: what it gives in a cell -----------------------------------------------------------------
 
 
-def killed(bench: Bench, job: Job) -> str:
+def killed(bench: Bench, command: Command) -> str:
     """Kill it at a random moment of its work, with its processes; then run it again."""
-    whole = bench.whole(job)
+    whole = bench.whole(command)
     for _ in range(10):
         folder = bench.folder()
-        run = job.begin(folder)
+        run = command.begin(folder)
         time.sleep(bench.chance.uniform(0, whole.seconds))
         if run.kill():
-            assert not job.half(job.is_there(folder), whole.outputs), sorted(job.is_there(folder))
-            bench.finish(job, folder)
+            assert not command.half(command.is_there(folder), whole.outputs), sorted(command.is_there(folder))
+            bench.finish(command, folder)
             return "then the same"
-        bench.check_whole(job, run)
+        bench.check_whole(command, run)
     raise AssertionError("it always ended before it was killed")
 
 
-def signalled(number: signal.Signals, bench: Bench, job: Job) -> str:
+def signalled(number: signal.Signals, bench: Bench, command: Command) -> str:
     """Send it a signal at a random moment of its work: as a terminal does to all its processes, SIGTERM to it alone."""
-    whole = bench.whole(job)
+    whole = bench.whole(command)
     for _ in range(10):
         folder = bench.folder()
-        run = job.begin(folder)
+        run = command.begin(folder)
         time.sleep(bench.chance.uniform(0, whole.seconds / 2))
         with contextlib.suppress(ProcessLookupError):
             (os.kill if number == signal.SIGTERM else os.killpg)(run.process.pid, number)
         if run.wait():
             check_told(run, ENDS[number], code=128 + number)
-            check_nothing(job, folder)
-            if not job.again:
+            check_nothing(command, folder)
+            if not command.again:
                 return f"exit {128 + number}"
-            bench.finish(job, folder)
+            bench.finish(command, folder)
             return f"exit {128 + number}, then the same"
     raise AssertionError("it always ended before the signal came")
 
 
-def disk_full(bench: Bench, job: Job) -> str:
+def disk_full(bench: Bench, command: Command) -> str:
     """Have it write to a disk with room for 4 kB, where an older output stands."""
     with small_disk(bench.folder()) as disk:
-        old = disk / job.outputs[0] if "/" not in job.outputs[0] else None
+        old = disk / command.outputs[0] if "/" not in command.outputs[0] else None
         if old:
             old.write_text("old")
         with (disk / "filler").open("wb", buffering=0) as filler:
@@ -156,13 +156,13 @@ def disk_full(bench: Bench, job: Job) -> str:
                 while True:
                     filler.write(bytes(4096))
             filler.truncate(filler.tell() - 4096)
-        run = job.start(disk)
+        run = command.start(disk)
         check_told(run, "No space left on device")
         if old:
             assert old.read_text() == "old"
             assert sorted(path.name for path in disk.iterdir()) == sorted(["filler", old.name])
         else:
-            check_nothing(job, disk)
+            check_nothing(command, disk)
     return "exit 2"
 
 
@@ -178,31 +178,31 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def reader_gone(bench: Bench, job: Job) -> str:
+def reader_gone(bench: Bench, command: Command) -> str:
     """Have nobody read what it prints."""
     reader, writer = os.pipe()
     os.close(reader)
-    run = job.start(bench.folder(), prints=True, stdout=writer)
+    run = command.start(bench.folder(), prints=True, stdout=writer)
     os.close(writer)
     assert run.wait() == 141, f"exit code {run.process.returncode}: {run.said}"
     assert "error: " not in run.said, run.said
     return "exit 141"
 
 
-def stderr_full(bench: Bench, job: Job) -> str:
+def stderr_full(bench: Bench, command: Command) -> str:
     """Let nothing be said: /dev/full is standard error."""
     with Path("/dev/full").open("w") as full:
-        run = job.start(bench.folder(), stderr=full)
+        run = command.start(bench.folder(), stderr=full)
         assert run.wait() == 0, f"exit code {run.process.returncode}"
-    bench.check_whole(job, run)
+    bench.check_whole(command, run)
     return "the same"
 
 
-def read_only(bench: Bench, job: Job) -> str:
+def read_only(bench: Bench, command: Command) -> str:
     """Let it not write to the folder of its outputs."""
     folder = bench.folder()
     folder.chmod(0o555)
-    run = job.start(folder, preexec_fn=drop_power)
+    run = command.start(folder, preexec_fn=drop_power)
     check_told(run, "ermission")
     assert not any(folder.iterdir())
     return "exit 2"
@@ -213,17 +213,17 @@ def drop_power() -> None:
     ctypes.CDLL(None).prctl(24, 1)
 
 
-def cut_short(bench: Bench, job: Job) -> str:
+def cut_short(bench: Bench, command: Command) -> str:
     """Cut its input in the middle of reading it."""
     for _ in range(10):
-        table, folder = bench.long(job.table), bench.folder()
-        run = job.start(folder, table=table)
+        table, folder = bench.long(command.table), bench.folder()
+        run = command.start(folder, table=table)
         was_met = cut_when_read(run, table)
         run.wait()
         table.unlink()
         if was_met:
             check_told(run, f"{table.name}: became shorter", f"{table.name}: was changed")
-            check_nothing(job, folder)
+            check_nothing(command, folder)
             return "exit 2"
     raise AssertionError("it always was read before it was cut")
 
@@ -253,43 +253,43 @@ def where(facts: Path) -> int:
     return int(re.search(r"pos:\s*(\d+)", facts.read_text())[1])
 
 
-def output_is_input(bench: Bench, job: Job) -> str:
+def output_is_input(bench: Bench, command: Command) -> str:
     """Give its output, or what it prints to, another name of its input."""
     folder = bench.folder()
-    table = bench.path("table").with_suffix(job.table.suffix)
-    table.write_bytes(job.table.read_bytes())
-    if job.clash is not None:
-        (folder / job.clash).parent.mkdir(exist_ok=True)
-        (folder / job.clash).hardlink_to(table)
-        run = job.start(folder, table=table)
+    table = bench.path("table").with_suffix(command.table.suffix)
+    table.write_bytes(command.table.read_bytes())
+    if command.clash is not None:
+        (folder / command.clash).parent.mkdir(exist_ok=True)
+        (folder / command.clash).hardlink_to(table)
+        run = command.start(folder, table=table)
     else:
         with table.open("ab") as stdout:
-            run = job.start(folder, table=table, stdout=stdout)
+            run = command.start(folder, table=table, stdout=stdout)
     check_told(run)
-    assert table.read_bytes() == job.table.read_bytes()
+    assert table.read_bytes() == command.table.read_bytes()
     assert len(list(folder.rglob("*"))) <= 2
     return "exit 2"
 
 
-def two_at_once(bench: Bench, job: Job) -> str:
+def two_at_once(bench: Bench, command: Command) -> str:
     """Start it twice with the same output."""
     folder = bench.folder()
     # A search that another shares is resumed by that.
-    pair = [job.start(folder, again="search" in job.arguments) for _ in range(2)]
+    pair = [command.start(folder, again="search" in command.arguments) for _ in range(2)]
     for run in pair:
         run.wait()
     codes = sorted(run.process.returncode for run in pair)
-    if job.is_alone:
+    if command.is_alone:
         assert codes == [0, 2], [run.said for run in pair]
         refused = next(run for run in pair if run.process.returncode)
         check_told(refused, "another run is writing to it")
     else:
         assert codes == [0, 0], [run.said for run in pair]
-    bench.check_whole(job, pair[0])
-    return "one is refused" if job.is_alone else "whole"
+    bench.check_whole(command, pair[0])
+    return "one is refused" if command.is_alone else "whole"
 
 
-FAULTS: dict[str, Callable[[Bench, Job], str]] = {
+FAULTS: dict[str, Callable[[Bench, Command], str]] = {
     "SIGKILL": killed,
     "SIGTERM": partial(signalled, signal.SIGTERM),
     "SIGHUP": partial(signalled, signal.SIGHUP),
@@ -304,13 +304,13 @@ FAULTS: dict[str, Callable[[Bench, Job], str]] = {
 }
 
 
-NEEDS: dict[str, Callable[[Job], bool]] = {
-    "disk full": lambda job: bool(job.outputs),
-    "reader of stdout gone": lambda job: job.printing is not None,
-    "folder read-only": lambda job: bool(job.outputs),
-    "input cut while read": lambda job: job.table is not None,
-    "output is an input": lambda job: job.table is not None,
-    "two at once": lambda job: bool(job.outputs),
+NEEDS: dict[str, Callable[[Command], bool]] = {
+    "disk full": lambda command: bool(command.outputs),
+    "reader of stdout gone": lambda command: command.printing is not None,
+    "folder read-only": lambda command: bool(command.outputs),
+    "input cut while read": lambda command: command.table is not None,
+    "output is an input": lambda command: command.table is not None,
+    "two at once": lambda command: bool(command.outputs),
 }
 """What a command must have for a fault to befall it: files that it writes, an input, something to print."""
 
@@ -390,14 +390,14 @@ def never(bench: Bench, command: str, fault: str) -> bool:
     """Tell whether a fault can't befall a command."""
     if command == "serve":
         return fault not in SERVER_FAULTS
-    return fault in NEEDS and not NEEDS[fault](bench.jobs[command])
+    return fault in NEEDS and not NEEDS[fault](bench.commands[command])
 
 
 def cell(bench: Bench, command: str, fault: str) -> str:
     """Run one check."""
     if never(bench, command, fault):
         return NEVER
-    return SERVER_FAULTS[fault](bench) if command == "serve" else FAULTS[fault](bench, bench.jobs[command])
+    return SERVER_FAULTS[fault](bench) if command == "serve" else FAULTS[fault](bench, bench.commands[command])
 
 
 def row(bench: Bench, command: str, faults: list[str]) -> list[str]:
@@ -455,7 +455,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--workers", type=int, default=4, help="rows at the same time")
     options = parser.parse_args()
-    # A background job of a shell ignores some, and so would what it starts.
+    # A background command of a shell ignores some, and so would what it starts.
     for number in ENDS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     commands, faults = options.only or list(COMMANDS), options.faults or list(FAULTS)

@@ -34,7 +34,7 @@ import pandas as pd
 from small_genomes import Gene, Small, fasta, gtf
 
 IN_A_ROW = 10
-"""Kills before a job may run to its end, then it begins anew."""
+"""Kills before a command may run to its end, then it begins anew."""
 RUNS_FOR_A_KILL = 10
 """A run that ends before it is killed is repeated; more of them for one kill, and it can't be met at work."""
 
@@ -134,7 +134,7 @@ def has_taken(run: Run) -> bool:
 
 
 @dataclass(frozen=True)
-class Job:
+class Command:
     """A command, what it writes, and how it is taken up again.
 
     Attributes
@@ -217,8 +217,8 @@ class Job:
 BUNDLE = ("model.onnx", "model.safetensors", "model.json")
 
 
-def make_jobs(folder: Path, model: str, rows: int) -> dict[str, Job]:
-    """Write inputs of a number of rows; return the jobs that read them, by name."""
+def make_commands(folder: Path, model: str, rows: int) -> dict[str, Command]:
+    """Write inputs of a number of rows; return the commands that read them, by name."""
     random_ = np.random.default_rng(3)
     utrs = ["".join(random_.choice(list("ACGT"), 50)) for _ in range(rows)]
     table, pairs, grid = folder / "utrs.csv", folder / "pairs.csv", folder / "grid.toml"
@@ -246,30 +246,93 @@ def make_jobs(folder: Path, model: str, rows: int) -> dict[str, Job]:
     compare = ("compare", model, "--data", "TABLE", "--threads", "1")
     resume = ("--resume",)
     return {
-        "predict CSV": Job((*predict, "-o", "OUT/out.csv"), ("out.csv",), has_opened(".out.csv.*.part"), table, resume,
-                           printing=predict, clash="out.csv"),
-        "predict Parquet": Job((*predict, "-o", "OUT/o.parquet"), ("o.parquet",), has_opened(".o.parquet.*.part"),
-                               table, resume, clash="o.parquet"),
-        "variants table": Job((*variants, "-o", "OUT/out.csv"), ("out.csv",), has_opened(".out.csv.*.part"), pairs,
-                              resume, printing=variants, clash="out.csv"),
-        "variants VCF": Job((*genome, "-o", "OUT/out.vcf"), ("out.vcf",), has_opened(".out.vcf.*.part"), calls,
-                            printing=genome, clash="out.vcf"),
-        "explain table": Job((*explain, "--table", "OUT/out.csv"), ("out.csv",), has_opened(".out.csv.*.part"), fewer,
-                             printing=(*explain, "--table", "-"), clash="out.csv"),
-        "design": Job((*design, "-o", "OUT/designs.csv"), ("designs.csv",), has_said("designing"), few, is_watched=True,
-                      printing=design, clash="designs.csv"),
-        "evaluate": Job(evaluate, (), has_taken, table, is_fed=True, printing=evaluate),
-        "simulate": Job((*simulate, "-o", "OUT/out.csv"), ("out.csv",), has_opened(".out.csv.*.part"),
-                        printing=simulate),
-        "data describe": Job(("data", "describe", "TABLE"), (), has_taken, table, is_fed=True,
-                             printing=("data", "describe", "TABLE")),
-        "train": Job(train, tuple(f"run/{name}" for name in BUNDLE), has_said("^device: "), few, resume,
-                     printing=(*train, "--json"), clash="run/history.csv", is_alone=True),
-        "search": Job(search, tuple(f"s/best/{name}" for name in BUNDLE), has_said("^(trial|refitting) "), few, resume,
-                      printing=search, clash="s/trials.csv"),
-        "compare": Job((*compare, "-o", "OUT/report.html"), ("report.html",), has_taken, table, is_fed=True,
-                       printing=(*compare, "--json"), clash="report.html"),
-    }  # fmt: skip
+        "predict CSV": Command(
+            (*predict, "-o", "OUT/out.csv"),
+            ("out.csv",),
+            has_opened(".out.csv.*.part"),
+            table,
+            resume,
+            printing=predict,
+            clash="out.csv",
+        ),
+        "predict Parquet": Command(
+            (*predict, "-o", "OUT/o.parquet"),
+            ("o.parquet",),
+            has_opened(".o.parquet.*.part"),
+            table,
+            resume,
+            clash="o.parquet",
+        ),
+        "variants table": Command(
+            (*variants, "-o", "OUT/out.csv"),
+            ("out.csv",),
+            has_opened(".out.csv.*.part"),
+            pairs,
+            resume,
+            printing=variants,
+            clash="out.csv",
+        ),
+        "variants VCF": Command(
+            (*genome, "-o", "OUT/out.vcf"),
+            ("out.vcf",),
+            has_opened(".out.vcf.*.part"),
+            calls,
+            printing=genome,
+            clash="out.vcf",
+        ),
+        "explain table": Command(
+            (*explain, "--table", "OUT/out.csv"),
+            ("out.csv",),
+            has_opened(".out.csv.*.part"),
+            fewer,
+            printing=(*explain, "--table", "-"),
+            clash="out.csv",
+        ),
+        "design": Command(
+            (*design, "-o", "OUT/designs.csv"),
+            ("designs.csv",),
+            has_said("designing"),
+            few,
+            is_watched=True,
+            printing=design,
+            clash="designs.csv",
+        ),
+        "evaluate": Command(evaluate, (), has_taken, table, is_fed=True, printing=evaluate),
+        "simulate": Command(
+            (*simulate, "-o", "OUT/out.csv"), ("out.csv",), has_opened(".out.csv.*.part"), printing=simulate
+        ),
+        "data describe": Command(
+            ("data", "describe", "TABLE"), (), has_taken, table, is_fed=True, printing=("data", "describe", "TABLE")
+        ),
+        "train": Command(
+            train,
+            tuple(f"run/{name}" for name in BUNDLE),
+            has_said("^device: "),
+            few,
+            resume,
+            printing=(*train, "--json"),
+            clash="run/history.csv",
+            is_alone=True,
+        ),
+        "search": Command(
+            search,
+            tuple(f"s/best/{name}" for name in BUNDLE),
+            has_said("^(trial|refitting) "),
+            few,
+            resume,
+            printing=search,
+            clash="s/trials.csv",
+        ),
+        "compare": Command(
+            (*compare, "-o", "OUT/report.html"),
+            ("report.html",),
+            has_taken,
+            table,
+            is_fed=True,
+            printing=(*compare, "--json"),
+            clash="report.html",
+        ),
+    }
 
 
 def write_genome(folder: Path, utr: str) -> Path:
@@ -292,14 +355,14 @@ class Undisturbed(NamedTuple):
     seconds: float
 
 
-def measure(job: Job, folder: Path) -> Undisturbed:
-    """Run a job undisturbed."""
+def measure(command: Command, folder: Path) -> Undisturbed:
+    """Run a command undisturbed."""
     folder.mkdir()
-    run = job.begin(folder)
+    run = command.begin(folder)
     began = time.perf_counter()
     assert run.wait() == 0, run.said
-    whole = Undisturbed(job.is_there(folder), run.printed, time.perf_counter() - began)
-    assert len(whole.outputs) == len(job.outputs)
+    whole = Undisturbed(command.is_there(folder), run.printed, time.perf_counter() - began)
+    assert len(whole.outputs) == len(command.outputs)
     return whole
 
 
@@ -308,28 +371,28 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.name.endswith((".resume", ".part"))]
 
 
-def kill_at_work(job: Job, folder: Path, whole: Undisturbed, chance: random.Random, kills: int = 2) -> int:
-    """Kill a job a number of times at random moments of its work, and look at what is there; then take it up again.
+def kill_at_work(command: Command, folder: Path, whole: Undisturbed, chance: random.Random, kills: int = 2) -> int:
+    """Kill a command a number of times at random moments of its work, and look at what is there; then take it up again.
 
     A run that ends before it is killed does not count. At last it runs to its end. Returns how many did not count.
     """
     killed = ended = 0
     while killed < kills:
         folder.mkdir(exist_ok=True)
-        run = job.begin(folder, again=any(folder.iterdir()))
+        run = command.begin(folder, again=any(folder.iterdir()))
         run.feed()
         time.sleep(chance.uniform(0, whole.seconds))
         was_met = run.kill()
-        found = job.is_there(folder)
-        assert not job.half(found, whole.outputs), f"after a kill there were {sorted(found)}"
+        found = command.is_there(folder)
+        assert not command.half(found, whole.outputs), f"after a kill there were {sorted(found)}"
         if was_met and found != whole.outputs:
             killed += 1
         else:
             ended += 1
             assert ended <= RUNS_FOR_A_KILL * kills, "it always ends before it is killed"
             shutil.rmtree(folder)  # from the beginning
-    job.finish(folder, again=True)
-    assert job.is_there(folder) == whole.outputs, "the final result is another one"
+    command.finish(folder, again=True)
+    assert command.is_there(folder) == whole.outputs, "the final result is another one"
     assert not leftovers(folder)
     return ended
 
@@ -405,20 +468,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--times", type=int, default=16)
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--only", nargs="*", help="some of the jobs, or serve")
+    parser.add_argument("--only", nargs="*", help="some of the commands, or serve")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        for what, job in make_jobs(place, options.model, options.rows).items():
-            if not job.outputs or (options.only and what not in options.only):
+        for what, command in make_commands(place, options.model, options.rows).items():
+            if not command.outputs or (options.only and what not in options.only):
                 continue
-            whole = measure(job, place / "whole")
+            whole = measure(command, place / "whole")
             ended = 0
             for start in range(0, options.times, IN_A_ROW):
                 kills = min(IN_A_ROW, options.times - start)
-                ended += kill_at_work(job, place / "killed", whole, chance, kills)
+                ended += kill_at_work(command, place / "killed", whole, chance, kills)
                 shutil.rmtree(place / "killed")
             shutil.rmtree(place / "whole")
             print(f"{what}: {options.times} times killed at work, absent or whole, then the same; {ended} runs ended"

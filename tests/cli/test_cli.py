@@ -202,7 +202,7 @@ def test_models_lists_architectures_and_trained_models_here(fixed, labelled, tmp
     listed = json.loads(printed.out)
     assert {"attention-2conv", "attention-3conv", "optimus", "framed"} <= set(listed["architectures"])
     assert set(listed["models"]) == {"default", "default-large", "./default", "whole"}
-    assert listed["models"]["default"]["figures"]
+    assert listed["models"]["default"]["evaluations"]
     assert listed["models"]["./default"]["architecture"] == "attention-2conv"
     assert printed.err.startswith("left out: broken")
     assert run("models") == 0
@@ -246,7 +246,7 @@ def test_overwrite_replaces_a_run_and_resume_continues_only_the_same_one(labelle
     weights = tmp_path / "run" / "model.safetensors"
     assert run("train", labelled, *options, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert set(printed) == {"model", "best_epoch", "history", "figures"}
+    assert set(printed) == {"model", "best_epoch", "history", "evaluations"}
     assert printed["history"][0].keys() == {"epoch", "train_loss", "val_loss", "seconds"}
     first = weights.read_bytes()
     for wrong, words in (

@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 import ribocast
-from killing import Server, kill_at_work, kill_server, make_jobs, measure, measure_server
+from killing import Server, kill_at_work, kill_server, make_commands, measure, measure_server
 from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.io.tables import read_chunks
@@ -40,8 +40,8 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def jobs(place, framed):
-    return make_jobs(place, str(framed), 2000)
+def commands(place, framed):
+    return make_commands(place, str(framed), 2000)
 
 
 def last_line(stderr: bytes | str) -> str:
@@ -55,9 +55,11 @@ def last_line(stderr: bytes | str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 @pytest.mark.parametrize("name", ["predict CSV", "predict Parquet", "variants table", "design"])
-def test_a_command_killed_at_work_leaves_nothing_half_and_ends_well(jobs, place, name):
+def test_a_command_killed_at_work_leaves_nothing_half_and_ends_well(commands, place, name):
     # The same for train and search: test_fitting, test_search; all of them, many times: tests/killing.py.
-    kill_at_work(jobs[name], place / "killed", measure(jobs[name], place / f"{name} whole"), random.Random(name))
+    kill_at_work(
+        commands[name], place / "killed", measure(commands[name], place / f"{name} whole"), random.Random(name)
+    )
     shutil.rmtree(place / "killed")
 
 
@@ -94,7 +96,7 @@ sys.exit(main(sys.argv[2:]))
     ],
     ids=lambda arguments: f"{arguments[0]} {Path(arguments[-1]).suffix}",
 )
-def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(arguments, framed, jobs, place, tmp_path):
+def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(arguments, framed, commands, place, tmp_path):
     known = {"OUT": tmp_path, "TABLE": place / "utrs.csv", "PAIRS": place / "pairs.csv", "FEW": place / "few.csv",
              "MODEL": framed}  # fmt: skip
     for name, path in known.items():
@@ -126,7 +128,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_full_disk_is_one_line_and_what_was_there_stays(small_disk, framed, jobs, place, capsys, ending):
+def test_a_full_disk_is_one_line_and_what_was_there_stays(small_disk, framed, commands, place, capsys, ending):
     disk = small_disk("disk", "size=64k")
     (disk / f"out.{ending}").write_text("old")
     arguments = ["predict", place / "utrs.csv", "--model", framed, "--threads", "1", "-o", disk / f"out.{ending}"]
@@ -137,9 +139,9 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays(small_disk, framed, jo
 
 
 @pytest.mark.parametrize("command", ["predict CSV", "train", "search", "design"])
-def test_a_read_only_folder_is_one_line(small_disk, jobs, place, capsys, command):
+def test_a_read_only_folder_is_one_line(small_disk, commands, place, capsys, command):
     disk = small_disk("disk", "size=64k,ro")
-    assert main(jobs[command].command(disk)) == 2
+    assert main(commands[command].command(disk)) == 2
     assert last_line(capsys.readouterr().err).startswith(f"error: {disk}")
 
 
@@ -210,7 +212,7 @@ def test_a_prediction_whose_input_shrinks_writes_nothing(framed, tmp_path, monke
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
 @pytest.mark.parametrize("command", ["predict TABLE --model MODEL", "variants PAIRS --model MODEL"])
-def test_a_reader_that_goes_away_ends_a_command_silently(framed, jobs, place, command):
+def test_a_reader_that_goes_away_ends_a_command_silently(framed, commands, place, command):
     known = {"TABLE": place / "utrs.csv", "PAIRS": place / "pairs.csv", "MODEL": framed}
     arguments = [str(known.get(word, word)) for word in command.split()]
     with subprocess.Popen([*RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -224,37 +226,37 @@ def test_a_reader_that_goes_away_ends_a_command_silently(framed, jobs, place, co
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a process")
 @pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("name", ["train", "predict CSV"])
-def test_ctrl_c_is_one_line_and_leaves_what_can_be_resumed(jobs, place, tmp_path, name):
-    job, folder = jobs[name], tmp_path / "out"
+def test_ctrl_c_is_one_line_and_leaves_what_can_be_resumed(commands, place, tmp_path, name):
+    command, folder = commands[name], tmp_path / "out"
     folder.mkdir()
-    run = job.begin(folder)
+    run = command.begin(folder)
     run.process.send_signal(signal.SIGINT)
     if run.wait():
         assert run.process.returncode == 130
         assert last_line(run.said) == "error: interrupted"
-        assert job.is_there(folder) == {}
-    job.finish(folder, again=True)
-    assert len(job.is_there(folder)) == len(job.outputs)
+        assert command.is_there(folder) == {}
+    command.finish(folder, again=True)
+    assert len(command.is_there(folder)) == len(command.outputs)
 
 
 # --- two at once -----------------------------------------------------------------------------------------------
 
 
-def test_two_predictions_to_one_output_leave_a_whole_one(jobs, tmp_path):
-    job, folders = jobs["predict CSV"], [tmp_path / "both", tmp_path / "alone"]
+def test_two_predictions_to_one_output_leave_a_whole_one(commands, tmp_path):
+    command, folders = commands["predict CSV"], [tmp_path / "both", tmp_path / "alone"]
     for folder in folders:
         folder.mkdir()
-    both = [job.start(folders[0]) for _ in range(2)]
+    both = [command.start(folders[0]) for _ in range(2)]
     assert [run.wait() for run in both] == [0, 0]
-    job.finish(folders[1])
-    assert job.is_there(folders[0]) == job.is_there(folders[1])
+    command.finish(folders[1])
+    assert command.is_there(folders[0]) == command.is_there(folders[1])
     assert [path.name for path in folders[0].iterdir()] == ["out.csv"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
-def test_two_trainings_in_one_folder_are_refused(jobs, tmp_path, capsys):
+def test_two_trainings_in_one_folder_are_refused(commands, tmp_path, capsys):
     with alone_in(tmp_path / "run"):
-        assert main(jobs["train"].command(tmp_path)) == 2
+        assert main(commands["train"].command(tmp_path)) == 2
         assert last_line(capsys.readouterr().err) == f"error: {tmp_path / 'run'}: another run is writing to it"
     assert list(tmp_path.iterdir()) == []
     # Once the other has ended, however it ended, the folder is free.
@@ -272,7 +274,7 @@ def test_two_trainings_in_one_folder_are_refused(jobs, tmp_path, capsys):
 # --- clocks ----------------------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_goes_back_changes_nothing(framed, jobs, place, tmp_path, monkeypatch):
+def test_a_clock_that_goes_back_changes_nothing(framed, commands, place, tmp_path, monkeypatch):
     model = ribocast.load(framed, threads=1)
     predict_file(model, place / "utrs.csv", tmp_path / "before.csv")
     fit_once(place, tmp_path / "before")

@@ -16,7 +16,7 @@ from ribocast.model.bundle import (
     LEARNING_NAME,
     RUNNING_NAME,
     AssayCard,
-    Figure,
+    Evaluation,
     Interval,
     ModelCard,
     TrainingData,
@@ -42,7 +42,7 @@ def card(**changes) -> ModelCard:
             coverage=0.9, edges=(3.0, 6.0), below=(1.0, 1.5, 2.0), above=(2.0, 1.0, 0.5), rows=100))),
         "default_assay": "mine", "seed": 7, "epoch": 3, "recipe": {"rate": 1e-3, "Ψ": None},
         "data": (TrainingData(assay="mine", rows=10, sha256="0" * 64),),
-        "figures": (Figure(assay="mine", subset="all", split="grouped", rows=5, pearson_r2=0.9),),
+        "evaluations": (Evaluation(assay="mine", subset="all", split="grouped", rows=5, pearson_r2=0.9),),
         "citation": "Sample et al., 5′ UTRs",
     }  # fmt: skip
     return ModelCard(**{**known, **changes})

@@ -46,7 +46,7 @@ def test_they_are_small_and_know_the_four_libraries(name):
 @pytest.mark.parametrize("name", MOST_BYTES)
 @pytest.mark.parametrize(("assay", "subset"), NEEDED)
 def test_their_out_of_fold_figures_reach_the_starting_points(name, assay, subset):
-    (figure,) = [f for f in open_bundle(name).card.figures if (f.assay, f.subset) == (assay, subset)]
+    (figure,) = [f for f in open_bundle(name).card.evaluations if (f.assay, f.subset) == (assay, subset)]
     assert figure.split.startswith("out of fold, 5 folds grouped by shared 24-mers")
     assert figure.pearson_r2 >= NEEDED[assay, subset]
 

@@ -289,7 +289,7 @@ def test_a_search_on_all_nodes_finds_what_one_process_finds_though_a_node_goes_a
     pd.testing.assert_frame_equal(one, many)
     best = [json.loads((tmp_path / name / "search.json").read_text())["winner"] for name in ("one", "many")]
     assert best[0] == best[1]
-    assert ribocast.load(tmp_path / "many" / "best").card.figures
+    assert ribocast.load(tmp_path / "many" / "best").card.evaluations
     assert main([*asked, "-o", str(tmp_path / "many"), "--ray", cluster.address]) == 2
     assert "holds a search already" in capsys.readouterr().err
 

@@ -59,7 +59,7 @@ def test_every_row_comes_back_cell_by_cell_read_or_with_a_reason(rows):
             continue
         assert isinstance(one, Record)
         begin, end = one.span
-        assert one.position - 1 <= begin <= one.position
+        assert one.pos - 1 <= begin <= one.pos
         assert end > begin
         assert ",".join(one.alts) == one.cells[4]
 

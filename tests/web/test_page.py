@@ -476,7 +476,7 @@ def test_half_a_request_leaves_nothing_behind(server):
 
 
 def test_the_assay_and_its_figures_and_limits_are_one_press_away(page):
-    figure = open_bundle(PRETRAINED / "default").card.figures[0]
+    figure = open_bundle(PRETRAINED / "default").card.evaluations[0]
     about = page.locator("#panel-predict details.accuracy")
     about.locator("summary").click()
     expect(about.get_by_text("Accuracy of default on egfp_random50")).to_contain_text(f"r² {figure.pearson_r2:.3f}")
@@ -499,7 +499,7 @@ def test_variants_show_the_accuracy_of_the_assay_that_scores_them(page):
 
 
 def test_another_model_is_chosen_for_every_tab_and_says_its_own_figures(page):
-    figure = open_bundle(PRETRAINED / "default-large").card.figures[0]
+    figure = open_bundle(PRETRAINED / "default-large").card.evaluations[0]
     page.locator("#predict-model").select_option("default-large")
     about = page.locator("#panel-predict details.accuracy")
     about.locator("summary").click()

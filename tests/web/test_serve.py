@@ -245,7 +245,7 @@ def test_models_say_what_they_know(server):
     (known,) = server.get("models").json()["models"]
     assert known["name"] == "default"
     assert len(known["assays"]) == 4
-    assert all(0 < figure["pearson_r2"] < 1 for assay in known["assays"] for figure in assay["figures"])
+    assert all(0 < figure["pearson_r2"] < 1 for assay in known["assays"] for figure in assay["evaluations"])
 
 
 def test_a_design_job_goes_from_waiting_to_its_result(server, model):

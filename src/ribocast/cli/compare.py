@@ -56,7 +56,7 @@ def compare(
 
     Somebody else's predictions can stand in for a model, as a table with the same sequences in any order.
     """
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
     from ribocast.learn.evaluate.by_assay import under_one_roof
     from ribocast.learn.evaluate.compare import compare as compare_predictions
@@ -65,7 +65,7 @@ def compare(
 
     if output is None and not as_json:
         output = Path("comparison.html")
-    places = Places([*map(file_of, models), *data])
+    places = OutputPaths([*map(file_of, models), *data])
     places.add("-")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):

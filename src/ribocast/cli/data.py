@@ -20,10 +20,10 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Describe a table: rows, columns, lengths, letters, labels, duplicates, upstream ATGs, a sample of 10."""
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.learn.data.describe import describe as describe_table
 
-    Places([table]).add("-")
+    OutputPaths([table]).add("-")
     found = describe_table(table, column=column, label=label, seed=seed)
     if as_json:
         print_json(found.as_dict())

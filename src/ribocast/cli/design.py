@@ -117,7 +117,7 @@ def design(
     from ribocast.design.design import propose
     from ribocast.design.output import FASTA_ENDINGS
     from ribocast.design.request import Brief
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.writers import TABLE_ENDINGS, check_output
     from ribocast.model.predictor import load
 
@@ -128,7 +128,7 @@ def design(
     if weight != 1.0 and second is None:
         raise OptionError("--weight is that of a second objective: give --second too")
     check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
-    places = Places((like, for_cds, no_overlap, *(model or []), independent, second))
+    places = OutputPaths((like, for_cds, no_overlap, *(model or []), independent, second))
     places.add(output, "the designs")
     sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:

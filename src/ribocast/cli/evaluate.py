@@ -51,7 +51,7 @@ def evaluate(
     With --by assay also on assays that the model does not know: the squared correlation does not mind another scale,
     the other figures do, and are given again after a straight line fitted on other rows.
     """
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
     from ribocast.learn.evaluate.by_assay import evaluate_by_assay, named_assay, split_by_assay
     from ribocast.learn.evaluate.metrics import evaluate as evaluate_model
@@ -60,7 +60,7 @@ def evaluate(
 
     if by is None and len(paths) > 2:
         raise OptionError(f"evaluate takes [MODEL] TABLE, not {len(paths)} names; several tables need --by assay")
-    Places(paths).add("-")
+    OutputPaths(paths).add("-")
     named = len(paths) > 1 and (by is None or not Path(paths[0]).is_file())
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)

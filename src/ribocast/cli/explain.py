@@ -108,9 +108,9 @@ def _explain_model(
 ) -> None:  # fmt: skip
     from ribocast.explain.global_effects import measured_rows, predict_summary, random_utrs, summarise
     from ribocast.explain.global_report import agreement, write_learnt
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
 
-    Places((measured, model.bundle.folder)).add(output, "the page")
+    OutputPaths((measured, model.bundle.folder)).add(output, "the page")
     card = model.card.assay(assay)
     if measured is None:
         utrs, found = random_utrs(card, seed=seed), None

@@ -10,7 +10,7 @@ import typer
 from ribocast.cli.terminal import say
 
 if TYPE_CHECKING:
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.rejects import OnError
     from ribocast.io.tables import Chunk
 
@@ -61,12 +61,12 @@ RayOption = Annotated[
 ]
 
 
-def usable(chunk: Chunk, on_error: OnError, places: Places | None = None, output: Path | None = None) -> Chunk:
+def usable(chunk: Chunk, on_error: OnError, places: OutputPaths | None = None, output: Path | None = None) -> Chunk:
     """Return a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.rejects import Sieve
 
-    with Sieve(on_error, places or Places(), output, say) as sieve:
+    with Sieve(on_error, places or OutputPaths(), output, say) as sieve:
         good = sieve.keep(chunk, chunk.faults(need_label=True))
         sieve.refuse_nothing(len(good.frame))
     return good

@@ -10,7 +10,7 @@ from ribocast.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
-    from ribocast.predict.shards import Job, Portion, Share
+    from ribocast.predict.shards import Portion, Share, Work
     from ribocast.predict.work import Predictions
     from ribocast.variants.work import PairScores, Substitutions
 
@@ -54,22 +54,22 @@ class Parts(NamedTuple):
 
 
 def do_files(
-    model: Predictor, job: Predictions | PairScores, sources: Sequence[str], output: str, parts: Parts,
+    model: Predictor, work: Predictions | PairScores, sources: Sequence[str], output: str, parts: Parts,
     done: Callable[[int], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Do a job for all rows of some files, or for a share of them."""
+    """Do work for all rows of some files, or for a share of them."""
     from ribocast.predict.ray import SHARD_ROWS
     from ribocast.predict.shards import divide, is_folder
 
     if parts.ray is not None and not is_folder(sources, output):
         raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     rows = SHARD_ROWS if parts.ray is not None else None
-    portions = divide(sources, output, parts.share(), rows=rows, lists=job.on_error == "skip")
-    _do(model, job, portions, parts, done, say)
+    portions = divide(sources, output, parts.share(), rows=rows, lists=work.on_error == "skip")
+    _do(model, work, portions, parts, done, say)
 
 
 def do_substitutions(
-    model: Predictor, job: Substitutions, output: str, parts: Parts, done: Callable[[int], None],
+    model: Predictor, work: Substitutions, output: str, parts: Parts, done: Callable[[int], None],
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Score all substitutions, or a share of them."""
@@ -85,17 +85,17 @@ def do_substitutions(
     target = Path(output) / "all.parquet" if into_folder else Path(output)
     if into_folder:
         make_folder(target.parent)
-    utrs = job.utrs(target, say)
+    utrs = work.utrs(target, say)
     sizes = [3 * transcript.length for transcript in utrs.transcripts]
-    portions = divide_evenly(sizes, job.gtf, str(target), share, SHARD_ROWS)
+    portions = divide_evenly(sizes, work.gtf, str(target), share, SHARD_ROWS)
     if not into_folder:
         portions = [replace(portion, output=output) for portion in portions]
-    refuse_clashes(portions, (job.gtf, job.fasta), lists=False)
-    _do(model, job, portions, parts, done, say)
+    refuse_clashes(portions, (work.gtf, work.fasta), lists=False)
+    _do(model, work, portions, parts, done, say)
 
 
 def _do(
-    model: Predictor, job: Job, portions: list[Portion], parts: Parts, done: Callable[[int], None],
+    model: Predictor, work: Work, portions: list[Portion], parts: Parts, done: Callable[[int], None],
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     if not portions:
@@ -103,8 +103,10 @@ def _do(
     elif parts.ray is None:
         from ribocast.predict.shards import work_off
 
-        work_off(model, job, portions, resume=parts.resume, done=done, say=say)
+        work_off(model, work, portions, resume=parts.resume, done=done, say=say)
     else:
         from ribocast.predict.ray import work_on_ray
 
-        work_on_ray(parts.ray, model, job, portions, threads=parts.of_one or 1, resume=parts.resume, done=done, say=say)
+        work_on_ray(
+            parts.ray, model, work, portions, threads=parts.of_one or 1, resume=parts.resume, done=done, say=say
+        )

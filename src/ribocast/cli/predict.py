@@ -78,8 +78,8 @@ def predict(
         if in_parts:
             from ribocast.predict.work import Predictions
 
-            job = Predictions(assay, column, profile, uorf, near_cognates, on_error)
-            do_files(loaded, job, tables, output or "", parts, done, tell)
+            work = Predictions(assay, column, profile, uorf, near_cognates, on_error)
+            do_files(loaded, work, tables, output or "", parts, done, tell)
         else:
             predict_file(
                 loaded, tables[0], output, assay=assay, column=column, profile=profile, uorf=uorf,
@@ -92,7 +92,7 @@ def predict(
 
 @app.command(epilog="Example: ribocast models --json")
 def models(as_json: JsonOption = False) -> None:
-    """List the architectures to train, and the trained models at hand with their figures."""
+    """List the architectures to train, and the trained models at hand with their accuracy."""
     from ribocast.learn.networks import ARCHITECTURES
     from ribocast.model.bundle import open_bundle, shipped_models
 
@@ -113,10 +113,10 @@ def models(as_json: JsonOption = False) -> None:
     print_table(["architecture", "what it is"], [[name, entry.summary] for name, entry in ARCHITECTURES.items()])
     rows = []
     for name, card in bundles.items():
-        for figure in card.figures:
-            rows.append([name, card.architecture, figure.assay, figure.subset, f"{figure.pearson_r2:.3f}",
-                         f"{figure.rows:,}", figure.split])  # fmt: skip
-        if not card.figures:
+        for evaluation in card.evaluations:
+            rows.append([name, card.architecture, evaluation.assay, evaluation.subset, f"{evaluation.pearson_r2:.3f}",
+                         f"{evaluation.rows:,}", evaluation.split])  # fmt: skip
+        if not card.evaluations:
             assays = ", ".join(assay.name for assay in card.assays)
             rows.append([name, card.architecture, assays, "", "", "", "nothing: no rows were held out"])
     print_table(["model", "architecture", "assay", "rows of", "r²", "rows", "measured on"], rows)

@@ -61,7 +61,7 @@ def search(
     Each trial is scored by the mean squared Pearson correlation on folds it was not trained on. Writes trials.csv,
     search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
     """
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
     from ribocast.learn.data.assays import assay_of, training_rows
     from ribocast.learn.networks import architecture, parse_settings
@@ -81,7 +81,7 @@ def search(
     for name in [*settings, *(RECIPE + name for name, value in changes.items() if value is not None)]:
         if name in searched:
             raise OptionError(f"{grid}: {name} is searched, but the command line fixes it")
-    places = Places((table, grid))
+    places = OutputPaths((table, grid))
     places.add("-")
     places.add_folder(output, SEARCH_FILES)
     chunk = usable(read_table(table, column=column, label=label), on_error, places, output)

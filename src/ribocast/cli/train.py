@@ -63,7 +63,7 @@ def train(
     and a checkpoint to the folder. Several processes or GPUs train one model together under torchrun, each with
     --batch-size rows of every batch: torchrun --nproc-per-node 2 -m ribocast train train.csv -o run1
     """
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
     from ribocast.io.writers import alone_in
     from ribocast.learn.data.assays import assay_of, training_rows
@@ -95,7 +95,7 @@ def train(
     # Of processes that train together, the first one writes and speaks.
     first = is_first_process()
     with nullcontext() if first else silence():
-        places = Places((table, start))
+        places = OutputPaths((table, start))
         places.add("-")
         places.add_folder(output, RUN_FILES)
         chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
@@ -114,8 +114,8 @@ def train(
         card = trained.bundle.card
         if as_json:
             print_json({"model": str(output), "best_epoch": card.epoch, "history": trained.history,
-                         "figures": [figure.model_dump() for figure in card.figures]})  # fmt: skip
+                         "evaluations": [entry.model_dump() for entry in card.evaluations]})  # fmt: skip
             return
         say(f"kept {f'epoch {card.epoch}' if card.epoch else 'the model as it was'}; wrote {output}")
-        for figure in card.figures:
-            say(f"{figure.assay}: r² {figure.pearson_r2:.3f} on {figure.rows:,} {figure.split}")
+        for entry in card.evaluations:
+            say(f"{entry.assay}: r² {entry.pearson_r2:.3f} on {entry.rows:,} {entry.split}")

@@ -118,8 +118,8 @@ def variants(
             if gtf is not None and fasta is not None:
                 if assay:
                     loaded.card.assay(assay)
-                job = Substitutions(str(gtf.resolve()), str(fasta.resolve()), canonical, assay)
-                do_substitutions(loaded, job, output or "", parts, done, tell)
+                work = Substitutions(str(gtf.resolve()), str(fasta.resolve()), canonical, assay)
+                do_substitutions(loaded, work, output or "", parts, done, tell)
             else:
                 pairs = PairScores(assay, ref_column, alt_column, on_error)
                 do_files(loaded, pairs, [table or ""], output or "", parts, done, tell)
@@ -142,7 +142,7 @@ def _of_genome(
     model: Predictor, path: str | None, output: str | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
     assay: str | None, on_error: OnErrorOption,
 ) -> None:  # fmt: skip
-    from ribocast.io.places import Places
+    from ribocast.io.output_paths import OutputPaths
     from ribocast.variants.files import is_vcf, score_all, score_vcf
     from ribocast.variants.utrs import open_utrs
 
@@ -152,7 +152,7 @@ def _of_genome(
         model.card.assay(assay)
     if path not in (None, "-") and not Path(str(path)).exists():
         raise InputError(f"{path}: no such file")
-    places = Places((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
+    places = OutputPaths((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
     places.add(output)
     places.add_list(output, "skipped", "the list of skipped transcripts")
     if on_error == "skip":

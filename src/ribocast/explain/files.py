@@ -12,7 +12,7 @@ import numpy as np
 
 from ribocast.errors import InputError, OptionError
 from ribocast.explain.explain import EFFECTS, Explanation, explain_all, find_unexplainable
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve
 from ribocast.io.tables import Chunk, read_chunks
 from ribocast.io.writers import TABLE_ENDINGS, check_output, open_table, whole_file
@@ -79,7 +79,7 @@ def explain_file(
     """
     check_output(output, FIGURE_ENDINGS)
     check_output(table, TABLE_ENDINGS, stdout=True)
-    places = Places((source, model.bundle.folder))
+    places = OutputPaths((source, model.bundle.folder))
     places.add(table, "the table")
     ending = "" if output is None else Path(output).suffix.lower()
     say = say or (lambda _: None)
@@ -97,7 +97,7 @@ def explain_file(
             faults = find_unexplainable(model, chunk.utrs, indels=indels, long=long)
             bad = {fault.row for fault in faults}
             good = sieve.keep(chunk, faults)
-            numbers = [number for place, number in enumerate(numbers) if place not in bad]
+            numbers = [number for at, number in enumerate(numbers) if at not in bad]
             several = len(chunk.frame) > 1 or rows > 0
             names = _names(good, numbers, several)
             explained = explain_all(
@@ -148,7 +148,7 @@ def strongest(explanation: Explanation, count: int = STRONGEST) -> list[dict[str
 def in_words(explanation: Explanation) -> list[str]:
     """Say an explanation in lines: the MRL, the start codon's context, upstream starts, the strongest changes."""
     lines = [explanation.headline, f"  {start_in_words(explanation)}"]
-    lines += [f"  {uorf.in_words(place=True)}" for uorf in explanation.uorfs] or ["  no upstream start codon"]
+    lines += [f"  {uorf.in_words(full=True)}" for uorf in explanation.uorfs] or ["  no upstream start codon"]
     lines.append("  strongest substitutions, log2 fold change:")
     for row in strongest(explanation):
         change = f"{row['position']:>5} {row['ref']} to {row['alt']} {row['log2_fold_change']:+.2f}"
@@ -199,7 +199,7 @@ def _entry(explanation: Explanation) -> dict[str, Any]:
         "figure": embedded(png_of(explanation.plot())),
         "alt": "Effects of letters and substitutions, and upstream ORFs; the strongest stand below",
         "start": start_in_words(explanation),
-        "uorfs": [uorf.in_words(place=True) for uorf in explanation.uorfs],
+        "uorfs": [uorf.in_words(full=True) for uorf in explanation.uorfs],
         "strongest": [row for row in strongest(explanation) if np.isfinite(row["log2_fold_change"])],
     }
 

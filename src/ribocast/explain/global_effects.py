@@ -187,8 +187,8 @@ def fit_context(uorfs: Sequence[Uorf], mrls: Sequence[float]) -> tuple[Floats, f
     """
     letters = np.array([list(uorf.context[:6] + uorf.context[9:]) for uorf in uorfs])
     one_hot = np.concatenate([letters == letter for letter in LETTERS], axis=1)
-    place = [[1, uorf.frame == 1, uorf.position > NEAR] for uorf in uorfs]
-    terms = np.concatenate([one_hot, place], axis=1).astype(float)
+    context = [[1, uorf.frame == 1, uorf.position > NEAR] for uorf in uorfs]
+    terms = np.concatenate([one_hot, context], axis=1).astype(float)
     # Letters of a position sum to 1, so only their differences are determined; the solution is centred below.
     solution = np.linalg.lstsq(terms, np.asarray(mrls), rcond=None)[0]
     weights = -solution[: one_hot.shape[1]].reshape(len(LETTERS), len(KOZAK_POSITIONS))
@@ -223,10 +223,10 @@ def _by_letter(shares: Floats, mrls: Floats) -> tuple[pd.DataFrame, dict[str, fl
     import pandas as pd
 
     parts = []
-    for place, letter in enumerate(LETTERS):
-        edges = np.unique(np.quantile(shares[:, place], np.arange(1, _SHARES) / _SHARES))
-        part = pd.DataFrame({"bin": np.searchsorted(edges, shares[:, place], side="right"), "mrl": mrls,
-                             "share": shares[:, place]})  # fmt: skip
+    for column, letter in enumerate(LETTERS):
+        edges = np.unique(np.quantile(shares[:, column], np.arange(1, _SHARES) / _SHARES))
+        part = pd.DataFrame({"bin": np.searchsorted(edges, shares[:, column], side="right"), "mrl": mrls,
+                             "share": shares[:, column]})  # fmt: skip
         middle = part.groupby("bin")["share"].mean()
         found = _means(part, ["bin"])
         parts.append(found.assign(letter=letter, share=found["bin"].map(middle)))

@@ -69,8 +69,8 @@ def agreement(sides: Mapping[str, Learnt]) -> dict[str, float | None]:
 
 def _groups(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     figure, (axes,) = _panels(1, 7.5, 3.4)
-    for place, (side, learnt) in enumerate(sides.items()):
-        at = learnt.groups["group"].map(GROUPS.index) + (place - (len(sides) - 1) / 2) * 0.3
+    for number, (side, learnt) in enumerate(sides.items()):
+        at = learnt.groups["group"].map(GROUPS.index) + (number - (len(sides) - 1) / 2) * 0.3
         axes.errorbar(learnt.groups["mean"], at, xerr=1.96 * learnt.groups["error"], fmt="o", ms=5, lw=1.2,
                       color=_SIDES[side], label=side)  # fmt: skip
     axes.set_yticks(range(len(GROUPS)), GROUPS)
@@ -111,7 +111,7 @@ def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
         _heat(left, _as_matrix(learnt.matrix), list(LETTERS), "viridis", None)
         left.set(xlabel="+4", ylabel="−3", title=f"{side}: mean MRL")
         if learnt.context is not None:
-            _heat(right, learnt.context, [f"{place:+}".replace("-", "−") for place in KOZAK_POSITIONS], "PuOr_r", 1.0)
+            _heat(right, learnt.context, [f"{number:+}".replace("-", "−") for number in KOZAK_POSITIONS], "PuOr_r", 1.0)
             right.set_title(f"{side}: taken by each letter")
         else:
             right.set_visible(False)
@@ -127,10 +127,10 @@ def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
 def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     figure, panels = _panels(len(sides), 7.5, 3.2)
     for axes, (side, learnt) in zip(panels, sides.items(), strict=True):
-        for place, letter in enumerate(LETTERS):
+        for number, letter in enumerate(LETTERS):
             part = learnt.letters[learnt.letters["letter"] == letter]
             axes.errorbar(part["share"], part["mean"], yerr=1.96 * part["error"], fmt="o-", ms=3, lw=1,
-                          color=_COLOURS[place], label=letter)  # fmt: skip
+                          color=_COLOURS[number], label=letter)  # fmt: skip
         axes.set_title(side, fontsize=10)
         axes.set_xlabel("share of the letter in the UTR")
         axes.legend(frameon=False, fontsize=8)

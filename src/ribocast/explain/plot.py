@@ -81,7 +81,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
         panel.spines[["top", "right", "bottom"]].set_visible(False)
     step = 10 if length <= 200 else 50
     at = [*range(-step, -length - 1, -step), 0, 10]
-    along[-1].set_xticks(at, [str(place if place < 0 else place + 1).replace("-", "−") for place in at], fontsize=8)
+    along[-1].set_xticks(at, [str(x if x < 0 else x + 1).replace("-", "−") for x in at], fontsize=8)
     along[-1].set_xlabel("position from the start codon (A of ATG is 1)", fontsize=8)
     if explanation.profile is not None:
         _draw_profile(panels[-1], explanation)
@@ -119,8 +119,8 @@ def _draw_logo(axes: Axes, seq: str, changes: NDArray[np.float64]) -> None:
         path = TextPath((0, 0), letter, size=1, prop=font)
         box = path.get_extents()
         fit = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
-        place = fit.translate(index - len(seq) - 0.45, 0) + axes.transData
-        axes.add_patch(PathPatch(path, transform=place, color=_LETTER_COLOURS[letter], lw=0))
+        where = fit.translate(index - len(seq) - 0.45, 0) + axes.transData
+        axes.add_patch(PathPatch(path, transform=where, color=_LETTER_COLOURS[letter], lw=0))
     edge = max(_SMALLEST_SCALE / 3, float(np.abs(heights).max()))
     axes.set_ylim(min(-0.15 * edge, float(heights.min()) * 1.05), max(0.15 * edge, float(heights.max()) * 1.05))
     axes.axhline(0, color="0.4", lw=0.6)
@@ -139,9 +139,9 @@ def _draw_heat(axes: Axes, rows: NDArray[np.float64], names: list[str], length: 
 
 
 def _mark_own(axes: Axes, seq: str) -> None:
-    places = [(index - len(seq), LETTERS.index(letter)) for index, letter in enumerate(seq) if letter in LETTERS]
-    if places:
-        axes.plot(*zip(*places, strict=True), ".", color="0.25", ms=2.5)
+    marks = [(index - len(seq), LETTERS.index(letter)) for index, letter in enumerate(seq) if letter in LETTERS]
+    if marks:
+        axes.plot(*zip(*marks, strict=True), ".", color="0.25", ms=2.5)
 
 
 def _draw_uorfs(axes: Axes, explanation: Explanation) -> None:
@@ -150,8 +150,8 @@ def _draw_uorfs(axes: Axes, explanation: Explanation) -> None:
     start = explanation.start
     axes.add_patch(Rectangle((-0.5, -0.25), _CODING, 0.5, color="0.75", lw=0))
     # The two letters that grade its context, −3 and +4.
-    for place in (-3, 3):
-        axes.add_patch(Rectangle((place - 0.5, -0.25), 1, 0.5, fill=False, edgecolor="0.4", lw=0.8))
+    for x in (-3, 3):
+        axes.add_patch(Rectangle((x - 0.5, -0.25), 1, 0.5, fill=False, edgecolor="0.4", lw=0.8))
     axes.text(0, 0.42, f"start: {start.strength} ({start.score:+.2f})", fontsize=6, va="center")
     axes.set_ylim(2.6, -0.6)
     axes.set_yticks(range(3), [f"frame {frame}" for frame in range(3)], fontsize=7)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ribocast.errors import InputError
 from ribocast.io.csv_text import is_spelled, is_text
-from ribocast.io.places import Places, remove_list
+from ribocast.io.output_paths import OutputPaths, remove_list
 from ribocast.io.tables import Chunk
 from ribocast.io.writers import TableSink, open_table
 from ribocast.sequence.arrow import from_texts
@@ -33,7 +33,7 @@ class Sieve:
     ----------
     on_error : {"stop", "skip"}
         What to do at a bad row.
-    places : Places
+    output_paths : OutputPaths
         What else the run reads and writes: the list must be none of these.
     output : str or Path, optional
         What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
@@ -49,12 +49,12 @@ class Sieve:
     """
 
     def __init__(
-        self, on_error: OnError, places: Places, output: str | Path | None, say: Callable[[str], None]
+        self, on_error: OnError, output_paths: OutputPaths, output: str | Path | None, say: Callable[[str], None]
     ) -> None:
         self.count = 0
         self.path = None
         if on_error == "skip":
-            self.path = places.add_list(output, "rejected", f"the list of bad rows of {output}")
+            self.path = output_paths.add_list(output, "rejected", f"the list of bad rows of {output}")
         self._on_error, self._say = on_error, say
         self._first = ""
         self._sink: TableSink | None = None

@@ -162,7 +162,7 @@ class TrainingData(_Card):
     sha256: _Text
 
 
-class Figure(_Card):
+class Evaluation(_Card):
     """How well the model (or its like, trained without these rows) did on rows it had not seen."""
 
     assay: _Name
@@ -201,7 +201,7 @@ class ModelCard(_Card):
     tables: tuple[TrainingData, ...] = ()
     distilled: tuple[TrainingData, ...] = ()
     networks: tuple[_Text, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     packages: dict[str, str] = {}
     licence: _Text = "MIT"
     citation: _Text = ""

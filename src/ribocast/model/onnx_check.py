@@ -275,17 +275,17 @@ class _Reader:
         self._known: dict[tuple[str, bytes], Message] = {}
         self.graph = b""
 
-    def message(self, kind: str, place: int, end: int) -> tuple[Message, bytes]:
+    def message(self, kind: str, at: int, end: int) -> tuple[Message, bytes]:
         """Read one message; also return the bytes of its fields but the graph, and those that are left out."""
         data, fields = self._data, _FIELDS[kind]
         message: Message = {}
         kept = []
-        while place < end:
+        while at < end:
             self._fields += 1
             if self._fields > _MOST_FIELDS:
                 raise ModelError(f"it has more than {_MOST_FIELDS:,} fields")
-            start = place
-            key, place = self._number(place)
+            start = at
+            key, at = self._number(at)
             field = fields.get(key >> 3)
             if field is None:
                 if kind == "tensor" and key >> 3 & (1 << 29) - 1 in _ELSEWHERE:
@@ -295,33 +295,33 @@ class _Reader:
             value: Any
             if holds == "int":
                 wire = _VARINT
-                value, place = self._number(place)
+                value, at = self._number(at)
                 value -= value >> 63 << 64
             elif holds == "float":
                 wire = _FOUR_BYTES
-                value = float(np.frombuffer(data[place : place + 4], "<f4")[0]) if place + 4 <= end else math.nan
-                place += 4
+                value = float(np.frombuffer(data[at : at + 4], "<f4")[0]) if at + 4 <= end else math.nan
+                at += 4
             else:
                 wire = _LENGTH
-                size, place = self._number(place)
-                stop = place + size
+                size, at = self._number(at)
+                stop = at + size
                 if stop > end:
                     raise IndexError
                 if holds == "text":
                     if size > _LONGEST_NAME:
                         raise _refusal(f"has a name of {size:,} bytes")
-                    value = data[place:stop].decode("utf-8")
+                    value = data[at:stop].decode("utf-8")
                 elif holds == "bytes":
-                    value = memoryview(data)[place:stop]
+                    value = memoryview(data)[at:stop]
                 elif holds == "graph":
-                    value, self.graph = self.message(holds, place, stop)
+                    value, self.graph = self.message(holds, at, stop)
                 elif holds != "left out":
-                    value = self._small(holds, place, stop) if size < 64 else self.message(holds, place, stop)[0]
-                place = stop
-            if key & 7 != wire or place > end:
+                    value = self._small(holds, at, stop) if size < 64 else self.message(holds, at, stop)[0]
+                at = stop
+            if key & 7 != wire or at > end:
                 raise IndexError
             if holds not in ("left out", "graph"):
-                kept.append(data[start:place])
+                kept.append(data[start:at])
             if holds == "left out":
                 continue
             if often:
@@ -332,28 +332,28 @@ class _Reader:
                 message[name] = value
         return message, b"".join(kept) if kind in ("model", "graph") else b""
 
-    def _small(self, kind: str, place: int, stop: int) -> Message:
+    def _small(self, kind: str, at: int, stop: int) -> Message:
         """Read a message that others are likely to be the same as."""
-        content = kind, self._data[place:stop]
+        content = kind, self._data[at:stop]
         if content not in self._known:
-            self._known[content] = self.message(kind, place, stop)[0]
+            self._known[content] = self.message(kind, at, stop)[0]
         return self._known[content]
 
-    def _number(self, place: int) -> tuple[int, int]:
+    def _number(self, at: int) -> tuple[int, int]:
         """Read a number of seven bits a byte, the lowest first; return it and where it ends."""
-        number = self._data[place]
+        number = self._data[at]
         if number < 128:
-            return number, place + 1
+            return number, at + 1
         number &= 127
         for shift in range(7, 70, 7):
-            place += 1
-            byte = self._data[place]
+            at += 1
+            byte = self._data[at]
             number |= (byte & 127) << shift
             if byte < 128:
                 # Neither longer than it need be, nor more than 64 bits.
                 if byte == 0 or number >> 64:
                     break
-                return number, place + 1
+                return number, at + 1
         raise IndexError
 
 

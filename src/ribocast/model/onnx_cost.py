@@ -97,7 +97,7 @@ def _of(numbers: NDArray[Any]) -> Tensor:
 
 
 def _integers(tensor: Tensor | None) -> list[int]:
-    """Return what a shape or places are given as; an error if that depends on what the letters are."""
+    """Return what a shape or indices are given as; an error if that depends on what the letters are."""
     if tensor is None or tensor.known is None:
         raise ValueError
     if (abs(tensor.known) > _LARGEST_KNOWN).any() and tensor.known.dtype != np.int64:
@@ -167,28 +167,28 @@ def _slide(
     shape: Shape, window: Sequence[int], *, strides: Sequence[int], pads: Sequence[int], dilations: Sequence[int],
     auto_pad: str,
 ) -> Shape:  # fmt: skip
-    """Return how many places a window over the last dimensions has."""
+    """Return how many positions a window over the last dimensions has."""
     if auto_pad != "NOTSET" or min(*pads, 0) < 0 or min(*strides, *dilations, *window) < 1:
         raise ValueError
-    places = []
+    steps = []
     for number, size in enumerate(shape):
         room = size + pads[number] + pads[number + len(shape)] - dilations[number] * (window[number] - 1) - 1
         if room < 0:
             raise ValueError
-        places.append(room // strides[number] + 1)
+        steps.append(room // strides[number] + 1)
     if {len(window), len(strides), len(dilations)} != {len(shape)} or len(pads) != 2 * len(shape):
         raise ValueError
-    return tuple(places)
+    return tuple(steps)
 
 
 def _conv(
     x: Tensor, weights: Tensor, bias: Tensor | None = None, *, group: int, kernel_shape: list[int], **how: Any
 ) -> list[Tensor]:  # fmt: skip
-    rows, channels, *places = x.shape
+    rows, channels, *steps = x.shape
     filters, inputs, *window = weights.shape
     if channels != inputs * group or group < 1 or filters % group or window != kernel_shape:
         raise ValueError
-    return [Tensor((rows, filters, *_slide(tuple(places), window, **how)))]
+    return [Tensor((rows, filters, *_slide(tuple(steps), window, **how)))]
 
 
 def _max_pool(x: Tensor, *, kernel_shape: list[int], ceil_mode: int, storage_order: int, **how: Any) -> list[Tensor]:
@@ -217,18 +217,18 @@ def _expand(x: Tensor, shape: Tensor) -> list[Tensor]:
     return _broadcast(Tensor(x.shape), Tensor(tuple(_integers(shape))))
 
 
-def _gather(x: Tensor, places: Tensor, *, axis: int) -> list[Tensor]:
+def _gather(x: Tensor, indices: Tensor, *, axis: int) -> list[Tensor]:
     axis = _axis(axis, len(x.shape))
-    if x.known is not None and places.known is not None:
-        return [_of(x.known.take(places.known, axis))]
-    return [Tensor((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))]
+    if x.known is not None and indices.known is not None:
+        return [_of(x.known.take(indices.known, axis))]
+    return [Tensor((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))]
 
 
-def _gather_nd(x: Tensor, places: Tensor, *, batch_dims: int) -> list[Tensor]:
-    deep = places.shape[-1]
+def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int) -> list[Tensor]:
+    deep = indices.shape[-1]
     if batch_dims or not 1 <= deep <= len(x.shape):
         raise ValueError
-    return [Tensor((*places.shape[:-1], *x.shape[deep:]))]
+    return [Tensor((*indices.shape[:-1], *x.shape[deep:]))]
 
 
 def _pad(x: Tensor, pads: Tensor, value: Tensor | None = None, *, mode: str) -> list[Tensor]:

@@ -165,9 +165,9 @@ class Predictor:
         own = spelled.rows(np.zeros(1, dtype=np.int64), width)  # (1, width), padded as `run` does
         # The sequence itself, then its substitutions, position by position.
         positions, bases = np.nonzero(own[0, -length:, None] != _BASES)
-        places = np.append(width - 1, width - length + positions)
+        columns = np.append(width - 1, width - length + positions)
         letter = np.append(own[0, -1], _BASES[bases])
-        count, streams = len(places), self.engine.streams
+        count, streams = len(columns), self.engine.streams
         most = _most_rows(width)
         rows = _evenly(count, min(most, max(2, -(-count // streams))), streams)  # see `run` for rows that are alone
 
@@ -177,7 +177,7 @@ class Predictor:
                 # The last batch is filled up: to run another number of rows would cost more than they do.
                 which = np.minimum(np.arange(start, start + rows), count - 1)
                 letters = np.repeat(own, rows, axis=0)
-                letters[np.arange(rows), places[which]] = letter[which]
+                letters[np.arange(rows), columns[which]] = letter[which]
                 yield self._fit_length(letters)
 
         outputs = np.concatenate(self.engine.run(batches()))[:count]
@@ -246,7 +246,7 @@ class Predictor:
         return Spelled.of(utrs)
 
     def number(self, card: AssayCard) -> int:
-        """Return the place of an assay among the network's outputs."""
+        """Return the index of an assay among the network's outputs."""
         return [known.name for known in self.card.assays].index(card.name)
 
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:

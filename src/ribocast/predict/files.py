@@ -159,5 +159,5 @@ def describe_starts(utrs: Sequence[str], construct: Construct, near_cognates: bo
         kinds = Counter(uorf.kind for uorf in found if uorf.codon == "ATG")
         start = start_of(utr, construct)
         rows.append((kinds.total(), kinds["uORF"], kinds["overlapping uORF"], kinds["N-terminal extension"],
-                     "; ".join(uorf.in_words(place=True) for uorf in found), start.strength, start.score))  # fmt: skip
+                     "; ".join(uorf.in_words(full=True) for uorf in found), start.strength, start.score))  # fmt: skip
     return pd.DataFrame(rows, columns=list(START_COLUMNS))

@@ -27,12 +27,12 @@ from uuid import uuid4
 
 from ribocast.errors import RibocastError, UnavailableError
 from ribocast.io.cluster import cluster, workers_by_machine
-from ribocast.io.places import beside
+from ribocast.io.output_paths import beside
 from ribocast.io.writers import remove_leftovers
 from ribocast.model.bundle import shipped_models
 from ribocast.model.engine import EngineName
 from ribocast.model.predictor import Predictor, load
-from ribocast.predict.shards import Done, Job, Portion, finished, left_to_do, note_finished, terms_of
+from ribocast.predict.shards import Done, Portion, Work, finished, left_to_do, note_finished, terms_of
 
 SHARD_ROWS = 1 << 18
 """Rows of a portion of a large Parquet file: a minute of a core."""
@@ -50,7 +50,7 @@ class Order(NamedTuple):
         What it loads, and how.
     terms : dict
         What the numbers depend on where the order was given (`ribocast.predict.shards.terms_of`).
-    job, portions
+    work, portions
         What is done.
     run : str
         Marks what this piece of work leaves beside the outputs.
@@ -60,7 +60,7 @@ class Order(NamedTuple):
     engine: EngineName
     threads: int
     terms: dict[str, Any]
-    job: Job
+    work: Work
     portions: Sequence[Portion]
     run: str
 
@@ -98,7 +98,7 @@ class Hand:
             raise UnavailableError(f"{name}: ended {deaths} workers; perhaps memory is short")
         if deaths:
             say("a worker has died: this is done again")
-        done = order.job.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
+        done = order.work.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
         note_finished(portion, order.terms, done)
         # Not what another one writes, that was believed dead or believes this one to be.
         with suppress(OSError):
@@ -109,7 +109,7 @@ class Hand:
         """Load the model, once, and compare what the numbers depend on."""
         if self._model is None:
             order, model = self._order, load(self._order.model, engine=self._order.engine, threads=self._order.threads)
-            here = terms_of(model, order.job)
+            here = terms_of(model, order.work)
             for name, value in order.terms.items():
                 if here.get(name) != value:
                     raise UnavailableError(
@@ -120,7 +120,7 @@ class Hand:
 
 
 def work_on_ray(
-    address: str, model: Predictor, job: Job, portions: Sequence[Portion], *, threads: int = 1, resume: bool = False,
+    address: str, model: Predictor, work: Work, portions: Sequence[Portion], *, threads: int = 1, resume: bool = False,
     workers: int | None = None, done: Callable[[int], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Done:  # fmt: skip
@@ -132,7 +132,7 @@ def work_on_ray(
         Of the cluster; ``auto`` is the one that runs here, or else one that is started for this work.
     model : Predictor
         Of which the actors load their own.
-    job, portions
+    work, portions
         What is done.
     threads : int
         CPU threads, and Ray's CPUs, of an actor.
@@ -153,7 +153,7 @@ def work_on_ray(
         replace(portion, source=os.path.realpath(portion.source), output=os.path.realpath(portion.output))
         for portion in portions
     ]
-    terms = terms_of(model, job)
+    terms = terms_of(model, work)
     left = left_to_do(portions, terms, resume, say)
     if not left:
         return Done(0, 0)
@@ -161,7 +161,7 @@ def work_on_ray(
     shipped = model.card.name in shipped_models() and model.bundle.folder.parent.name == "pretrained"
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
     engine: EngineName = model.engine.name  # type: ignore[assignment]
-    order = Order(name, engine, threads, terms, job, left, f"ray-{uuid4().hex[:8]}")
+    order = Order(name, engine, threads, terms, work, left, f"ray-{uuid4().hex[:8]}")
     try:
         with cluster(address, say) as ray, closing(_answers(ray, order, workers)) as answers:
             return _hear(answers, order, done, say)

@@ -21,7 +21,7 @@ from ribocast import __version__
 from ribocast.errors import OptionError, OutputError
 from ribocast.io.inputs import check_kind, input_name
 from ribocast.io.locks import alone_at
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.readers import is_parquet
 from ribocast.io.tables import rows_of
 from ribocast.io.writers import TABLE_ENDINGS, is_folder_name, make_folder, whole_file
@@ -69,7 +69,7 @@ class Done(NamedTuple):
     skipped: int
 
 
-class Job(Protocol):
+class Work(Protocol):
     """What is done with each portion. It travels to other machines, and holds nothing but settings."""
 
     def settings(self) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _named(source: str, share: Share | None = None) -> str:
 
 def refuse_clashes(portions: Sequence[Portion], inputs: Sequence[str], lists: bool) -> None:
     """Raise if two portions would be written to one file, or one to an input, or to a file of the user's own."""
-    places = Places(inputs)
+    places = OutputPaths(inputs)
     for portion in portions:
         output = portion.output
         places.add(output, portion.source)
@@ -231,14 +231,14 @@ def refuse_clashes(portions: Sequence[Portion], inputs: Sequence[str], lists: bo
             places.add_list(output, "rejected", f"the list of bad rows of {portion.source}")
 
 
-def terms_of(model: Predictor, job: Job) -> dict[str, Any]:
+def terms_of(model: Predictor, work: Work) -> dict[str, Any]:
     """Return what a portion's output depends on beside the portion."""
     card = hashlib.sha256(model.card.model_dump_json().encode()).hexdigest()[:16]
     return {
         "ribocast": __version__,
         "model": f"{model.card.name} {card}",
         "engine": f"{model.engine.name} {model.engine.version}",
-        **job.settings(),
+        **work.settings(),
     }
 
 
@@ -316,14 +316,14 @@ def _refuse_another_part(portion: Portion) -> None:
 
 
 def work_off(
-    model: Predictor, job: Job, portions: Sequence[Portion], *, resume: bool, done: Callable[[int], None],
+    model: Predictor, work: Work, portions: Sequence[Portion], *, resume: bool, done: Callable[[int], None],
     say: Callable[[str], None],
 ) -> Done:  # fmt: skip
     """Do portions one after the other on this machine.
 
     Parameters
     ----------
-    model, job, portions
+    model, work, portions
         What is done.
     resume : bool
         Skip those that are finished, and go on with one that was stopped in the middle.
@@ -335,7 +335,7 @@ def work_off(
     RibocastError
         At the first portion that cannot be done; those before are finished and stay.
     """
-    terms, total = terms_of(model, job), Done(0, 0)
+    terms, total = terms_of(model, work), Done(0, 0)
     for portion in left_to_do(portions, terms, resume, say):
 
         def more(rows: int, before: int = total.rows) -> None:
@@ -345,7 +345,7 @@ def work_off(
         with alone_at(portion.output) if portion.share else nullcontext():
             _refuse_another_part(portion)
             goes_on = resume and journal_of(portion.output).exists()
-            one = job.do(model, portion, resume=goes_on, keep=True, done=more, say=say)
+            one = work.do(model, portion, resume=goes_on, keep=True, done=more, say=say)
             note_finished(portion, terms, one)
         total = Done(total.rows + one.rows, total.skipped + one.skipped)
     return total

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ribocast import __version__
 from ribocast.errors import OptionError, RibocastError
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve, add_columns
 from ribocast.io.tables import Chunk
 from ribocast.io.writers import TableSink, open_table
@@ -146,11 +146,11 @@ def work_through(
         journal, are_files = None, "-" not in (str(path), str(output or "-"))
         if resume and not are_files:
             raise OptionError("--resume needs an input file and an output file (-o)")
-        places = Places((path, work.model.bundle.folder))
-        places.add(output)
+        outputs = OutputPaths((path, work.model.bundle.folder))
+        outputs.add(output)
         if are_files and keep:
-            places.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
-        sieve = Sieve(on_error, places, output, say)
+            outputs.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
+        sieve = Sieve(on_error, outputs, output, say)
         if are_files and keep:
             journal = stack.enter_context(_journal(run, output or "", resume, say))
         sink = stack.enter_context(open_table(output))

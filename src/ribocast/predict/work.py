@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OfTables(ABC):
-    """A job whose portions are tables: by one function that takes the settings."""
+    """Work whose portions are tables: by one function that takes the settings."""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings."""

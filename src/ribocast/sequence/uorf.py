@@ -76,10 +76,10 @@ class Uorf:
     stop: int | None
     kind: Kind
 
-    def in_words(self, *, place: bool = False) -> str:
-        """Describe it: Kozak, frame, stop in the UTR, kind; with `place`, first its codon, position and score."""
+    def in_words(self, *, full: bool = False) -> str:
+        """Describe it: Kozak, frame, stop in the UTR, kind; with `full`, first its codon, position and score."""
         words = _in_words(self.strength, self.frame, self.stop if self.kind == "uORF" else None)
-        return f"{self.codon} at {self.position}, score {self.score:+.2f}, {words}" if place else words
+        return f"{self.codon} at {self.position}, score {self.score:+.2f}, {words}" if full else words
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ import numpy as np
 from ribocast.errors import InputError
 from ribocast.model.predictor import Predictor
 from ribocast.variants.placement import (
-    Placed,
     SplicedTranscript,
     Touches,
-    changed,
-    place,
-    places,
-    position,
+    UtrEdit,
+    apply_edits,
+    equivalent_edits,
+    map_to_utr,
     remark,
     trim,
+    utr_position,
 )
 from ribocast.variants.score import pair_faults, score_variants
 from ribocast.variants.transcripts import reverse_complement
@@ -28,9 +28,9 @@ from ribocast.variants.vcf import NO_CHANGE, Record, is_sequence
 if TYPE_CHECKING:
     import pandas as pd
 
-PLACES = ("chrom", "pos", "id", "ref", "alt", "gene", "transcript", "utr_position")
+LOCUS_COLUMNS = ("chrom", "pos", "id", "ref", "alt", "gene", "transcript", "utr_position")
 _NUMBERS = ("ref_mrl", "alt_mrl", "log2_fold_change", "log2_low", "log2_high")
-COLUMNS = (*PLACES, *_NUMBERS, "consequence", "note")
+COLUMNS = (*LOCUS_COLUMNS, *_NUMBERS, "consequence", "note")
 """What a table of variants of a genome has: one row per variant and transcript."""
 REACH = 2_500
 """How far from a UTR, nt, rows are looked at: an insertion among repeats can be written that far from it."""
@@ -66,7 +66,7 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
     RibocastError
         If REF is not what the genome has there, near a UTR or not; a contig that the genome lacks is not looked at.
     """
-    begin, end = record.position - 1, record.position - 1 + len(record.ref)
+    begin, end = record.pos - 1, record.pos - 1 + len(record.ref)
     if not all(map(is_sequence, record.alts)):
         begin, end = min(begin, record.span[0]), max(end, record.span[1])
     # What keeps its length cannot move among repeats.
@@ -86,10 +86,10 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
             continue
         edits, (low, high) = None, record.span
         if is_sequence(alt):
-            edit = trim(record.position, record.ref, alt)
+            edit = trim(record.pos, record.ref, alt)
             if edit.begin == edit.end and not edit.letters:
                 continue
-            edits = places(utrs.genome, contig, edit)
+            edits = equivalent_edits(utrs.genome, contig, edit)
             # With a letter on either side, for insertions.
             low, high = edits[0].begin - 1, edits[-1].end + 1
         for which in near:
@@ -97,28 +97,28 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
             if not one.overlaps(low, high):
                 continue
             spliced = utrs.read(which)
-            cells = (record.chrom, record.position, record.cells[2], record.ref, alt, one.gene, one.name)
+            cells = (record.chrom, record.pos, record.cells[2], record.ref, alt, one.gene, one.name)
             if edits is None:
                 found.append(Found(number, allele, cells, None, spliced, None, "symbolic allele: not scored"))
                 continue
-            placed = place(spliced, edits)
+            placed = map_to_utr(spliced, edits)
             if isinstance(placed, Touches):
                 words = f"touches {placed.what}: not scored"
                 found.append(Found(number, allele, cells, None, spliced, None, words))
             elif placed is not None:
-                utr = changed(spliced.utr, [placed])
-                found.append(Found(number, allele, cells, position(spliced, placed), spliced, utr, placed.note))
+                utr = apply_edits(spliced.utr, [placed])
+                found.append(Found(number, allele, cells, utr_position(spliced, placed), spliced, utr, placed.note))
     return found
 
 
 def check_ref(utrs: GenomeUtrs, contig: str, record: Record) -> None:
     """Raise RibocastError if a row's REF is not in the genome; N of the genome may be any letter."""
-    begin = record.position - 1
+    begin = record.pos - 1
     there = utrs.genome.letters(contig, begin, begin + len(record.ref)) if begin >= 0 else ""
     ref = record.ref.upper()
     if len(there) != len(ref) or any(a != b and a != "N" for a, b in zip(there, ref, strict=True)):
         shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (ref, there or "nothing")]
-        where = f"{record.chrom}:{record.position:,}"
+        where = f"{record.chrom}:{record.pos:,}"
         raise InputError(f"{where}: REF is {shown[0]}, but {utrs.genome.name} has {shown[1]}")
 
 
@@ -132,7 +132,7 @@ def to_table(
     import pandas as pd
 
     card = model.card.assay(assay) if assay else model.card.genome_assay
-    frame = pd.DataFrame([one.cells for one in found], columns=list(PLACES[:-1]))
+    frame = pd.DataFrame([one.cells for one in found], columns=list(LOCUS_COLUMNS[:-1]))
     frame["utr_position"] = pd.array([one.utr_position for one in found], dtype="Int64")
     for name in _NUMBERS:
         frame[name] = np.nan
@@ -183,7 +183,7 @@ def every_substitution(spliced: SplicedTranscript) -> Iterator[Found]:
             continue
         note = remark(spliced, index, index + 1, set())
         for alt in "ACGT".replace(letter, ""):
-            utr = changed(spliced.utr, [Placed(index, index + 1, alt, note)])
+            utr = apply_edits(spliced.utr, [UtrEdit(index, index + 1, alt, note)])
             shown = (letter, alt) if transcript.strand == "+" else (reverse_complement(letter), reverse_complement(alt))
             cells = (transcript.contig, spot + 1, ".", *shown, transcript.gene, transcript.name)
             yield Found(0, 0, cells, index - len(spliced.utr), spliced, utr, note)

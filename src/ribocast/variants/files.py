@@ -16,12 +16,12 @@ import pandas as pd
 import pyarrow as pa
 
 from ribocast.errors import OutputError, RibocastError
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve
 from ribocast.io.writers import TABLE_ENDINGS, TableSink, open_table
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.arrow import from_texts
-from ribocast.variants.alleles import COLUMNS, PLACES, Found, every_substitution, find_alleles, to_table
+from ribocast.variants.alleles import COLUMNS, LOCUS_COLUMNS, Found, every_substitution, find_alleles, to_table
 from ribocast.variants.haplotypes import Haplotype, Haplotypes
 from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import (
@@ -138,7 +138,7 @@ def score_vcf(
     say, done = say or (lambda _: None), done or (lambda *_: None)
     card = model.card.assay(assay) if assay else model.card.genome_assay
     as_vcf = is_vcf(output, only_table=phased)
-    places = Places((path, utrs.genome.path, model.bundle.folder))
+    places = OutputPaths((path, utrs.genome.path, model.bundle.folder))
     places.add(output)
     counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
     strangers: Counter[str] = Counter()
@@ -247,7 +247,7 @@ def _leave_out(sieve: Sieve, name: str, bad: list[tuple[int, list[str], str]]) -
 
 
 def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFrame) -> None:
-    names = [name for name in COLUMNS if name not in PLACES]
+    names = [name for name in COLUMNS if name not in LOCUS_COLUMNS]
     texts: dict[int, list[list[str]]] = {}
     largest: dict[int, list[float | None]] = {}
     columns = zip(*(table[name].tolist() for name in names), strict=True)

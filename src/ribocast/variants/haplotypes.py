@@ -9,7 +9,15 @@ from typing import NamedTuple
 from ribocast.errors import InputError
 from ribocast.variants.alleles import REACH, Found
 from ribocast.variants.genome import contig_key
-from ribocast.variants.placement import Placed, SplicedTranscript, changed, place, places, position, trim
+from ribocast.variants.placement import (
+    SplicedTranscript,
+    UtrEdit,
+    apply_edits,
+    equivalent_edits,
+    map_to_utr,
+    trim,
+    utr_position,
+)
 from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import Record
 
@@ -76,12 +84,12 @@ class Haplotypes:
         if key != self._last[0]:
             yield from self.finish()
             if key in self._seen:
-                raise InputError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
+                raise InputError(f"{record.chrom}:{record.pos}: haplotypes need a sorted VCF (bcftools sort)")
             self._seen.add(key)
-        elif record.position < self._last[1]:
-            raise InputError(f"{record.chrom}:{record.position}: haplotypes need a sorted VCF (bcftools sort)")
-        self._last = (key, record.position)
-        behind = [name for name, one in self._waiting.items() if one.end < record.position - 1]
+        elif record.pos < self._last[1]:
+            raise InputError(f"{record.chrom}:{record.pos}: haplotypes need a sorted VCF (bcftools sort)")
+        self._last = (key, record.pos)
+        behind = [name for name, one in self._waiting.items() if one.end < record.pos - 1]
         for name in behind:
             yield from self._combined(self._waiting.pop(name))
         carriers: dict[int, list[Carrier]] = {}
@@ -132,22 +140,22 @@ class Haplotypes:
             found = Found(0, 0, cells, None, spliced, None, unscored)
             return Haplotype(found, spelling, samples)
         placed = [self._as_written(spliced, one) for one in alleles]
-        utr = changed(spliced.utr, placed)
+        utr = apply_edits(spliced.utr, placed)
         if utr is None:
             found = Found(0, 0, cells, None, spliced, None, "its variants overlap: not scored")
         else:
             notes = "; ".join(dict.fromkeys(one.note for one in placed if one.note))
-            found = Found(0, 0, cells, min(position(spliced, one) for one in placed), spliced, utr, notes)
+            found = Found(0, 0, cells, min(utr_position(spliced, one) for one in placed), spliced, utr, notes)
         return Haplotype(found, spelling, samples)
 
-    def _as_written(self, spliced: SplicedTranscript, one: Found) -> Placed:
+    def _as_written(self, spliced: SplicedTranscript, one: Found) -> UtrEdit:
         """Place an allele where the VCF has it: moved among repeats, it could come upon another of the haplotype."""
         edit = trim(one.cells[1], one.cells[3], one.cells[4])
-        placed = place(spliced, [edit])
-        if not isinstance(placed, Placed):
+        placed = map_to_utr(spliced, [edit])
+        if not isinstance(placed, UtrEdit):
             contig = self._utrs.genome.contig(spliced.transcript.contig)
-            placed = place(spliced, places(self._utrs.genome, contig or "", edit))
-        if not isinstance(placed, Placed):
+            placed = map_to_utr(spliced, equivalent_edits(self._utrs.genome, contig or "", edit))
+        if not isinstance(placed, UtrEdit):
             raise InputError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
         return placed
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ribocast.variants.genome import Genome
 from ribocast.variants.transcripts import Transcript, reverse_complement
 
-_MOST_PLACES = 2_000
+_LONGEST_REPEAT = 2_000
 _SPLICE_REGION = 3
 """So many letters of an exon beside an intron are part of its splice site too (as in VEP's splice region)."""
 
@@ -34,7 +34,7 @@ class SplicedTranscript(NamedTuple):
     coding: str
 
 
-class Placed(NamedTuple):
+class UtrEdit(NamedTuple):
     """A change of a spliced UTR: ``[begin, end)`` of it, 0-based and 5′→3′, become `letters`; and what to remark."""
 
     begin: int
@@ -49,17 +49,17 @@ class Touches(NamedTuple):
     what: str
 
 
-def trim(position: int, ref: str, alt: str) -> Edit:
+def trim(pos: int, ref: str, alt: str) -> Edit:
     """Cut what two alleles share at their ends; first the right, as VCF pads indels on their left.
 
     Parameters
     ----------
-    position : int
+    pos : int
         POS of the VCF: of the first letter of `ref`, from 1.
     ref, alt : str
         Alleles on the genome's + strand.
     """
-    ref, alt, begin = ref.upper(), alt.upper(), position - 1
+    ref, alt, begin = ref.upper(), alt.upper(), pos - 1
     right = 0
     while right < min(len(ref), len(alt)) and ref[-1 - right] == alt[-1 - right]:
         right += 1
@@ -70,7 +70,7 @@ def trim(position: int, ref: str, alt: str) -> Edit:
     return Edit(begin + left, begin + len(ref), alt[left:])
 
 
-def places(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
+def equivalent_edits(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
     """List every way to write an insertion or a deletion, ascending; any other change has one.
 
     Parameters
@@ -96,7 +96,7 @@ def places(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
         rights = _shifts(around[end - first :], unit)
         # Repeats that fill all that was looked at may go on.
         more = (lefts == begin - first > 0 and first > 0) or rights == reach
-        if not more or reach > _MOST_PLACES:
+        if not more or reach > _LONGEST_REPEAT:
             break
         reach *= 4
     found = []
@@ -112,7 +112,7 @@ def _shifts(beside: str, unit: str) -> int:
     return next((at for at, letter in enumerate(beside) if letter != unit[at % size]), len(beside))
 
 
-def place(spliced: SplicedTranscript, edits: Sequence[Edit]) -> Placed | Touches | None:
+def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | Touches | None:
     """Find where a variant is in a UTR.
 
     Parameters
@@ -120,11 +120,11 @@ def place(spliced: SplicedTranscript, edits: Sequence[Edit]) -> Placed | Touches
     spliced : SplicedTranscript
         The transcript.
     edits : sequence of Edit
-        All ways to write the one variant; see `places`.
+        All ways to write the one variant; see `equivalent_edits`.
 
     Returns
     -------
-    Placed, Touches or None
+    UtrEdit, Touches or None
         Where it lies wholly in the UTR: of several places, the one nearest to the start codon. Else what it touches;
         None if that is nothing.
     """
@@ -150,7 +150,7 @@ def place(spliced: SplicedTranscript, edits: Sequence[Edit]) -> Placed | Touches
     if not edit.letters and any(edit.begin <= left and right <= edit.end for left, right in transcript.utr):
         return Touches("a whole exon of the UTR")
     letters = edit.letters if transcript.strand == "+" else reverse_complement(edit.letters)
-    return Placed(index, index + size, letters, remark(spliced, index, index + size, touched))
+    return UtrEdit(index, index + size, letters, remark(spliced, index, index + size, touched))
 
 
 def remark(spliced: SplicedTranscript, begin: int, end: int, touched: set[str]) -> str:
@@ -169,7 +169,7 @@ def remark(spliced: SplicedTranscript, begin: int, end: int, touched: set[str]) 
     return "; ".join(notes)
 
 
-def changed(utr: str, placed: Sequence[Placed]) -> str | None:
+def apply_edits(utr: str, placed: Sequence[UtrEdit]) -> str | None:
     """Apply changes to a UTR; None if two of them overlap."""
     ordered = sorted(placed)
     # Two insertions at one place have no order.
@@ -181,7 +181,7 @@ def changed(utr: str, placed: Sequence[Placed]) -> str | None:
     return utr
 
 
-def position(spliced: SplicedTranscript, placed: Placed) -> int:
+def utr_position(spliced: SplicedTranscript, placed: UtrEdit) -> int:
     """Return the position that people see: of the first changed letter, −1 being the UTR's last.
 
     For an insertion, that of the letter right before the inserted ones.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ribocast.errors import InputError
-from ribocast.io.places import Places, remove_list
+from ribocast.io.output_paths import OutputPaths, remove_list
 from ribocast.io.writers import open_table
 from ribocast.sequence.construct import Construct
 from ribocast.variants.annotation import Annotation, read_annotation
@@ -74,10 +74,10 @@ class GenomeUtrs:
     def near(self, contig: str, begin: int, end: int) -> list[int]:
         """Return the numbers of transcripts that ``[begin, end)`` of a contig may concern, ascending."""
         key = contig_key(contig)
-        places = range((begin - 1) // _BIN, (end + 1) // _BIN + 1)
-        if len(places) == 1:
-            return self._bins.get((key, places[0]), [])
-        return sorted({number for place in places for number in self._bins.get((key, place), ())})
+        bins = range((begin - 1) // _BIN, (end + 1) // _BIN + 1)
+        if len(bins) == 1:
+            return self._bins.get((key, bins[0]), [])
+        return sorted({number for one in bins for number in self._bins.get((key, one), ())})
 
     def read(self, number: int) -> SplicedTranscript:
         """Return a transcript with its letters; the last thousands are kept in memory."""
@@ -137,7 +137,7 @@ def open_utrs(
     import pandas as pd
 
     say = say or (lambda _: None)
-    listing = Places((gtf, fasta)).add_list(output, "skipped", "the list of skipped transcripts")
+    listing = OutputPaths((gtf, fasta)).add_list(output, "skipped", "the list of skipped transcripts")
     if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
         say(f"making the index {Path(fasta).name}.fai")
     genome = Genome(fasta)

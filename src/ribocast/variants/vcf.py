@@ -44,7 +44,7 @@ class Record(NamedTuple):
 
     row: int
     cells: list[str]
-    position: int
+    pos: int
     alts: list[str]
 
     @property
@@ -64,10 +64,10 @@ class Record(NamedTuple):
         Up to INFO/END, or as far as INFO/SVLEN of the alleles says, which may stand alone since VCF 4.4.
         """
         end = _END.search(self.cells[_INFO])
-        last = max(int(end[1]) if end else 0, self.position + self._longest)
-        if last > self.position:
-            return self.position, last
-        return self.position - 1, self.position - 1 + len(self.ref)
+        last = max(int(end[1]) if end else 0, self.pos + self._longest)
+        if last > self.pos:
+            return self.pos, last
+        return self.pos - 1, self.pos - 1 + len(self.ref)
 
     @property
     def _longest(self) -> int:

@@ -86,7 +86,7 @@ def _alleles(record: Record | Broken, utrs: dict[str, str]) -> Iterator[RowError
         there = ", ".join(list(utrs)[:5]) + (", …" if len(utrs) > 5 else "")
         yield wrong("CHROM", record.chrom, f"CHROM is {record.chrom[:_SHOWN_LETTERS]!r}; the UTRs are {there}")
         return
-    begin, ref = record.position - 1, record.ref.upper()
+    begin, ref = record.pos - 1, record.ref.upper()
     there = utr[begin : begin + len(ref)] if begin >= 0 else ""
     if there != ref:
         has = f"has {there[:_SHOWN_LETTERS]} there" if there else f"ends at {len(utr)}"
@@ -97,7 +97,7 @@ def _alleles(record: Record | Broken, utrs: dict[str, str]) -> Iterator[RowError
             continue
         if is_sequence(alt):
             changed = utr[:begin] + alt.upper() + utr[begin + len(ref) :]
-            yield utr, changed, record.chrom, record.position, record.cells[2], record.ref, alt
+            yield utr, changed, record.chrom, record.pos, record.cells[2], record.ref, alt
         else:
             yield wrong("ALT", alt, f"ALT {alt[:_SHOWN_LETTERS]!r} does not spell its letters")
 

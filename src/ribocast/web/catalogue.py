@@ -17,7 +17,7 @@ _CALLS: dict[str, type[BaseModel]] = {
     "variants": schemas.VariantsIn,
     "design": schemas.DesignIn,
 }
-_SHOWN_FIGURES = 3
+_SHOWN_SUBSETS = 3
 
 
 def catalogue(service: Service) -> schemas.ModelsOut:
@@ -50,20 +50,20 @@ def _assay(card: ModelCard, assay: AssayCard) -> schemas.AssayOut:
         interval_coverage=assay.interval.coverage if assay.interval else None,
         measured=schemas.MeasuredOut(quantiles=list(measured)) if measured else None,
         accuracy=_accuracy(card, assay), limits=_limits(card, assay),
-        figures=[
-            schemas.FigureOut(subset=one.subset, rows=one.rows, pearson_r2=one.pearson_r2, spearman_r=one.spearman_r,
-                              mae=one.mae)
-            for one in card.figures if one.assay == assay.name
+        evaluations=[
+            schemas.EvaluationOut(subset=one.subset, rows=one.rows, pearson_r2=one.pearson_r2,
+                                  spearman_r=one.spearman_r, mae=one.mae)
+            for one in card.evaluations if one.assay == assay.name
         ],
     )  # fmt: skip
 
 
 def _accuracy(card: ModelCard, assay: AssayCard) -> str:
-    figures = [one for one in card.figures if one.assay == assay.name]
-    if not figures:
+    evaluations = [one for one in card.evaluations if one.assay == assay.name]
+    if not evaluations:
         return f"The accuracy of {card.name} on {assay.name} is unknown: no rows were held out."
     said = []
-    for one in figures[:_SHOWN_FIGURES]:
+    for one in evaluations[:_SHOWN_SUBSETS]:
         error = "" if one.mae is None else f", mean absolute error {one.mae:.2f}"
         said.append(f"{one.subset} ({one.rows:,} rows): r² {one.pearson_r2:.3f}{error}")
     return f"Accuracy of {card.name} on {assay.name}, rows it was not trained on: {'; '.join(said)}."

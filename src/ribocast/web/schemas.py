@@ -318,7 +318,7 @@ class DesignsOut(_Out):
     designs: list[dict[str, Any]]
 
 
-class FigureOut(_Out):
+class EvaluationOut(_Out):
     """How well a model did on rows it had not seen."""
 
     subset: str
@@ -348,7 +348,7 @@ class AssayOut(_Out):
     measured: MeasuredOut | None
     accuracy: str = Field(description="How accurate the model is, in a sentence.")
     limits: str = Field(description="What it does not know, in a sentence.")
-    figures: list[FigureOut]
+    evaluations: list[EvaluationOut]
 
 
 class ModelOut(_Out):

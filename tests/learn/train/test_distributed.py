@@ -76,7 +76,7 @@ def test_the_model_says_what_the_one_of_one_process_says(both):
 
 def test_only_one_of_them_speaks(both):
     _, alone, two = both
-    assert json.loads(two.stdout)["figures"][0]["rows"] > 100
+    assert json.loads(two.stdout)["evaluations"][0]["rows"] > 100
     assert two.stderr.count("epoch 1:") == 1
     assert two.stderr.count("2 processes train together: 64 rows a batch") == 1
     assert "processes" not in alone.stderr

@@ -80,7 +80,7 @@ def test_it_finds_upstream_starts(tmp_path):
     trained = fit(
         rows, tmp_path, assays=RANDOM, settings={"channels": 16, "dilations": (1, 2)}, recipe=quick("framed", epochs=4)
     )
-    assert trained.bundle.card.figures[0].pearson_r2 > 0.5
+    assert trained.bundle.card.evaluations[0].pearson_r2 > 0.5
     assert trained.history[-1]["train_loss"] < trained.history[0]["train_loss"]
 
 
@@ -115,7 +115,7 @@ def test_without_held_out_rows_the_last_epoch_is_kept(tmp_path):
     trained = fit(table(100), tmp_path, assays=RANDOM, model="attention-2conv", recipe=quick("attention-2conv"),
                   held_out=0.0)  # fmt: skip
     assert trained.bundle.card.epoch == 2
-    assert trained.bundle.card.figures == ()
+    assert trained.bundle.card.evaluations == ()
     assert trained.bundle.card.assays[0].interval is None
 
 
@@ -152,7 +152,7 @@ def test_several_assays_with_and_without_profiles_are_trained_together(tmp_path)
     mrls = [model.mrl(["ACGTACGTAC" * 5], assay=name)[0] for name in names]
     assert np.isfinite(mrls).all()
     assert mrls[0] != mrls[1]
-    assert {figure.assay for figure in model.card.figures} == set(names)
+    assert {figure.assay for figure in model.card.evaluations} == set(names)
 
 
 def test_a_table_of_ones_own_in_any_unit_is_trained_on(tmp_path):
@@ -412,7 +412,7 @@ def test_a_model_knows_the_table_it_was_trained_on_with_its_held_out_rows(tmp_pa
 def test_too_few_held_out_rows_give_no_interval(tmp_path):
     card = fit(table(60), tmp_path, assays=RANDOM, model="attention-2conv",
                recipe=quick("attention-2conv", epochs=1)).bundle.card  # fmt: skip
-    assert card.figures[0].rows == 12
+    assert card.evaluations[0].rows == 12
     assert card.assays[0].interval is None
 
 

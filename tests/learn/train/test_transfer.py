@@ -192,7 +192,7 @@ def test_the_command_fine_tunes(trained, tmp_path, capsys):
     arguments = ["train", str(table), "--from", str(trained.folder), "--assay", "psi", "--epochs", "1"]
     assert main([*arguments, "-o", str(tmp_path / "run"), "--json"]) == 0
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["figures"][0]["assay"] == "psi"
+    assert json.loads(printed.out)["evaluations"][0]["assay"] == "psi"
     assert "starting from trained, its assay egfp_random50" in printed.err
     for wrong in (("--model", "framed"), ("--set", "channels=8")):
         assert main([*arguments, *wrong, "-o", str(tmp_path / "no")]) == 2

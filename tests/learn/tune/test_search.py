@@ -31,7 +31,7 @@ from ribocast.learn.tune.scheduler import fold_file
 from ribocast.learn.tune.search import search
 from ribocast.learn.tune.space import Range, divide, read_space
 from ribocast.learn.tune.study import Study
-from ribocast.learn.tune.worker import FOLD_COLUMN, Job, predict_fold, score_fold
+from ribocast.learn.tune.worker import FOLD_COLUMN, TrialSetup, predict_fold, score_fold
 from where import ROOT
 
 FOLDS = 6
@@ -92,14 +92,14 @@ def test_the_winner_of_a_grid_is_that_of_brute_force(undisturbed, place):
     rows, assays = labelled_rows(place / "train.csv")
     fold = divide_into_folds(rows["seq"].tolist(), FOLDS, seed=42).of_row
     rows = rows.assign(**{FOLD_COLUMN: fold})
-    job = Job("", assays, "optimus", 42, 1, "cpu")
+    setup = TrialSetup("", assays, "optimus", 42, 1, "cpu")
     expected = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for filters in (4, 12):
         for rate in (1e-7, 1e-2):
             expected[filters, rate] = [
-                score_fold(rows[fold == part], predict_fold(job, rows, part, {**FIXED, "filters": filters},
+                score_fold(rows[fold == part], predict_fold(setup, rows, part, {**FIXED, "filters": filters},
                                                             RECIPE.with_changes(learning_rate=rate)))
                 for part in range(FOLDS)
             ]  # fmt: skip
@@ -119,8 +119,8 @@ def test_a_fold_is_predicted_as_by_the_network_that_fit_writes(tmp_path):
         {"channels": 8, "dilations": [1]},
         architecture("framed").recipe.with_changes(epochs=1, batch_size=16),
     )
-    job = Job("", assays, "framed", 42, 1, "cpu")
-    predicted = predict_fold(job, rows.assign(**{FOLD_COLUMN: fold}), 0, small, recipe)
+    setup = TrialSetup("", assays, "framed", 42, 1, "cpu")
+    predicted = predict_fold(setup, rows.assign(**{FOLD_COLUMN: fold}), 0, small, recipe)
     parts = Split(np.flatnonzero(fold != 0), np.flatnonzero(fold == 0), "fold 0")
     fit(rows, tmp_path, assays=assays, model="framed", settings=small, recipe=recipe, held_out=parts, device="cpu")
     written = ribocast.load(tmp_path).mrl(rows["seq"][fold == 0].tolist())
@@ -141,11 +141,11 @@ def test_the_winner_is_refitted_on_all_rows_and_calibrated_by_the_folds(undistur
     card, best = model.card, undisturbed.winner
     assert len(model.predict(rows["seq"].tolist())) == len(rows)
     assert card.name == "whole"
-    assert card.data[0].rows == card.figures[0].rows == len(rows)
+    assert card.data[0].rows == card.evaluations[0].rows == len(rows)
     assert card.settings["filters"] == best.trial.values["filters"]
     assert card.recipe["learning_rate"] == best.trial.values["recipe.learning_rate"]
-    assert "6 random folds, seed 42; the best of 4 trials by these very folds" in card.figures[0].split
-    assert abs(card.figures[0].pearson_r2 - best.mean) < 0.15
+    assert "6 random folds, seed 42; the best of 4 trials by these very folds" in card.evaluations[0].split
+    assert abs(card.evaluations[0].pearson_r2 - best.mean) < 0.15
     assert card.assays[0].interval.rows == len(rows)
     assert (place / "whole" / "importance.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,4 +1,4 @@
-"""What rows that a network did not learn from say of it: figures and prediction intervals for its card."""
+"""What rows that a network did not learn from say of it: evaluations and prediction intervals for its card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ribocast.learn.evaluate.intervals import FEWEST_ROWS, calibrate
 from ribocast.learn.evaluate.metrics import score
-from ribocast.model.bundle import Figure, ModelCard
+from ribocast.model.bundle import Evaluation, ModelCard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ def calibrate_card(
     card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
     predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
 ) -> ModelCard:  # fmt: skip
-    """Add to a card what rows that the model was not trained on show: figures and prediction intervals, by assay.
+    """Add to a card what rows that the model was not trained on show: evaluations and prediction intervals, by assay.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def calibrate_card(
         Predicts some of the rows, whose index tells which, with other letters in ``seq``; still not trained on. It
         shows what unknown letters cost.
     """
-    assays, figures = [], []
+    assays, evaluations = [], []
     for assay in card.assays:
         mine = (rows["assay"] == assay.name).to_numpy()
         if mine.sum() > 1:
@@ -46,9 +46,9 @@ def calibrate_card(
                 own = rows[mine]
                 hidden = predict and partial(_predict_others, predict, own)
                 assay = calibrate(assay, own["seq"].tolist(), measured, predicted[mine], hidden or None)
-            figures.append(figure(assay.name, "all", how, measured, predicted[mine]))
+            evaluations.append(evaluate_subset(assay.name, "all", how, measured, predicted[mine]))
         assays.append(assay)
-    return card.model_copy(update={"assays": tuple(assays), "figures": (*card.figures, *figures)})
+    return card.model_copy(update={"assays": tuple(assays), "evaluations": (*card.evaluations, *evaluations)})
 
 
 def _predict_others(
@@ -57,17 +57,17 @@ def _predict_others(
     return predict(rows.iloc[numbers].assign(seq=utrs))
 
 
-def figure(
+def evaluate_subset(
     assay: str, subset: str, how: str, measured: NDArray[np.float64], predicted: NDArray[np.float64],
     groups: NDArray[np.int64] | None = None,
-) -> Figure:  # fmt: skip
+) -> Evaluation:  # fmt: skip
     """Put scores into the form of ``model.json``; for `groups` see `score`."""
     scores = score(measured, predicted, groups=groups)
     low, high = scores.ci95["pearson_r2"]
     if not np.isfinite([scores.pearson_r2, low, high]).all():
         # Predictions that do not differ explain nothing.
-        return Figure(assay=assay, subset=subset, split=how, rows=scores.n, pearson_r2=0.0, mae=scores.mae)
-    return Figure(
+        return Evaluation(assay=assay, subset=subset, split=how, rows=scores.n, pearson_r2=0.0, mae=scores.mae)
+    return Evaluation(
         assay=assay,
         subset=subset,
         split=how,

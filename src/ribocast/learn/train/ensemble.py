@@ -24,7 +24,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
         For the new bundle.
     card : ModelCard, optional
         What to say of it (its architecture, settings and recipe are filled in; ``members`` of these is what they
-        differ in); else what the first says of itself, without figures and intervals, since those were the first
+        differ in); else what the first says of itself, without evaluations and intervals, since those were the first
         one's own.
 
     Raises
@@ -47,7 +47,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
     if card is None:
         uncalibrated = {"interval": None, "change_interval": None}
         assays = tuple(assay.model_copy(update=uncalibrated) for assay in first.assays)
-        card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "figures": ()})
+        card = first.model_copy(update={"name": Path(folder).name, "assays": assays, "evaluations": ()})
     networks = tuple(bundle.card.files[LEARNING_NAME].sha256 for bundle in bundles)
     recipe, recipes = _common([bundle.card.recipe | {"seed": bundle.card.seed} for bundle in bundles])
     update = {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ribocast.errors import OptionError
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.writers import make_folder
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Split, SplitKind, split
@@ -119,7 +119,7 @@ def fit(
     """
     say = say or (lambda _: None)
     folder = Path(folder)
-    places = Places(
+    places = OutputPaths(
         (table if isinstance(table, str | Path) else None, start.folder if isinstance(start, Bundle) else start)
     )
     places.add_folder(folder, RUN_FILES)

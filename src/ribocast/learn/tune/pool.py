@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ribocast.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from ribocast.learn.tune.worker import Job
+    from ribocast.learn.tune.worker import TrialSetup
 
 
 _BEGIN = """
@@ -45,17 +45,17 @@ class Workers:
     ----------
     count : int
         How many.
-    job : Job
+    setup : TrialSetup
         What they are told first.
     """
 
-    def __init__(self, count: int, job: Job) -> None:
+    def __init__(self, count: int, setup: TrialSetup) -> None:
         self._inbox: SimpleQueue[tuple[int, dict[str, Any] | None]] = SimpleQueue()
         self._tasks: dict[int, Hashable] = {}
         package_home = str(Path(__file__).parents[3])
         known = os.environ.get("PYTHONPATH", "")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (package_home, known))),
-                       "OMP_NUM_THREADS": str(job.threads)}  # fmt: skip
+                       "OMP_NUM_THREADS": str(setup.threads)}  # fmt: skip
         # -P: nothing that lies in the folder where we are must pass for a module. A session of their own: Ctrl-C is
         # for us, who then stop them.
         self._processes = [
@@ -67,7 +67,7 @@ class Workers:
         ]  # fmt: skip
         for number, process in enumerate(self._processes):
             threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
-            self._send(number, asdict(job))
+            self._send(number, asdict(setup))
 
     def __enter__(self) -> Workers:
         return self

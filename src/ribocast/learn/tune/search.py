@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ribocast.errors import OptionError, OutputError
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.writers import make_folder, sync_folder, whole_file
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Folds, SplitKind, divide_into_folds
@@ -46,7 +46,7 @@ from ribocast.learn.tune.study import (
     clear,
     refuse_others,
 )
-from ribocast.learn.tune.worker import FOLD_COLUMN, Job
+from ribocast.learn.tune.worker import FOLD_COLUMN, TrialSetup
 from ribocast.model.bundle import CARD_NAME, LEARNING_NAME, RUNNING_NAME, Bundle, open_bundle, write_bundle
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def search(
         raise OptionError("resume continues a search, overwrite replaces it: one of them, please")
     if not resume and not overwrite and (folder / JOURNAL_NAME).exists():
         raise OutputError(f"{folder}: holds a search already; --resume continues it, --overwrite replaces it")
-    Places(name for name in (table, grid) if isinstance(name, str | Path)).add_folder(folder, SEARCH_FILES)
+    OutputPaths(name for name in (table, grid) if isinstance(name, str | Path)).add_folder(folder, SEARCH_FILES)
     refuse_others(folder)
     recipe = dataclasses.replace(recipe or own_recipe(model), patience=None)
     space = read_space(grid, architecture(model), recipe)
@@ -207,11 +207,11 @@ def search(
     say(f"{'grid' if by_grid else 'TPE'}: {most or 'any number of'} trials, {divided.how}; "
         f"{count} process{'es' * (count != 1)}, {threads} thread{'s' * (threads != 1)} each")  # fmt: skip
     plan = Plan(space, settings or {}, recipe, folds, prune, by_grid, most, seed)
-    job = Job(str(folder / ROWS_NAME), dict(assays), model, seed, threads, device)
+    setup = TrialSetup(str(folder / ROWS_NAME), dict(assays), model, seed, threads, device)
     try:
         if others:
             others(lambda: watch(*plan.progress(plan.verdicts(study)), "other machines are at work"))
-        with Workers(count, job) as crew:
+        with Workers(count, setup) as crew:
             run = Run(study, plan, crew, count=count, deadline=deadline, watch=watch, say=say)
             if not run.go():
                 say("the time is up; --resume goes on")
@@ -230,7 +230,7 @@ def search(
         if study.others_at_work():
             say("another process goes on; it will refit the winner")
         else:
-            found = found._replace(bundle=_refit(rows, folder, study, plan, best, found, job, say))
+            found = found._replace(bundle=_refit(rows, folder, study, plan, best, found, setup, say))
         write_report(folder, found)
     return found
 
@@ -284,7 +284,7 @@ def _digest(rows: pd.DataFrame) -> str:
 
 
 def _refit(
-    rows: pd.DataFrame, folder: Path, study: Study, plan: Plan, best: Verdict, found: Found, job: Job,
+    rows: pd.DataFrame, folder: Path, study: Study, plan: Plan, best: Verdict, found: Found, setup: TrialSetup,
     say: Callable[[str], None],
 ) -> Bundle:  # fmt: skip
     """Train the winner on all rows, or find that it was; calibrate it by what its like said of the folds."""
@@ -296,8 +296,8 @@ def _refit(
     partial = folder / f"{REFIT_PREFIX}{number + 1}"
     with _all_cores():
         trained = fit(
-            rows, partial, assays=job.assays, model=job.model, settings=settings, recipe=recipe, held_out=0.0,
-            seed=job.seed, resume=True, device=job.device, name=folder.resolve().name, say=say,
+            rows, partial, assays=setup.assays, model=setup.model, settings=settings, recipe=recipe, held_out=0.0,
+            seed=setup.seed, resume=True, device=setup.device, name=folder.resolve().name, say=say,
         )  # fmt: skip
     how = f"out of fold, {found.how}; the best of {len(found.verdicts)} trials by these very folds"
     card = calibrate_card(trained.bundle.card, rows, _out_of_fold(folder, best, plan.folds), how)

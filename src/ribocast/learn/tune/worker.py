@@ -37,7 +37,7 @@ FOLD_COLUMN = "fold"
 
 
 @dataclass(frozen=True)
-class Job:
+class TrialSetup:
     """What all trials of a search have in common.
 
     Attributes
@@ -64,8 +64,8 @@ class Job:
     device: str | None
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> Job:
-        """Read what ``dataclasses.asdict`` and JSON made of a job."""
+    def from_json(cls, facts: dict[str, Any]) -> TrialSetup:
+        """Read what ``dataclasses.asdict`` and JSON made of a setup."""
         assays = {}
         for name, assay in facts["assays"].items():
             weights = assay["fraction_weights"]
@@ -75,7 +75,7 @@ class Job:
 
 
 def predict_fold(
-    job: Job, rows: pd.DataFrame, fold: int, settings: Mapping[str, Any], recipe: Recipe,
+    setup: TrialSetup, rows: pd.DataFrame, fold: int, settings: Mapping[str, Any], recipe: Recipe,
     watch: Callable[[Step], None] | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Train on all rows but one fold, for all epochs of the recipe, and predict the fold by the last.
@@ -89,8 +89,8 @@ def predict_fold(
     """
     unseen = (rows[FOLD_COLUMN] == fold).to_numpy()
     loop = prepare(
-        rows, np.flatnonzero(~unseen), rows.iloc[:0], assays=job.assays, model=job.model, settings=settings,
-        recipe=recipe, seed=job.seed, device=pick_device(job.device), name=job.model,
+        rows, np.flatnonzero(~unseen), rows.iloc[:0], assays=setup.assays, model=setup.model, settings=settings,
+        recipe=recipe, seed=setup.seed, device=pick_device(setup.device), name=setup.model,
     )  # fmt: skip
     for epoch in range(1, recipe.epochs + 1):
         loop.learn(epoch, [], watch)
@@ -127,21 +127,21 @@ class _Worker:
         first = self._tasks.get()
         if first is None:
             return
-        job = Job.from_json(first)
-        torch.set_num_threads(job.threads)
-        rows = pd.read_parquet(job.rows)
+        setup = TrialSetup.from_json(first)
+        torch.set_num_threads(setup.threads)
+        rows = pd.read_parquet(setup.rows)
         while task := self._tasks.get():
-            result = self._do(job, rows, task)
+            result = self._do(setup, rows, task)
             if self._alone:
                 return
             self._answers.write(json.dumps(result) + "\n")
             self._answers.flush()
 
-    def _do(self, job: Job, rows: pd.DataFrame, task: dict[str, Any]) -> dict[str, Any]:
+    def _do(self, setup: TrialSetup, rows: pd.DataFrame, task: dict[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
         try:
             predicted = predict_fold(
-                job, rows, task["fold"], task["settings"], Recipe(**task["recipe"]), self._watch
+                setup, rows, task["fold"], task["settings"], Recipe(**task["recipe"]), self._watch
             )  # fmt: skip
             r2 = score_fold(rows[rows[FOLD_COLUMN] == task["fold"]], predicted)
             with whole_file(task["output"]) as partial, partial.open("wb") as file:

@@ -3,10 +3,10 @@
 /**
  * @typedef {{row: number, id: string | null, column: string, value: string | null, reason: string}} RowProblem
  * @typedef {{detail: string, field?: string | null, errors?: RowProblem[] | null, errors_total?: number | null}} Problem
- * @typedef {{subset: string, rows: number, pearson_r2: number, spearman_r: number | null, mae: number | null}} Figure
+ * @typedef {{subset: string, rows: number, pearson_r2: number, spearman_r: number | null, mae: number | null}} Evaluation
  * @typedef {{name: string, description: string, unit: string, min_length: number, max_length: number,
  *   has_interval: boolean, measured: {quantiles: number[]} | null, accuracy: string, limits: string,
- *   figures: Figure[]}} Assay
+ *   evaluations: Evaluation[]}} Assay
  * @typedef {{name: string, architecture: string, default_assay: string, variant_assay: string, citation: string,
  *   gives_profiles: boolean, assays: Assay[]}} Model
  * @typedef {{title: string, unit: string, description: string}} ColumnWords

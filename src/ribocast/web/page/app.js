@@ -261,7 +261,7 @@ class App extends Component {
  */
 function Accuracy({ model, assay }) {
   const chosen = model.assays.find((one) => one.name === assay);
-  const figures = model.assays.flatMap((one) => one.figures.map((figure) => ({ ...figure, assay: one })));
+  const evaluations = model.assays.flatMap((one) => one.evaluations.map((entry) => ({ ...entry, assay: one })));
   /** @param {any} event */
   const close = (event) => {
     if (event.key === "Escape") event.currentTarget.open = false;
@@ -272,13 +272,13 @@ function Accuracy({ model, assay }) {
     <p>${chosen?.accuracy}</p>
     <p>${chosen?.limits}</p>
     ${
-      figures.length > 0 &&
+      evaluations.length > 0 &&
       html`<div class="scroll" tabindex="0" role="region" aria-label="Accuracy on every assay">
       <table>
         <caption>${model.name} on rows it was not trained on</caption>
         <thead><tr><th scope="col">assay</th><th scope="col">rows</th><th scope="col">r²</th><th scope="col">mean error</th></tr></thead>
         <tbody>
-          ${figures.map(
+          ${evaluations.map(
             (one) => html`<tr>
               <td class="long">${one.assay.description || one.assay.name}: ${one.subset}</td><td class="number">${count(one.rows)}</td>
               <td class="number">${number(one.pearson_r2, 3)}</td><td class="number">${number(one.mae)}</td>

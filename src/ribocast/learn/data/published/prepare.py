@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, OptionError
-from ribocast.io.places import Places
+from ribocast.io.output_paths import OutputPaths
 from ribocast.io.writers import make_folder, open_table
 from ribocast.learn.data.assays import KNOWN_ASSAYS, Assay
 from ribocast.learn.data.published.published import Published, read_published
@@ -96,7 +96,7 @@ def prepare(library: Library, folder: str | Path, output: str | Path, *, replica
     output = Path(output)
     target = output / f"{library.name}{f'_replicate{replicate}' if replicate > 1 else ''}.csv.gz"
     make_folder(output)
-    Places(Path(folder) / file.name for file in library.files).add(target, "the table")
+    OutputPaths(Path(folder) / file.name for file in library.files).add(target, "the table")
     tally = _Tally(source.name)
     extra = {"random": (), "designed": _PAIR_COLUMNS, "varying": ("set",)}[library.kind]
     published = read_published(source, extra=extra)

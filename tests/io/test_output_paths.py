@@ -10,7 +10,7 @@ import pytest
 
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.io.places import LISTS, Places, beside
+from ribocast.io.output_paths import LISTS, OutputPaths, beside
 from ribocast.io.writers import whole_file
 from ribocast.predict.resume import MAGIC
 
@@ -54,12 +54,12 @@ def test_an_input_is_known_under_any_name(place, how):
     else:
         other = Path("./in.csv")
     with pytest.raises(RibocastError, match="is an input"):
-        Places(["in.csv", None, "ACGT" * 500, "a\0b", "-"]).add(other)
+        OutputPaths(["in.csv", None, "ACGT" * 500, "a\0b", "-"]).add(other)
 
 
 @pytest.mark.parametrize("how", ["name", "link", "hard link", "dangling link"])
 def test_two_outputs_that_are_one_file_are_told(place, how):
-    places, other = Places(), Path("b.csv")
+    places, other = OutputPaths(), Path("b.csv")
     if how == "link":
         Path("a.csv").write_text("")
         other.symlink_to("a.csv")
@@ -81,7 +81,7 @@ def test_names_that_differ_in_case_are_one_file_where_the_folder_says_so(place, 
     Path("probe").write_text("")
     tells_case = not Path("PROBE").exists()
     Path("probe").unlink()
-    places = Places()
+    places = OutputPaths()
     places.add("Out.csv", "one")
     if tells_case:
         places.add("out.csv", "other")
@@ -100,7 +100,7 @@ def alike(path: Path) -> list[Path]:
 def test_a_model_that_is_read_is_an_input(place, framed):
     Path("card.json").symlink_to(framed / "model.json")
     with pytest.raises(RibocastError, match="is an input"):
-        Places([framed]).add("card.json")
+        OutputPaths([framed]).add("card.json")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such redirections")
@@ -183,7 +183,7 @@ def test_what_is_kept_to_resume_replaces_nobodys_file(place, framed, capsys, nam
     tables = [there] if output == "out.csv" else ["t.csv", there]
     refuses(capsys, place, "predict", *tables, *command[2:], says="is an input")
     there.write_bytes(ours)
-    Places().add(there, begins=ours)
+    OutputPaths().add(there, begins=ours)
 
 
 def test_numbered_figures_replace_no_input(place, framed, capsys):
@@ -238,6 +238,6 @@ def test_what_is_not_written_yet_is_refused_like_what_is(place):
     os.mkfifo("pipe.csv") if hasattr(os, "mkfifo") else Path("pipe.csv").mkdir()
     for path in ("pipe.csv", "no/t.csv", "."):
         with pytest.raises(RibocastError):
-            Places().add(path)
+            OutputPaths().add(path)
         with pytest.raises(RibocastError), whole_file(path):
             pass

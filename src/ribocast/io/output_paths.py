@@ -1,4 +1,4 @@
-"""Where a run writes: all its places, compared with each other and with what it reads before anything is written."""
+"""Where a run writes: all its outputs, compared with each other and with what it reads before anything is written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ribocast.io.writers import TABLE_ENDINGS, check_output
 LISTS = {"rejected": b"row,reason,", "skipped": b"gene,transcript,reason\n", "order": b"Name,Sequence"}
 
 
-class Places:
-    """The places of a run.
+class OutputPaths:
+    """The outputs of a run.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Places:
         self._names: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
 
     def add(self, path: str | Path | None, what: str = "the output", *, begins: bytes | None = None) -> None:
-        """Add a place; none is no place, and ``-`` or no path with a `what` is standard output.
+        """Add an output; none is none, and ``-`` or no path with a `what` is standard output.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class Places:
         Raises
         ------
         RibocastError
-            If it cannot be written, is an input, is a place of this run already, or holds a file that is not ours.
+            If it cannot be written, is an input, is an output of this run already, or holds a file that is not ours.
         """
         if path is None or str(path) == "-":
             self._refuse_appending_to_an_input()
