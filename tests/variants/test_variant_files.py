@@ -683,6 +683,25 @@ def test_a_haplotype_is_all_its_variants_in_the_genome(model, data, turn):
         assert got["haplotype"].iloc[0].count(">") == len(real)
 
 
+@pytest.mark.parametrize(
+    ("letters", "written", "changed"),
+    [
+        # A C more at the left of a run of them, whose last is a T: moved to the right it would stand behind the T.
+        (GENE, [(64, "G", "GC"), (68, "C", "T")], UTR[:44] + "CCCCT" + UTR[48:]),
+        # A deletion that is written into the intron, where it can also be written into the exon.
+        (GENE[:29] + "AA" + GENE[31:], [(31, "AT", "T"), (54, "A", "G")], UTR[:19] + UTR[20:33] + "G" + UTR[34:]),
+    ],
+)
+def test_a_haplotype_has_alleles_where_written_if_possible(model, here, letters, written, changed):
+    (here / "genome.fa").write_text(f">chr1\n{letters + turned(letters)}\n")
+    (here / "calls.vcf").write_text(phased_vcf([(*one, "GT", ["0|1"]) for one in written], ["one"]))
+    score(model, here, phased=True)
+    (row,) = table(here / "out.tsv").query("haplotype != ''").to_dict("records")
+    own = letters[10:30] + letters[40:70]
+    direct = score_variants(model, [own], [changed], assay=model.card.genome_assay.name)
+    np.testing.assert_allclose(row["log2_fold_change"], direct["log2_fold_change"][0], atol=2e-4)
+
+
 def test_phased_genotypes_without_a_phase_set_are_of_one(model, here):
     rows = [(54, "A", "G", "GT", ["0|1"]), (58, GENE[57], "A", "GT:PS", ["0|1:."])]
     (here / "calls.vcf").write_text(phased_vcf(rows, ["a"]))

@@ -19,6 +19,7 @@ from ribocast.variants.vcf import (
     read_vcf,
     with_our_header,
     with_our_info,
+    without_our_info,
 )
 
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
@@ -84,6 +85,14 @@ def test_a_second_run_replaces_what_the_first_has_added_and_nothing_else(info, f
     # A space and a low line are one, as VCF has no way to write a space.
     plain = [[field.replace(" ", "_") for field in entry] for entry in second]
     assert [[unquote(field) for field in entry] for entry in entries] == plain
+
+
+@given(INFO, ENTRIES, LOG2)
+def test_removing_our_entries_leaves_the_row(info, entries, log2):
+    cells = ["chr1", "7", ".", "A", "C", ".", "PASS", info, "GT", "0/1"]
+    assert without_our_info(with_our_info(cells, entries, log2)) == cells
+    assert without_our_info(cells) is cells
+    assert without_our_info(cells[:7]) == cells[:7]
 
 
 @given(st.lists(st.from_regex(r"##[a-qs-z]+=[a-z<>,]*", fullmatch=True), max_size=4), st.text("abc ", max_size=9))
