@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ribocast.model.predictor import LONGEST
-from ribocast.sequence.batch import Spelled
-from ribocast.sequence.letters import encode
+from ribocast.sequence.batch import Batch, encode
 
 LENGTH = 50
 ONE_HOT = {"A": [1, 0, 0, 0], "T": [0, 1, 0, 0], "C": [0, 0, 1, 0], "G": [0, 0, 0, 1], "N": [0, 0, 0, 0]}
@@ -41,7 +40,7 @@ def main() -> None:
         np.array([np.array([ONE_HOT[letter] for letter in utr]).T for utr in utrs])
 
     def check_column() -> None:
-        if Spelled.of_column(column).suspects(LONGEST).size:
+        if Batch.of_column(column).suspects(LONGEST).size:
             raise ValueError("no sequence is wrong")
 
     ways: dict[str, tuple[int, Callable[[], object]]] = {

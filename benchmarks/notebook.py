@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from ribocast.sequence.letters import encode
+from ribocast.sequence.batch import encode
 
 
 class ThreeConvolutions(nn.Module):

@@ -26,7 +26,7 @@ import pyarrow.parquet
 
 import ribocast
 from ribocast.predict.files import predict_file
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 
 ALONE_ROWS, PIECE = 40_000, 500_000
 LETTERS = np.frombuffer(b"ACGT", np.uint8)
@@ -88,9 +88,7 @@ def measure(source: Path, output: Path, name: str, threads: int | None) -> dict[
     """Predict a file once, in this process."""
     model = ribocast.load(name, threads=threads)
     random = np.random.default_rng(1)
-    alone = Spelled(
-        LETTERS[random.integers(0, 4, ALONE_ROWS * 50)].tobytes(), np.arange(ALONE_ROWS + 1) * 50, is_clean=True
-    )
+    alone = Batch(LETTERS[random.integers(0, 4, ALONE_ROWS * 50)], np.arange(ALONE_ROWS + 1) * 50, is_clean=True)
 
     def seconds_alone() -> float:
         began = time.perf_counter()

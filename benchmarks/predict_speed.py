@@ -30,7 +30,7 @@ from ribocast.learn.data.simulate import simulate
 from ribocast.learn.networks import architecture
 from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, shipped_models
 from ribocast.model.predictor import Predictor
-from ribocast.sequence.letters import encode
+from ribocast.sequence.batch import encode
 
 TURNS, BATCH = 9, 1024
 DEFAULT = f"ribocast {DEFAULT_MODEL} (openvino)"

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 import ribocast
 from ribocast.learn.networks import load_network
 from ribocast.model.predictor import to_mrl
-from ribocast.sequence.letters import encode
+from ribocast.sequence.batch import encode
 
 UTR = "ACATTTGCTTCTGACACAACTGTGTTCACTAGCAACCTCAAACAGACACC"
 REST = 0.05

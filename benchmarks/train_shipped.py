@@ -44,6 +44,7 @@ from ribocast.learn.train.export import export
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import PRETRAINED, Evaluation, ModelCard, open_bundle
 from ribocast.model.predictor import Predictor, interval
+from ribocast.sequence.batch import Batch
 
 MODEL, FOLDS, FOLD_SEED = "framed", 5, 1
 # Weight decay by teacher: those that differ in more than their seed err more independently.
@@ -206,7 +207,7 @@ def coverage_by_fold(
         for number in range(FOLDS):
             unseen = part == number
             calibrated = calibrate(assay, utrs[~unseen].tolist(), measured[~unseen], mrls[~unseen])
-            wider = interval_scaling(how_unusual(utrs[unseen].tolist(), calibrated), calibrated)
+            wider = interval_scaling(how_unusual(Batch.of(utrs[unseen].tolist()), calibrated), calibrated)
             low, high = interval(calibrated, mrls[unseen], wider)
             coverage[assay.name].append(
                 round(float(((low <= measured[unseen]) & (measured[unseen] <= high)).mean()), 4)

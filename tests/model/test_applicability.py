@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.model.applicability import how_unusual, interval_scaling, remark
 from ribocast.model.bundle import AssayCard, Composition, Interval, IntervalScaling, Knots
+from ribocast.sequence.batch import Batch
 
 
 def card(**scaling):
@@ -20,7 +21,7 @@ def card(**scaling):
 
 def test_lengths_unknown_letters_and_bases_are_compared_with_the_assays():
     utrs = ["ACGT" * 10, "ACGU" * 6, "acgt" * 26, "ACGTN" * 10, "G" * 40, "N" * 30]
-    beyond, unknown, composition = how_unusual(utrs, card())
+    beyond, unknown, composition = how_unusual(Batch.of(utrs), card())
     assert beyond.tolist() == [0, 1, 4, 0, 0, 0]
     assert unknown.tolist() == [0, 0, 0, 0.2, 0, 1]
     np.testing.assert_allclose(composition, [0, 0, 0, 0, 10 * np.sqrt(0.75**2 + 2 * 0.25**2), 0], atol=1e-9)
@@ -29,7 +30,8 @@ def test_lengths_unknown_letters_and_bases_are_compared_with_the_assays():
 def test_what_is_unusual_is_said_in_words():
     assay = card()
     said = [
-        remark(assay, len(utr), how_unusual([utr], assay).of(0)) for utr in ("ACGT" * 10, "A" * 20, "ACGT" * 9 + "N")
+        remark(assay, len(utr), how_unusual(Batch.of([utr]), assay).of(0))
+        for utr in ("ACGT" * 10, "A" * 20, "ACGT" * 9 + "N")
     ]
     assert said == [
         [],
@@ -46,10 +48,10 @@ def default():
 @given(st.lists(st.text("ACGTUN", min_size=1, max_size=150), min_size=1, max_size=5))
 def test_intervals_are_never_narrower_for_what_is_unusual_and_grow_with_it(utrs):
     assay = card(beyond=Knots(at=(0, 10), factor=(1, 1.5)), unknown=Knots(at=(0, 0.1), factor=(1, 2)))
-    factors = interval_scaling(how_unusual(utrs, assay), assay)
+    factors = interval_scaling(how_unusual(Batch.of(utrs), assay), assay)
     assert (factors >= 1).all()
-    assert (interval_scaling(how_unusual([utr + "N" for utr in utrs], assay), assay) >= 1).all()
-    longer = interval_scaling(how_unusual(["A" * 101, "A" * 110, "A" * 200], assay), assay)
+    assert (interval_scaling(how_unusual(Batch.of([utr + "N" for utr in utrs]), assay), assay) >= 1).all()
+    longer = interval_scaling(how_unusual(Batch.of(["A" * 101, "A" * 110, "A" * 200]), assay), assay)
     np.testing.assert_allclose(longer, [1.05, 1.5, 6.0])
 
 

@@ -22,7 +22,8 @@ from ribocast.learn.torch_engine import TorchEngine
 from ribocast.model.bundle import open_bundle, write_bundle
 from ribocast.model.engine import OpenVinoEngine, start_engine
 from ribocast.model.onnx_cost import MOST_OPERATIONS
-from ribocast.sequence.letters import encode, is_missing
+from ribocast.sequence.batch import encode
+from ribocast.sequence.letters import is_missing
 
 SLOW_ROWS = 80  # of a batch
 openvino_core = importlib.import_module("openvino").Core

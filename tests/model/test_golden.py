@@ -14,7 +14,7 @@ import torch
 import ribocast
 from ribocast.model.bundle import RUNNING_NAME, open_bundle, shipped_models
 from ribocast.model.predictor import to_mrl
-from ribocast.sequence.letters import encode
+from ribocast.sequence.batch import encode
 from where import TESTS
 
 FILES = sorted((TESTS / "golden").glob("*.json"))

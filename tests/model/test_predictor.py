@@ -12,7 +12,7 @@ import ribocast
 from ribocast.errors import RibocastError, SequenceError
 from ribocast.model.bundle import AssayCard, Interval
 from ribocast.model.predictor import interval, padded
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.letters import is_missing
 
 UTRS = st.lists(
@@ -161,9 +161,9 @@ def test_a_thread_whose_run_fails_leaves_the_others_all_they_need(model):
     def fail():
         raise KeyError
 
-    spelled = Spelled.of(["ACGTTGCAGG" * 5] * 600)
+    batch = Batch.of(["ACGTTGCAGG" * 5] * 600)
     with ThreadPoolExecutor(4) as pool:
-        failing = [pool.submit(model.run, spelled, before_batch=fail) for _ in range(20)]
+        failing = [pool.submit(model.run, batch, before_batch=fail) for _ in range(20)]
         mrls = list(pool.map(model.mrl, [["ACGT" * 9] * 300] * 8))
     assert all(isinstance(future.exception(), KeyError) for future in failing)
     assert len({tuple(row.tolist()) for row in mrls}) == 1

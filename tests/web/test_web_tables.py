@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.web import jobs as jobs_module
 from ribocast.web import limits
 from ribocast.web.alleles import read_alleles
@@ -49,14 +49,14 @@ def test_of_ended_jobs_only_the_last_are_kept(monkeypatch):
 
 @given(UTRS)
 def test_batches_are_filled_up_to_few_numbers_of_rows_with_what_was_asked_first(utrs):
-    filled = rounded(Spelled.of(utrs))
+    filled = rounded(Batch.of(utrs))
     assert len(utrs) <= len(filled) <= 1.5 * len(utrs)
     assert max(filled.lengths) == max(map(len, utrs))
     assert list(filled.lengths[: len(utrs)]) == list(map(len, utrs))
 
 
 def test_there_are_few_numbers_of_rows():
-    numbers = {len(rounded(Spelled.of(["ACGT"] * rows))) for rows in range(1, 257)}
+    numbers = {len(rounded(Batch.of(["ACGT"] * rows))) for rows in range(1, 257)}
     assert numbers == {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
 

@@ -29,6 +29,7 @@ from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.members import PredictMrl, members_of
 from ribocast.model.predictor import Predictor, around, interval
+from ribocast.sequence.batch import Batch
 
 Floats = NDArray[np.float64]
 _COMMON = 3.0
@@ -163,7 +164,7 @@ class Estimator:
         low, high = np.full(len(seqs), np.nan), np.full(len(seqs), np.nan)
         uncertainty, extra, out_of_distribution = spread.copy(), spread.copy(), self._repetitive(seqs)
         if self.card is not None:
-            unusual = how_unusual(seqs, self.card)
+            unusual = how_unusual(Batch.of(seqs), self.card)
             wider = interval_scaling(unusual, self.card)
             low, high = interval(self.card, mrl, wider)
             out_of_distribution += np.maximum(unusual.composition - _COMMON, 0.0)

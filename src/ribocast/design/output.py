@@ -18,6 +18,7 @@ from ribocast.model.members import PredictMrl
 from ribocast.model.predictor import Predictor
 from ribocast.model.stopping import is_stopped
 from ribocast.predict.files import describe_starts
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 
 if TYPE_CHECKING:
@@ -159,5 +160,5 @@ def _notes(seqs: Sequence[str], estimator: Estimator) -> list[str]:
     card = estimator.card
     if card is None:
         return [""] * len(seqs)
-    unusual = how_unusual(seqs, card)
+    unusual = how_unusual(Batch.of(seqs), card)
     return ["; ".join(remark(card, len(seq), unusual.of(row))) for row, seq in enumerate(seqs)]

@@ -14,7 +14,7 @@ from ribocast.errors import OptionError, SequenceError
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor, interval, to_mrl
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.letters import Fault, to_dna
 from ribocast.sequence.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
@@ -245,12 +245,13 @@ def _explain_group(
 ) -> Iterator[Explanation]:
     import pandas as pd
 
-    outputs = model.outputs(utrs)[:, model.number(card)]
+    batch = Batch.of(utrs)
+    outputs = model.run(batch)[:, model.number(card)]
     own = to_mrl(outputs, card)
     changed = _mrls_of_changes(model, card, utrs, own, indels)
-    unusual = how_unusual(utrs, card)
+    unusual = how_unusual(batch, card)
     low, high = interval(card, own, interval_scaling(unusual, card))
-    notes = model.notes(utrs, card, unusual)
+    notes = model.notes(batch, card, unusual)
     construct = card.surroundings
     for number, (utr, mrl, name) in enumerate(zip(utrs, changed, names, strict=True)):
         ratio = mrl / own[number]
@@ -294,7 +295,7 @@ def _mrls_of_changes(
         # Each sequence once.
         new = [sequence for sequence in dict.fromkeys(piece) if sequence not in known]
         # Not asked whether they are missing: NAC without its C is NA.
-        mrls_of_new = to_mrl(model.run(Spelled.of(new))[:, model.number(card)], card)
+        mrls_of_new = to_mrl(model.run(Batch.of(new))[:, model.number(card)], card)
         found = known | dict(zip(new, mrls_of_new.tolist(), strict=True))
         mrls[done : done + len(piece)] = [found[sequence] for sequence in piece]
         done += len(piece)

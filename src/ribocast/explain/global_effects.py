@@ -18,6 +18,7 @@ from ribocast.io.tables import Chunk, read_table
 from ribocast.model.applicability import base_counts
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.uorf import KOZAK_POSITIONS, Uorf, find_uorfs
 
@@ -157,7 +158,7 @@ def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Learnt
     overlapping = [(uorf, mrl) for uorf, mrl in single if uorf.frame]
     known = ones[(ones["frame"] > 0) & ones["minus_3"].isin(list(LETTERS)) & ones["plus_4"].isin(list(LETTERS))]
     lengths = np.array([len(utr) for utr in utrs])
-    letters, slopes = _by_letter((base_counts(utrs) / lengths[:, None])[calm], mrls[calm])
+    letters, slopes = _by_letter((base_counts(Batch.of(utrs)) / lengths[:, None])[calm], mrls[calm])
     groups = _means(frame, ["group"])
     return Learnt(
         rows=len(utrs),

@@ -23,7 +23,8 @@ from ribocast.errors import InputError
 from ribocast.io.inputs import cut_short, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
-from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, find_faults, is_missing
+from ribocast.sequence.batch import find_faults
+from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, is_missing
 
 if TYPE_CHECKING:
     import pandas as pd

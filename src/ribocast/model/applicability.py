@@ -6,14 +6,13 @@ each base. How much more was missed on such rows is measured where a model is tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.model.bundle import AssayCard, Knots
-from ribocast.sequence.batch import Spelled, as_spelled
+from ribocast.sequence.batch import Batch
 
 Floats = NDArray[np.float64]
 _FAR_COMPOSITION = 4.0
@@ -42,19 +41,18 @@ class Unusual(NamedTuple):
         return float(self.beyond[row]), float(self.unknown[row]), float(self.composition[row])
 
 
-def how_unusual(utrs: Sequence[str] | Spelled, assay: AssayCard) -> Unusual:
+def how_unusual(utrs: Batch, assay: AssayCard) -> Unusual:
     """Compare sequences with those that an assay measured.
 
     Parameters
     ----------
-    utrs : sequence of str, or Spelled
-        Checked sequences.
+    utrs : Batch
+        The sequences.
     assay : AssayCard
         The assay.
     """
-    spelled = as_spelled(utrs)
-    length = spelled.lengths.astype(np.float64)
-    known = base_counts(spelled)
+    length = utrs.lengths.astype(np.float64)
+    known = base_counts(utrs)
     unknown = length - known.sum(axis=1)
     beyond = np.maximum(np.maximum(assay.min_length - length, length - assay.max_length), 0.0)
     card = assay.composition
@@ -67,10 +65,9 @@ def how_unusual(utrs: Sequence[str] | Spelled, assay: AssayCard) -> Unusual:
     return Unusual(beyond, unknown / np.maximum(length, 1.0), distance)
 
 
-def base_counts(utrs: Sequence[str] | Spelled) -> Floats:
+def base_counts(utrs: Batch) -> Floats:
     """Count A, C, G and T of each sequence; shape (n, 4). U is T."""
-    spelled = as_spelled(utrs)
-    return np.stack([spelled.count(base) for base in (b"A", b"C", b"G", b"T")], axis=1).astype(np.float64)
+    return np.stack([utrs.count(base) for base in (b"A", b"C", b"G", b"T")], axis=1).astype(np.float64)
 
 
 def interval_scaling(unusual: Unusual, assay: AssayCard) -> Floats:

@@ -13,7 +13,8 @@ from ribocast.errors import ModelError, StoppedError
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.predictor import Predictor, to_mrl
 from ribocast.model.stopping import is_stopped
-from ribocast.sequence.letters import Letters, encode
+from ribocast.sequence.batch import encode
+from ribocast.sequence.letters import Letters
 
 _ROWS = 128
 PredictMrl = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]

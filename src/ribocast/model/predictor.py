@@ -14,8 +14,8 @@ from ribocast.model.applicability import Unusual, how_unusual, interval_scaling,
 from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.model.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.model.stopping import check_stopped
-from ribocast.sequence.batch import Spelled, as_spelled
-from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, Letters, find_faults
+from ribocast.sequence.batch import Batch, read_batch
+from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, Letters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,22 +114,22 @@ class Predictor:
         card = self.card.assay(assay)
         if profile:
             self.check_profile()
-        spelled = self._spell(sequences)
-        columns = self.columns(spelled, self.run(spelled)[:, self.number(card)], card, profile=profile)
+        batch = _read(sequences)
+        columns = self.columns(batch, self.run(batch)[:, self.number(card)], card, profile=profile)
         return pd.DataFrame({"seq": sequences, **columns}, index=index_of(utrs))
 
-    def columns(self, spelled: Spelled, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
+    def columns(self, batch: Batch, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
         """Return what `predict` adds, by column, from what the network gave for an assay, (n, width).
 
         All are arrays of numbers, shape (n,), but ``note``, the last, which is a list of str.
         """
         mrl = to_mrl(outputs, assay)
-        unusual = how_unusual(spelled, assay)
+        unusual = how_unusual(batch, assay)
         low, high = interval(assay, mrl, interval_scaling(unusual, assay))
         columns: dict[str, Any] = {"mrl": mrl, "mrl_low": low, "mrl_high": high}
         if profile:
             columns |= {f"r{number}": outputs[:, number] for number in range(len(assay.fraction_weights or ()))}
-        return {**columns, "note": self.notes(spelled, assay, unusual)}
+        return {**columns, "note": self.notes(batch, assay, unusual)}
 
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads (MRLs), nothing else; shape (n,), ribosomes per mRNA."""
@@ -160,9 +160,9 @@ class Predictor:
             If the model does not know the assay.
         """
         card = self.card.assay(assay)
-        spelled = self._spell([utr])
-        length, width = len(utr), int(padded(spelled.lengths)[0])
-        own = spelled.rows(np.zeros(1, dtype=np.int64), width)  # (1, width), padded as `run` does
+        own_batch = _read([utr])
+        length, width = len(utr), int(padded(own_batch.lengths)[0])
+        own = own_batch.rows(np.zeros(1, dtype=np.int64), width)  # (1, width), padded as `run` does
         # The sequence itself, then its substitutions, position by position.
         positions, bases = np.nonzero(own[0, -length:, None] != _BASES)
         columns = np.append(width - 1, width - length + positions)
@@ -199,31 +199,21 @@ class Predictor:
 
     def faults(self, utrs: Sequence[object]) -> list[Fault]:
         """Find every sequence that cannot be predicted: missing, empty, with a wrong letter, or over 100,000 nt."""
-        utrs = list(utrs)  # a Series would be looked up by its labels below
-        found = find_faults(utrs)
-        too_long = [row for row, utr in enumerate(utrs) if isinstance(utr, str) and len(utr) > LONGEST]
-        if not too_long:
-            return found
-        bad = {fault.row: fault for fault in found}
-        for row in too_long:
-            length = len(cast("str", utrs[row]))
-            bad.setdefault(row, Fault(row, f"sequence is {length:,} nt; the maximum is {LONGEST:,}"))
-        return [bad[row] for row in sorted(bad)]
+        return read_batch(utrs, LONGEST)[1]
 
     def outputs(self, utrs: Sequence[str]) -> Outputs:
         """Run the network; shape (n, assays, width): polysome fractions, or one standardised MRL."""
-        # A Series would be looked up by its labels below, and a string by its letters.
-        return self.run(self._spell(_sequences(utrs)))
+        return self.run(_read(_sequences(utrs)))
 
-    def run(self, spelled: Spelled, *, before_batch: Callable[[], None] | None = None) -> Outputs:
+    def run(self, batch: Batch, *, before_batch: Callable[[], None] | None = None) -> Outputs:
         """Run the network on sequences that were checked; what `before_batch` raises ends the run.
 
         So does `ribocast.model.stopping.stopping_when`. Several threads may run at once.
         """
-        result = np.empty((len(spelled), len(self.card.assays), self.card.width), dtype=np.float32)
-        order = np.argsort(spelled.lengths, kind="stable")
+        result = np.empty((len(batch), len(self.card.assays), self.card.width), dtype=np.float32)
+        order = np.argsort(batch.lengths, kind="stable")
         # A network of one length pads all rows to it.
-        widths = np.maximum(padded(spelled.lengths[order]), self.card.fixed_length or 0)
+        widths = np.maximum(padded(batch.lengths[order]), self.card.fixed_length or 0)
         batches = _batches(widths, order, self.engine.streams)
 
         def letters() -> Iterator[Letters]:
@@ -233,17 +223,11 @@ class Predictor:
                     before_batch()
                 # One row alone is added up in another order than several, unless it always is alone.
                 together = np.repeat(rows, 2) if len(rows) == 1 < _most_rows(width) else rows
-                yield self._fit_length(spelled.rows(together, width))
+                yield self._fit_length(batch.rows(together, width))
 
         for (_, rows), output in zip(batches, self.engine.run(letters()), strict=True):
             result[rows] = output[: len(rows)]
         return result
-
-    def _spell(self, utrs: Sequence[str]) -> Spelled:
-        # Checked before they are sorted into batches, so that the first bad row is named by its own number.
-        if faults := self.faults(utrs):
-            raise SequenceError(*faults[0])
-        return Spelled.of(utrs)
 
     def number(self, card: AssayCard) -> int:
         """Return the index of an assay among the network's outputs."""
@@ -252,15 +236,14 @@ class Predictor:
     def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
         return self.outputs(utrs)[:, self.number(card)]
 
-    def notes(self, utrs: Sequence[str] | Spelled, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
+    def notes(self, utrs: Batch, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
         """Say what is unusual about each sequence for an assay; empty where nothing is."""
-        lengths = as_spelled(utrs).lengths
         unusual = unusual or how_unusual(utrs, assay)
         notes = [""] * len(utrs)
         most = self.card.fixed_length
-        cut = np.zeros(len(utrs), dtype=bool) if most is None else lengths > most
+        cut = np.zeros(len(utrs), dtype=bool) if most is None else utrs.lengths > most
         for row in map(int, np.flatnonzero(unusual.worth_saying | cut)):
-            remarks = remark(assay, int(lengths[row]), unusual.of(row))
+            remarks = remark(assay, int(utrs.lengths[row]), unusual.of(row))
             if cut[row]:
                 remarks.append(f"only the last {most} nt are read")
             notes[row] = "; ".join(remarks)
@@ -272,6 +255,13 @@ class Predictor:
             return letters
         letters = letters[:, -length:]
         return np.pad(letters, ((0, 0), (length - letters.shape[1], 0)))
+
+
+def _read(utrs: Sequence[str]) -> Batch:
+    batch, faults = read_batch(utrs, LONGEST)
+    if faults:
+        raise SequenceError(*faults[0])
+    return batch
 
 
 def _load_again(bundle: Bundle, engine: EngineName, threads: int | None) -> Predictor:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ribocast.io.rejects import OnError
 from ribocast.io.tables import Chunk, read_chunks
 from ribocast.model.engine import Outputs
 from ribocast.model.predictor import Predictor
-from ribocast.predict.stream import Asked, Predicted, work_through
+from ribocast.predict.stream import Predicted, work_through
 from ribocast.sequence.arrow import as_array, from_texts
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import Fault
 from ribocast.sequence.uorf import find_uorfs, start_of
@@ -118,24 +119,24 @@ class _Predictions:
     def chunks(self) -> Iterator[Chunk]:
         return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows, rows=self._rows)
 
-    def spell(self, chunk: Chunk) -> Spelled:
-        return Spelled.of_column(chunk.table[chunk.seq_column])
+    def batch(self, chunk: Chunk) -> Batch:
+        return Batch.of_column(chunk.table[chunk.seq_column])
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         return self.model.faults(chunk.utrs)
 
-    def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
-        found = self.model.columns(asked.spelled, outputs, self.assay, profile=self._profile)
+    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
+        found = self.model.columns(utrs, outputs, self.assay, profile=self._profile)
         notes = from_texts(found.pop("note"))
         # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
         numbers = {
-            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5)[asked.number_of])
+            name: as_array(values.astype(np.float64).round(8 if name.startswith("r") else 5)[number_of])
             for name, values in found.items()
         }
-        take = as_array(asked.number_of)
+        take = as_array(number_of)
         columns = {**numbers, "note": notes.take(take)}
         if self._starts:
-            described = describe_starts(asked.utrs, self.assay.surroundings, self._starts == "all")
+            described = describe_starts(utrs.texts, self.assay.surroundings, self._starts == "all")
             table = pa.Table.from_pandas(described, preserve_index=False).take(take)
             columns |= {name: table[name] for name in table.column_names}
         return columns

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from itertools import compress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,7 +30,7 @@ from ribocast.model.engine import Outputs
 from ribocast.model.predictor import LONGEST, Predictor
 from ribocast.predict.cache import Question, Seen
 from ribocast.predict.resume import MAGIC, Journal, journal_of
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.letters import Fault
 
 _UNDER_WAY = 4
@@ -54,24 +53,6 @@ class Predicted(NamedTuple):
     skipped: int
     rejects: Path | None
     networked: int | None = None
-
-
-class Asked(NamedTuple):
-    """The sequences of some rows, each different one once.
-
-    Attributes
-    ----------
-    utrs : list of str
-        The different ones, DNA letters in upper case.
-    spelled : Spelled
-        The same.
-    number_of : numpy.ndarray of int64, shape (sequences of a row × rows,)
-        Which of these the rows have: the first sequence of every row, then the second of every row, and so on.
-    """
-
-    utrs: list[str]
-    spelled: Spelled
-    number_of: NDArray[np.int64]
 
 
 class Work(Protocol):
@@ -97,14 +78,17 @@ class Work(Protocol):
     def chunks(self) -> Iterator[Chunk]:
         """Read the table in pieces."""
 
-    def spell(self, chunk: Chunk) -> Spelled:
+    def batch(self, chunk: Chunk) -> Batch:
         """Return the first sequence of every row, then the second of every row, and so on; unchecked."""
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         """Find the rows that cannot be used."""
 
-    def columns(self, asked: Asked, outputs: Outputs) -> Mapping[str, pa.Array]:
-        """Make the columns to add from what the network gave for each different sequence, (n, width)."""
+    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> Mapping[str, pa.Array]:
+        """Make the columns to add from the different sequences and what the network gave for them, (n, width).
+
+        `number_of` says which of them the rows have: shape (sequences of a row × rows,), in the order of `batch`.
+        """
 
 
 class _Stopped(Exception):  # noqa: N818 (nothing is wrong with it)
@@ -112,12 +96,13 @@ class _Stopped(Exception):  # noqa: N818 (nothing is wrong with it)
 
 
 class _Piece(NamedTuple):
-    """Rows on their way: their sequences, and which of these are new."""
+    """Rows on their way: their different sequences, which of them each has, and which are new."""
 
     chunk: Chunk
-    asked: Asked
+    utrs: Batch
+    number_of: NDArray[np.int64]
     question: Question
-    new: Spelled
+    new: Batch
     answers: Future[Outputs]
     was_resumed: bool
 
@@ -215,10 +200,10 @@ class _Run:
             try:
                 for chunk in chunks:
                     sink.check(chunk.table.schema)
-                    good, spelled = self._check(chunk, sieve)
+                    good, batch = self._check(chunk, sieve)
                     reading = False
                     if len(good):
-                        piece = self._begin(good, spelled, network, journal)
+                        piece = self._begin(good, batch, network, journal)
                         under_way.append(writing.submit(self._write, piece, sink, journal))
                     finish(_UNDER_WAY)
                     reading = True
@@ -234,25 +219,24 @@ class _Run:
                 raise
         return rows
 
-    def _check(self, chunk: Chunk, sieve: Sieve) -> tuple[Chunk, Spelled]:
+    def _check(self, chunk: Chunk, sieve: Sieve) -> tuple[Chunk, Batch]:
         """Leave the rows out that cannot be predicted, or stop at the first."""
-        spelled = self.work.spell(chunk)
-        suspects = np.unique(spelled.suspects(LONGEST) % len(chunk))
+        batch = self.work.batch(chunk)
+        suspects = np.unique(batch.suspects(LONGEST) % len(chunk))
         if not suspects.size:
-            return chunk, spelled
+            return chunk, batch
         rows = np.zeros(len(chunk), dtype=bool)
         rows[suspects] = True
         faults = self.work.faults(chunk.keep(rows))
         good = sieve.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
         self._nothing = None if len(good) else good
-        return good, self.work.spell(good)
+        return good, self.work.batch(good)
 
-    def _begin(self, chunk: Chunk, spelled: Spelled, network: ThreadPoolExecutor, journal: Journal | None) -> _Piece:
+    def _begin(self, chunk: Chunk, batch: Batch, network: ThreadPoolExecutor, journal: Journal | None) -> _Piece:
         """Have the network run for the sequences that are new, unless the journal has them."""
-        utrs, number_of = spelled.distinct()
-        question = self._seen.ask(utrs)
-        asked = Asked(utrs, Spelled.of(utrs), number_of)
-        new = asked.spelled if question.is_new.all() else Spelled.of(list(compress(utrs, question.is_new)))
+        utrs, number_of = batch.distinct()
+        question = self._seen.ask(utrs.texts)
+        new = utrs if question.is_new.all() else utrs.take(np.flatnonzero(question.is_new))
         kept = journal.replay(new.checksum, len(new), self.model.card.width) if journal else None
         if kept is None:
             self.networked += len(new)
@@ -260,9 +244,9 @@ class _Run:
         else:
             answers = Future()
             answers.set_result(kept)
-        return _Piece(chunk, asked, question, new, answers, kept is not None)
+        return _Piece(chunk, utrs, number_of, question, new, answers, kept is not None)
 
-    def _answer(self, new: Spelled) -> Outputs:
+    def _answer(self, new: Batch) -> Outputs:
         outputs = self.model.run(new, before_batch=self._stay)
         return np.ascontiguousarray(outputs[:, self.model.number(self.work.assay)])
 
@@ -275,7 +259,7 @@ class _Run:
         answers = piece.answers.result()
         if journal and not piece.was_resumed:
             journal.add(piece.new.checksum, answers)
-        columns = self.work.columns(piece.asked, self._seen.answer(piece.question, answers))
+        columns = self.work.columns(piece.utrs, piece.number_of, self._seen.answer(piece.question, answers))
         say = self.say if self._is_first else None
         sink.write(add_columns(piece.chunk.table, columns, like=self.work.like, say=say))
         self._is_first = False
@@ -284,6 +268,6 @@ class _Run:
     def write_header(self, sink: TableSink) -> None:
         """Write the columns where no row was written."""
         if self._is_first and self._nothing is not None:
-            nothing = Asked([], Spelled.of([]), np.zeros(0, dtype=np.int64))
-            columns = self.work.columns(nothing, np.zeros((0, self.model.card.width), dtype=np.float32))
+            outputs = np.zeros((0, self.model.card.width), dtype=np.float32)
+            columns = self.work.columns(Batch.of([]), np.zeros(0, dtype=np.int64), outputs)
             sink.write(add_columns(self._nothing.table, columns, like=self.work.like, say=None))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ribocast.errors import InputError
-from ribocast.sequence.letters import find_faults, to_dna
+from ribocast.sequence.batch import find_faults
+from ribocast.sequence.letters import to_dna
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from ribocast.io.tables import Chunk, need_column, read_arrow, table_name
 from ribocast.model.bundle import AssayCard
 from ribocast.model.engine import Outputs
 from ribocast.model.predictor import Predictor, around, index_of, to_mrl
-from ribocast.predict.stream import Asked, Predicted, work_through
+from ribocast.predict.stream import Predicted, work_through
 from ribocast.sequence.arrow import as_array, from_texts
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import Fault
 from ribocast.sequence.uorf import consequence
@@ -86,11 +86,11 @@ def score_variants(
         raise SequenceError(*faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal MRLs.
-    utrs, number_of = Spelled.of([*refs, *alts]).distinct()
+    utrs, number_of = Batch.of([*refs, *alts]).distinct()
     known = {} if known is None else known
-    new = [utr for utr in utrs if utr not in known]
+    new = [utr for utr in utrs.texts if utr not in known]
     known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
-    mrls = np.array([known[utr] for utr in utrs], dtype=np.float64)
+    mrls = np.array([known[utr] for utr in utrs.texts], dtype=np.float64)
     return pd.DataFrame(_scores(model, card, utrs, number_of, mrls, constructs), index=index)
 
 
@@ -192,14 +192,14 @@ class _Pairs:
             first_row += len(chunk)
             yield chunk
 
-    def spell(self, chunk: Chunk) -> Spelled:
-        return Spelled.joined([Spelled.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt)])
+    def batch(self, chunk: Chunk) -> Batch:
+        return Batch.joined([Batch.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt)])
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         return pair_faults(self.model, chunk.utrs, chunk.sequences(self._alt))
 
-    def columns(self, asked: Asked, outputs: Outputs) -> dict[str, pa.Array]:
-        scores = _scores(self.model, self.assay, asked.utrs, asked.number_of, to_mrl(outputs, self.assay))
+    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
+        scores = _scores(self.model, self.assay, utrs, number_of, to_mrl(outputs, self.assay))
         return {
             name: from_texts(values) if isinstance(values, list) else as_array(values.round(5))
             for name, values in scores.items()
@@ -209,7 +209,7 @@ class _Pairs:
 def _scores(
     model: Predictor,
     card: AssayCard,
-    utrs: list[str],
+    utrs: Batch,
     number_of: NDArray[np.int64],
     mrls: NDArray[np.float64],
     constructs: Sequence[Construct] | None = None,
@@ -221,15 +221,15 @@ def _scores(
     refs, alts = number_of.reshape(2, -1)
     change, low, high = _changes(card, mrls[refs], mrls[alts], refs == alts)
     constructs = [card.surroundings] * len(refs) if constructs is None else constructs
-    pairs = zip(refs.tolist(), alts.tolist(), constructs, strict=True)
+    texts, pairs = utrs.texts, zip(refs.tolist(), alts.tolist(), constructs, strict=True)
     return {
         "ref_mrl": mrls[refs],
         "alt_mrl": mrls[alts],
         "log2_fold_change": change,
         "log2_low": low,
         "log2_high": high,
-        "consequence": [consequence(utrs[ref], utrs[alt], construct) for ref, alt, construct in pairs],
-        "note": model.notes([utrs[alt] for alt in alts.tolist()], card),
+        "consequence": [consequence(texts[ref], texts[alt], construct) for ref, alt, construct in pairs],
+        "note": model.notes(utrs.take(alts), card),
     }
 
 

@@ -18,7 +18,7 @@ from ribocast.errors import StoppedError
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor
 from ribocast.model.stopping import stopping_when
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.web.limits import RefusedError
 from ribocast.web.turns import STOPPING, Turns, client_now
 
@@ -33,7 +33,7 @@ _ROUNDED_ROWS = 256
 class Ask(NamedTuple):
     """One call: checked sequences, in which assay's units, and whether profiles are wanted."""
 
-    spelled: Spelled
+    batch: Batch
     assay: AssayCard
     profile: bool
 
@@ -53,7 +53,7 @@ class _Part(NamedTuple):
 
     call: _Call
     first: int
-    spelled: Spelled
+    batch: Batch
 
 
 class Batcher:
@@ -81,7 +81,7 @@ class Batcher:
         self._changed, self._closed = threading.Condition(), False
         # OpenVINO takes its memory when batches first come that are large enough to be shared out: now, not at the
         # busiest moment.
-        model.run(Spelled.of(["A" * 50] * _WARM_ROWS))
+        model.run(Batch.of(["A" * 50] * _WARM_ROWS))
         workers = _WORKERS if together else _WORKERS_ALONE
         for _ in range(workers):
             threading.Thread(target=self._work, name="batcher", daemon=True).start()
@@ -96,13 +96,13 @@ class Batcher:
         RefusedError
             With 503 after `close`.
         """
-        parts = _parts(ask.spelled, self._most)
+        parts = _parts(ask.batch, self._most)
         call, client = _Call(ask, len(parts)), client_now.get()
         with self._changed:
             if self._closed:
                 raise RefusedError(503, STOPPING, 60)
-            for first, spelled in parts:
-                self._waiting.add(client, _Part(call, first, spelled))
+            for first, batch in parts:
+                self._waiting.add(client, _Part(call, first, batch))
             self._changed.notify_all()
         return call.result
 
@@ -154,22 +154,22 @@ class Batcher:
                     return []
                 while (found := self._waiting.first()) and (not taken or self._together):
                     client, part = found
-                    if taken and letters + len(part.spelled.letters) > self._most:
+                    if taken and letters + len(part.batch.letters) > self._most:
                         break
                     self._waiting.take(client)
                     # Of a caller who has gone, nothing is computed.
                     if not part.call.result.done():
                         taken.append(part)
-                        letters += len(part.spelled.letters)
+                        letters += len(part.batch.letters)
             self._running += taken
         return taken
 
     def _run(self, parts: list[_Part]) -> None:
-        outputs = self._model.run(rounded(Spelled.joined([part.spelled for part in parts])))
+        outputs = self._model.run(rounded(Batch.joined([part.batch for part in parts])))
         groups: dict[tuple[str, bool], list[tuple[_Part, slice]]] = {}
         first = 0
         for part in parts:
-            rows = slice(first, first + len(part.spelled))
+            rows = slice(first, first + len(part.batch))
             groups.setdefault((part.call.ask.assay.name, part.call.ask.profile), []).append((part, rows))
             first = rows.stop
         if self._ran:
@@ -180,12 +180,12 @@ class Batcher:
     def _answer(self, members: list[tuple[_Part, slice]], outputs: Any) -> None:
         """Make the columns of calls on one scale together, and give each caller its rows."""
         ask = members[0][0].call.ask
-        spelled = Spelled.joined([part.spelled for part, _ in members])
+        batch = Batch.joined([part.batch for part, _ in members])
         mine = np.concatenate([outputs[rows, self._model.number(ask.assay)] for _, rows in members])
-        columns = self._model.columns(spelled, mine, ask.assay, profile=ask.profile)
+        columns = self._model.columns(batch, mine, ask.assay, profile=ask.profile)
         first = 0
         for part, _ in members:
-            rows = slice(first, first + len(part.spelled))
+            rows = slice(first, first + len(part.batch))
             self._give(part, {name: values[rows] for name, values in columns.items()})
             first = rows.stop
 
@@ -204,15 +204,15 @@ def _fail(call: _Call, error: BaseException) -> None:
         call.result.set_exception(error)
 
 
-def _parts(spelled: Spelled, most: int) -> list[tuple[int, Spelled]]:
+def _parts(batch: Batch, most: int) -> list[tuple[int, Batch]]:
     """Divide sequences into parts of about `most` letters, each with the number of its first row."""
-    if len(spelled.letters) <= most:
-        return [(0, spelled)]
-    parts, first, bounds = [], 0, spelled.bounds
-    while first < len(spelled):
+    if len(batch.letters) <= most:
+        return [(0, batch)]
+    parts, first, bounds = [], 0, batch.bounds
+    while first < len(batch):
         last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + most, side="right")) - 1)
-        letters = spelled.letters[bounds[first] : bounds[last]]
-        parts.append((first, Spelled(letters, bounds[first : last + 1] - bounds[first], spelled.is_clean)))
+        letters = batch.letters[bounds[first] : bounds[last]]
+        parts.append((first, Batch(letters, bounds[first : last + 1] - bounds[first], batch.is_clean)))
         first = last
     return parts
 
@@ -228,18 +228,16 @@ def _whole(parts: list[Columns]) -> Columns:
     }
 
 
-def rounded(spelled: Spelled) -> Spelled:
+def rounded(batch: Batch) -> Batch:
     """Fill sequences up to one of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on, by repeating the shortest.
 
     What waits is of ever other numbers, and OpenVINO keeps memory for each shape that it meets.
     """
-    rows = len(spelled)
+    rows = len(batch)
     if not 0 < rows <= _ROUNDED_ROWS:
-        return spelled
+        return batch
     whole = 1 << (rows - 1).bit_length()
     wanted = whole * 3 // 4 if whole >= 4 and rows <= whole * 3 // 4 else whole
     if wanted == rows:
-        return spelled
-    shortest = int(spelled.lengths.argmin())
-    letters = spelled.letters[spelled.bounds[shortest] : spelled.bounds[shortest + 1]]
-    return Spelled.joined([spelled, *[Spelled.of([letters.decode()])] * (wanted - rows)])
+        return batch
+    return Batch.joined([batch, *[batch.take(np.array([batch.lengths.argmin()]))] * (wanted - rows)])

@@ -14,7 +14,7 @@ from ribocast.errors import OptionError, RibocastError
 from ribocast.io.rejects import OnError
 from ribocast.model.bundle import AssayCard, shipped_models
 from ribocast.model.predictor import Predictor, load
-from ribocast.sequence.batch import Spelled
+from ribocast.sequence.batch import Batch
 from ribocast.web.batching import Ask, Batcher
 from ribocast.web.bodies import RowError, Rows
 from ribocast.web.jobs import Jobs
@@ -177,12 +177,12 @@ class Service:
             served.predictor.check_profile()
         good, skipped = await self._sift(served, rows, on_error)
         page = _page(good, offset, limit)
-        spelled = Spelled.of(page.values[0])
+        batch = Batch.of(page.values[0])
         if len(page):
-            columns = await asyncio.wrap_future(served.batcher.submit(Ask(spelled, card, profile)))
+            columns = await asyncio.wrap_future(served.batcher.submit(Ask(batch, card, profile)))
         else:
             nothing = np.zeros((0, served.predictor.card.width), dtype=np.float32)
-            columns = served.predictor.columns(spelled, nothing, card, profile=profile)
+            columns = served.predictor.columns(batch, nothing, card, profile=profile)
         self._tell(page)
         return Result(served.name, card, page, len(good), skipped, columns)
 

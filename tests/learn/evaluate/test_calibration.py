@@ -6,6 +6,7 @@ from ribocast.learn.evaluate.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calib
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import interval
+from ribocast.sequence.batch import Batch
 
 
 def card(calibration):
@@ -57,7 +58,7 @@ def test_intervals_are_wider_where_bases_are_unusual_and_still_cover_nine_in_ten
     utrs, measured, predicted = gc_makes_noise(6000, seed=1)
     assay = calibrate(card(None), utrs, measured, predicted)
     utrs, measured, predicted = gc_makes_noise(6000, seed=2)
-    unusual = how_unusual(utrs, assay)
+    unusual = how_unusual(Batch.of(utrs), assay)
     low, high = interval(assay, predicted, interval_scaling(unusual, assay))
     inside = (low <= measured) & (measured <= high)
     assert abs(inside.mean() - 0.9) < 0.02
@@ -83,14 +84,14 @@ def test_intervals_are_wider_where_letters_are_hidden_as_far_as_hiding_them_cost
     assay = calibrate(card(None), utrs, measured, mrl, predict)
     for share in (0.1, 0.4):
         hidden = ["".join("N" if random.random() < share else base for base in utr) for utr in utrs]
-        low, high = interval(assay, count(hidden), interval_scaling(how_unusual(hidden, assay), assay))
+        low, high = interval(assay, count(hidden), interval_scaling(how_unusual(Batch.of(hidden), assay), assay))
         assert abs(((low <= measured) & (measured <= high)).mean() - 0.9) < 0.06
 
 
 def test_beyond_the_measured_lengths_intervals_grow_with_the_distance():
     utrs, measured, predicted = gc_makes_noise(1000, seed=3)
     assay = calibrate(card(None).model_copy(update={"max_length": 50}), utrs, measured, predicted)
-    longer = how_unusual(["ACGTA" * 10, "ACGTA" * 11, "ACGTA" * 20, "ACGTA" * 40], assay)
+    longer = how_unusual(Batch.of(["ACGTA" * 10, "ACGTA" * 11, "ACGTA" * 20, "ACGTA" * 40]), assay)
     factors = interval_scaling(longer, assay)
     assert (np.diff(factors) > 0).all()
     assert assay.interval.scaling.beyond == BEYOND_LENGTHS
@@ -101,4 +102,4 @@ def test_a_model_that_misses_nothing_calibrates_too():
     assay = calibrate(
         card(None).model_copy(update={"max_length": 50}), utrs, predicted, predicted, lambda rows, _: predicted[rows]
     )
-    assert interval_scaling(how_unusual(utrs, assay), assay).tolist() == [1.0] * 600
+    assert interval_scaling(how_unusual(Batch.of(utrs), assay), assay).tolist() == [1.0] * 600

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ribocast.learn.networks.hairpins import _PAIRS, _RT, _STACKS, Hairpins, _loop
 from ribocast.learn.networks.network import LetterTable
+from ribocast.sequence.batch import encode
 from ribocast.sequence.construct import EGFP
-from ribocast.sequence.letters import encode, to_dna
+from ribocast.sequence.letters import to_dna
 
 AFTER = EGFP.after[:20]
 # Stems must be short enough for their weights not to be capped.

@@ -14,8 +14,9 @@ from ribocast.learn.networks import ARCHITECTURES, architecture, parse_settings
 from ribocast.learn.networks.framed import OpenFrames
 from ribocast.learn.networks.network import Convolution, LetterTable, channels_last
 from ribocast.model.bundle import AssayCard
+from ribocast.sequence.batch import encode
 from ribocast.sequence.construct import EGFP
-from ribocast.sequence.letters import encode, is_missing
+from ribocast.sequence.letters import is_missing
 
 STOPS = {"TAA", "TAG", "TGA"}
 
@@ -78,7 +79,7 @@ def test_the_homeworks_network_has_the_loss_and_gradients_of_the_notebooks_layer
 
 
 def test_letters_are_looked_up_alike_in_both_cases_and_for_t_and_u():
-    table = LetterTable()(torch.from_numpy(encode(["ACGTUNacgtun"])))[0]
+    table = LetterTable()(torch.tensor([list(b"ACGTUNacgtun")], dtype=torch.uint8))[0]
     channels = ["A", "C", "G", "T", "T", "-", "a", "c", "g", "t", "t", "-"]
     for position, channel in enumerate(channels):
         expected = [float(channel.upper() == base) for base in "ACGT"] + [1.0]

@@ -82,7 +82,7 @@ def test_measured_mrls_are_within_reach_though_the_line_is_flat(trained, seed, w
 def _letters(utrs):
     import torch
 
-    from ribocast.sequence.letters import encode
+    from ribocast.sequence.batch import encode
 
     return torch.from_numpy(encode(utrs.tolist()))
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import OptionError, SequenceError
+from ribocast.sequence.batch import encode, find_faults
 from ribocast.sequence.construct import EGFP, Construct
-from ribocast.sequence.letters import PAD, encode, find_faults
+from ribocast.sequence.letters import PAD
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, OptionError
-from ribocast.sequence.letters import PAD, encode
+from ribocast.sequence.batch import encode
+from ribocast.sequence.letters import PAD
 
 Rows = NDArray[np.int64]
 SplitKind = Literal["auto", "random", "grouped"]

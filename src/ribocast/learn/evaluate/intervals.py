@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ribocast.model.applicability import base_counts, how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard, Composition, Interval, IntervalScaling, Knots
+from ribocast.sequence.batch import Batch
 
 Floats = NDArray[np.float64]
 COVERAGE = 0.9
@@ -54,7 +55,7 @@ def calibrate(
     """
     if len(utrs) >= 2 * _ROWS_A_BIN:
         assay = assay.model_copy(update={"composition": _describe_composition(utrs)})
-    unusual = how_unusual(utrs, assay)
+    unusual = how_unusual(Batch.of(utrs), assay)
     plain = conformal_interval(measured, predicted)
     composition = _scaling_by_composition(unusual.composition, _missed(plain, measured, predicted))
     found = IntervalScaling(beyond=BEYOND_LENGTHS, composition=composition)
@@ -68,7 +69,7 @@ def calibrate(
 
 
 def _describe_composition(utrs: Sequence[str]) -> Composition | None:
-    counts = base_counts(utrs)
+    counts = base_counts(Batch.of(utrs))
     total = counts.sum(axis=1)
     shares = counts[total > 0, :3] / total[total > 0, None]
     if len(shares) < 2 or np.linalg.matrix_rank(covariance := np.cov(shares.T)) < 3:

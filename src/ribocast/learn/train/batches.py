@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.model.bundle import AssayCard
-from ribocast.sequence.letters import PAD, Letters, encode
+from ribocast.sequence.batch import encode
+from ribocast.sequence.letters import PAD, Letters
 
 if TYPE_CHECKING:
     import pandas as pd
