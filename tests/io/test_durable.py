@@ -119,7 +119,7 @@ def test_a_new_folder_is_on_the_disk_with_those_above_it(traced):
 
 @posix
 def test_the_journal_of_a_stopped_run_is_on_the_disk(traced, framed, monkeypatch):
-    from ribocast.predict import resume as journal
+    from ribocast.predict import journal
     from ribocast.predict import stream as flow
 
     monkeypatch.setattr(journal, "_WORTH_SECONDS", 0.0)

@@ -12,7 +12,7 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.io.output_paths import LISTS, OutputPaths, beside
 from ribocast.io.writers import whole_file
-from ribocast.predict.resume import MAGIC
+from ribocast.predict.journal import MAGIC
 
 GOOD, BAD = "seq\nACGTACGTACGT\n", "seq\nACGTACGTACGT\nXXXX\n"
 

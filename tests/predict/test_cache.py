@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.predict.cache import Seen
+from ribocast.predict.cache import AnswerCache
 
 SEQUENCES = st.text("AC", min_size=1, max_size=4)
 PIECES = st.lists(st.lists(SEQUENCES, unique=True, max_size=8), max_size=12)
@@ -16,7 +16,7 @@ def number(utr):
 
 @given(pieces=PIECES, most=st.integers(1, 9), letters=st.integers(1, 30))
 def test_an_answer_is_that_of_its_sequence_and_only_new_ones_are_asked_for(pieces, most, letters):
-    seen = Seen(2, sequences=most, letters=letters)
+    seen = AnswerCache(2, sequences=most, letters=letters)
     questions = [(utrs, seen.ask(utrs)) for utrs in pieces]  # asking may be ahead of answering
     asked = []
     for utrs, question in questions:
@@ -35,7 +35,7 @@ def test_an_answer_is_that_of_its_sequence_and_only_new_ones_are_asked_for(piece
 
 def test_as_many_as_are_kept_come_again_for_nothing():
     utrs = [f"{n:b}".replace("0", "A").replace("1", "C").rjust(9, "G") for n in range(300)]
-    seen = Seen(1, sequences=300)
+    seen = AnswerCache(1, sequences=300)
     assert seen.ask(utrs).is_new.all()
     assert not seen.ask(utrs[::-1]).is_new.any()
     assert seen.ask(["T"]).is_new.all()

@@ -23,7 +23,7 @@ from ribocast.errors import RibocastError
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.tune.ray import _join
 from ribocast.predict import ray as scale
-from ribocast.predict.ray import Hand, Order, _hear, work_on_ray
+from ribocast.predict.ray import Assignment, PortionWorker, _hear, work_on_ray
 from ribocast.predict.shards import Portion, divide, terms_of, work_off
 from ribocast.predict.work import Predictions
 
@@ -210,8 +210,8 @@ def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_
     job, source = Predictions("egfp_random50"), write(tmp_path / "a.csv", rows(30, 1))
     mine, missing = Portion(source, f"{tmp_path}/mine.csv"), Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv")
     terms = terms_of(ribocast.load(framed), job)
-    order = Order(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
-    hand, worker = Hand(order), f"{socket.gethostname()} (process {os.getpid()})"
+    order = Assignment(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
+    hand, worker = PortionWorker(order), f"{socket.gethostname()} (process {os.getpid()})"
     (tmp_path / ".mine.csv.ray-00000000.tries").write_text("5\n")
     (tmp_path / ".mine.csv.000000000000.part").write_text("half")
     done = hand({"portion": 0})
@@ -228,14 +228,14 @@ def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_
     assert hand({"portion": 1})["error"] == f"{tmp_path}/none.csv: no such file"
     assert not (tmp_path / "o.csv").exists()
     nowhere = order._replace(model=f"{tmp_path}/nowhere", portions=[Portion(source, f"{tmp_path}/o.csv")])
-    assert f"{tmp_path}/nowhere" in Hand(nowhere)({"portion": 0})["error"]
+    assert f"{tmp_path}/nowhere" in PortionWorker(nowhere)({"portion": 0})["error"]
 
 
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
     monkeypatch.setattr(scale, "_SILENT_SECONDS", 0.05)
     portions, said = [Portion("a.csv", f"{tmp_path}/a.csv")], []
-    order = Order("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
+    order = Assignment("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
     if has_begun:
         (tmp_path / ".a.csv.ray-12345678.tries").write_text("1\n")
 

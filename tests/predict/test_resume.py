@@ -14,9 +14,9 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.io.writers import TABLE_ENDINGS
 from ribocast.predict import files as predicting
-from ribocast.predict import resume as journal
+from ribocast.predict import journal
 from ribocast.predict.files import predict_file
-from ribocast.predict.resume import Journal
+from ribocast.predict.journal import Journal
 from ribocast.sequence.letters import to_dna
 from ribocast.sequence.uorf import consequence
 from ribocast.variants import score as variants
@@ -72,7 +72,7 @@ def stop_after(monkeypatch, pieces, error):
 KILLED = f"""
 import os, signal, sys
 import ribocast
-from ribocast.predict import resume as journal
+from ribocast.predict import journal
 from ribocast.predict import files as predicting
 predicting._PREDICT_ROWS = {PIECE}
 add = journal.Journal.add
@@ -172,7 +172,7 @@ def test_numbers_of_another_assay_or_model_are_never_taken(framed, fixed, model,
     left = leave_journal(model, table, tmp_path / "out.csv", monkeypatch)
     before = left.read_bytes()
     for other, options in ((model, {"assay": "egfp_varying25to100"}), (ribocast.load(fixed), {})):
-        with pytest.raises(RibocastError, match=r"cannot resume: the stopped run had (assay|model) .*, this one has"):
+        with pytest.raises(RibocastError, match=r"out\.csv: cannot resume: (assay|model) was .* and is now"):
             predict(other, table, tmp_path / "out.csv", resume=True, **options)
         assert left.read_bytes() == before
     _, said = predict(model, table, tmp_path / "out.csv", assay="egfp_varying25to100")

@@ -216,7 +216,7 @@ def test_what_is_finished_is_skipped_and_what_has_changed_is_done_again(files, t
     run(*command, "--resume")
     assert done == files[2:3]
     assert main([*map(str, command), "--profile", "--resume"]) == 2
-    assert "was made with profile False, this run has True" in capsys.readouterr().err
+    assert "profile was false and is now true" in capsys.readouterr().err
     done.clear()
     run(*command)
     assert done == files[:3]
@@ -243,7 +243,7 @@ def test_a_record_holds_as_long_as_nothing_has_changed(change, record):
         elif change == "rows":
             portion = Portion(str(source), str(output), 0, 2)
         if change == "terms":
-            with pytest.raises(RibocastError, match="it was made with model one, this run has two"):
+            with pytest.raises(RibocastError, match=r'out\.csv: cannot resume: model was "one" and is now "two"'):
                 finished(portion, {"model": "two"})
         else:
             assert finished(portion, terms) == (Done(1, 0) if change == "nothing" else None)

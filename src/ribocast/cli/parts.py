@@ -10,7 +10,7 @@ from ribocast.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
-    from ribocast.predict.shards import Portion, Share, Work
+    from ribocast.predict.shards import Portion, PortionWork, Share
     from ribocast.predict.work import Predictions
     from ribocast.variants.work import PairScores, Substitutions
 
@@ -95,7 +95,7 @@ def do_substitutions(
 
 
 def _do(
-    model: Predictor, work: Work, portions: list[Portion], parts: Parts, done: Callable[[int], None],
+    model: Predictor, work: PortionWork, portions: list[Portion], parts: Parts, done: Callable[[int], None],
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
     if not portions:

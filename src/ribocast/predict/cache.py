@@ -15,14 +15,14 @@ SEQUENCES = 1 << 18
 LETTERS = 1 << 26
 
 
-class Question(NamedTuple):
+class Lookup(NamedTuple):
     """Which of some different sequences are to be predicted, and where each one's answer is (or is to be) kept."""
 
     is_new: NDArray[np.bool_]
     places: NDArray[np.int64]
 
 
-class Seen:
+class AnswerCache:
     """The last different sequences and their answers, in bounded memory.
 
     One thread asks and one answers, both in the order of the pieces; what is forgotten, and when, depends on the
@@ -43,7 +43,7 @@ class Seen:
         self._in_order: deque[str] = deque()
         self._letters = self._next = 0
 
-    def ask(self, utrs: list[str]) -> Question:
+    def ask(self, utrs: list[str]) -> Lookup:
         """Look up sequences that all differ; remember the new ones."""
         found = list(map(self._place_of.get, utrs))
         is_new = np.fromiter((place is None for place in found), dtype=bool, count=len(utrs))
@@ -60,9 +60,9 @@ class Seen:
         of_all = np.empty(len(utrs), dtype=np.int64)
         of_all[is_new] = places
         of_all[~is_new] = [place for place in found if place is not None]
-        return Question(is_new, of_all)
+        return Lookup(is_new, of_all)
 
-    def answer(self, question: Question, outputs: Outputs) -> Outputs:
+    def answer(self, question: Lookup, outputs: Outputs) -> Outputs:
         """Return the answers, shape (sequences asked for, width), given those of the new ones."""
         # The old ones first: a new one may take the place of one that was asked for with it.
         answers = self._answers[question.places]

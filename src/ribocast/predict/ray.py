@@ -28,11 +28,12 @@ from uuid import uuid4
 from ribocast.errors import RibocastError, UnavailableError
 from ribocast.io.cluster import cluster, workers_by_machine
 from ribocast.io.output_paths import beside
+from ribocast.io.resume import difference
 from ribocast.io.writers import remove_leftovers
 from ribocast.model.bundle import shipped_models
 from ribocast.model.engine import EngineName
 from ribocast.model.predictor import Predictor, load
-from ribocast.predict.shards import Done, Portion, Work, finished, left_to_do, note_finished, terms_of
+from ribocast.predict.shards import Done, Portion, PortionWork, finished, left_to_do, note_finished, terms_of
 
 SHARD_ROWS = 1 << 18
 """Rows of a portion of a large Parquet file: a minute of a core."""
@@ -41,7 +42,7 @@ _SILENT_SECONDS = 60.0
 _TRIES = re.compile(r"\.(.+)\.(ray-[0-9a-f]{8})\.tries")
 
 
-class Order(NamedTuple):
+class Assignment(NamedTuple):
     """What an actor is told first.
 
     Attributes
@@ -49,7 +50,7 @@ class Order(NamedTuple):
     model, engine, threads
         What it loads, and how.
     terms : dict
-        What the numbers depend on where the order was given (`ribocast.predict.shards.terms_of`).
+        What the numbers depend on where the assignment was given (`ribocast.predict.shards.terms_of`).
     work, portions
         What is done.
     run : str
@@ -60,23 +61,23 @@ class Order(NamedTuple):
     engine: EngineName
     threads: int
     terms: dict[str, Any]
-    work: Work
+    work: PortionWork
     portions: Sequence[Portion]
     run: str
 
 
-class Hand:
+class PortionWorker:
     """An actor. What cannot be done comes back as ``error``, in words."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
         self._model: Predictor | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Do the portion with this number."""
         said: list[str] = []
         try:
-            done, error = self._do(self._order.portions[row["portion"]], said.append), ""
+            done, error = self._do(self._assignment.portions[row["portion"]], said.append), ""
         except Exception as failure:
             # Whatever it is, the others should not end by a traceback of Ray's.
             known = isinstance(failure, RibocastError | OSError)
@@ -85,12 +86,12 @@ class Hand:
         return {**row, **done._asdict(), "said": "\n".join(said), "error": error, "worker": worker}
 
     def _do(self, portion: Portion, say: Callable[[str], None]) -> Done:
-        order, name = self._order, Path(portion.output).name
+        assignment, name = self._assignment, Path(portion.output).name
         # Ray asks again where only the answer was lost, with the machine that kept it.
-        before = finished(portion, order.terms)
+        before = finished(portion, assignment.terms)
         if before:
             return before
-        tries = Path(portion.output).with_name(f".{name}.{order.run}.tries")
+        tries = Path(portion.output).with_name(f".{name}.{assignment.run}.tries")
         with tries.open("a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
         deaths = len(tries.read_text(encoding="utf-8").splitlines()) - 1
@@ -98,8 +99,8 @@ class Hand:
             raise UnavailableError(f"{name}: ended {deaths} workers; perhaps memory is short")
         if deaths:
             say("a worker has died: this is done again")
-        done = order.work.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
-        note_finished(portion, order.terms, done)
+        done = assignment.work.do(self._begin(), portion, resume=False, keep=False, done=lambda _: None, say=say)
+        note_finished(portion, assignment.terms, done)
         # Not what another one writes, that was believed dead or believes this one to be.
         with suppress(OSError):
             tries.unlink()
@@ -108,20 +109,18 @@ class Hand:
     def _begin(self) -> Predictor:
         """Load the model, once, and compare what the numbers depend on."""
         if self._model is None:
-            order, model = self._order, load(self._order.model, engine=self._order.engine, threads=self._order.threads)
-            here = terms_of(model, order.work)
-            for name, value in order.terms.items():
-                if here.get(name) != value:
-                    raise UnavailableError(
-                        f"the worker on {socket.gethostname()} has {name} {here.get(name)}, here it is {value}"
-                    )
+            assignment = self._assignment
+            model = load(assignment.model, engine=assignment.engine, threads=assignment.threads)
+            if found := difference(terms_of(model, assignment.work), assignment.terms):
+                name, there, here = found
+                raise UnavailableError(f"the worker on {socket.gethostname()} has {name} {there}, here it is {here}")
             self._model = model
         return self._model
 
 
 def work_on_ray(
-    address: str, model: Predictor, work: Work, portions: Sequence[Portion], *, threads: int = 1, resume: bool = False,
-    workers: int | None = None, done: Callable[[int], None] = lambda _: None,
+    address: str, model: Predictor, work: PortionWork, portions: Sequence[Portion], *, threads: int = 1,
+    resume: bool = False, workers: int | None = None, done: Callable[[int], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Done:  # fmt: skip
     """Do portions on a Ray cluster.
@@ -161,22 +160,22 @@ def work_on_ray(
     shipped = model.card.name in shipped_models() and model.bundle.folder.parent.name == "pretrained"
     name = model.card.name if shipped else str(model.bundle.folder.resolve())
     engine: EngineName = model.engine.name  # type: ignore[assignment]
-    order = Order(name, engine, threads, terms, work, left, f"ray-{uuid4().hex[:8]}")
+    assignment = Assignment(name, engine, threads, terms, work, left, f"ray-{uuid4().hex[:8]}")
     try:
-        with cluster(address, say) as ray, closing(_answers(ray, order, workers)) as answers:
-            return _hear(answers, order, done, say)
+        with cluster(address, say) as ray, closing(_answers(ray, assignment, workers)) as answers:
+            return _hear(answers, assignment, done, say)
     finally:
-        _sweep(left, order.run)
+        _sweep(left, assignment.run)
 
 
-def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[dict[str, Any], None, None]:
+def _answers(ray: ModuleType, assignment: Assignment, workers: int | None) -> Generator[dict[str, Any], None, None]:
     """Have Ray Data's pool of actors do the portions; yield what they answer, in the order in which they end."""
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
-    room, count = sum(workers_by_machine(ray, order.threads).values()), len(order.portions)
+    room, count = sum(workers_by_machine(ray, assignment.threads).values()), len(assignment.portions)
     most = min(count, workers or count)
     pool = ActorPoolStrategy(min_size=min(room, most), max_size=most, max_tasks_in_flight_per_actor=1)
-    hand: Any = Hand
+    worker: Any = PortionWorker
     with warnings.catch_warnings():
         # Ray 2.60 warns of its own defaults.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -195,7 +194,7 @@ def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[di
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        answers = numbers.map(hand, fn_constructor_args=(order,), compute=pool, num_cpus=order.threads)
+        answers = numbers.map(worker, fn_constructor_args=(assignment,), compute=pool, num_cpus=assignment.threads)
         # Without a batch read ahead, an answer comes when it is there.
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             table: Any = batch
@@ -208,12 +207,12 @@ def _answers(ray: ModuleType, order: Order, workers: int | None) -> Generator[di
 
 
 def _hear(
-    answers: Iterator[dict[str, Any]], order: Order, done: Callable[[int], None], say: Callable[[str], None]
+    answers: Iterator[dict[str, Any]], assignment: Assignment, done: Callable[[int], None], say: Callable[[str], None]
 ) -> Done:
     total, heard, workers = Done(0, 0), 0, set[str]()
 
     def complain() -> None:
-        if not any(_tries(order.portions, order.run)):
+        if not any(_tries(assignment.portions, assignment.run)):
             say("no worker has begun yet: are all CPUs of the cluster in use?")
 
     silence = Timer(_SILENT_SECONDS, complain)
@@ -223,20 +222,20 @@ def _hear(
         for answer in answers:
             silence.cancel()
             if answer["error"]:
-                raise RibocastError(answer["error"])
+                raise UnavailableError(answer["error"])
             if answer["worker"] not in workers:
                 workers.add(answer["worker"])
                 say(f"worker {len(workers)} on {answer['worker']}")
             for line in answer["said"].splitlines():
-                say(f"{Path(order.portions[answer['portion']].output).name}: {line}")
+                say(f"{Path(assignment.portions[answer['portion']].output).name}: {line}")
             heard += 1
             total = Done(total.rows + answer["rows"], total.skipped + answer["skipped"])
             done(total.rows)
     finally:
         silence.cancel()
-    if heard < len(order.portions):
+    if heard < len(assignment.portions):
         raise UnavailableError(
-            f"Ray answered for {heard:,} of {len(order.portions):,} portions; --resume does the others"
+            f"Ray answered for {heard:,} of {len(assignment.portions):,} portions; --resume does the others"
         )
     return total
 

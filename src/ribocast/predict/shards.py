@@ -8,8 +8,6 @@ restart skips it if that is still so.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -17,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ribocast import __version__
 from ribocast.errors import OptionError, OutputError
 from ribocast.io.inputs import check_kind, input_name
 from ribocast.io.locks import alone_at
 from ribocast.io.output_paths import OutputPaths
 from ribocast.io.readers import is_parquet
+from ribocast.io.resume import Record, record_of, refuse_other, source_of, terms_of_model
 from ribocast.io.tables import rows_of
-from ribocast.io.writers import TABLE_ENDINGS, is_folder_name, make_folder, whole_file
+from ribocast.io.writers import TABLE_ENDINGS, is_folder_name, make_folder
 from ribocast.model.predictor import Predictor
-from ribocast.predict.resume import MAGIC, journal_of
+from ribocast.predict.journal import MAGIC, journal_of
 
 
 class Share(NamedTuple):
@@ -69,7 +67,7 @@ class Done(NamedTuple):
     skipped: int
 
 
-class Work(Protocol):
+class PortionWork(Protocol):
     """What is done with each portion. It travels to other machines, and holds nothing but settings."""
 
     def settings(self) -> dict[str, Any]:
@@ -226,17 +224,15 @@ def refuse_clashes(portions: Sequence[Portion], inputs: Sequence[str], lists: bo
         output = portion.output
         places.add(output, portion.source)
         places.add(journal_of(output), f"what is kept to resume {output}", begins=MAGIC)
-        places.add(_record(portion), f"the record of {output}", begins=b'{"terms": {')
+        places.add(record_of(output), f"the record of {output}", begins=b'{"terms": {')
         if lists:
             places.add_list(output, "rejected", f"the list of bad rows of {portion.source}")
 
 
-def terms_of(model: Predictor, work: Work) -> dict[str, Any]:
+def terms_of(model: Predictor, work: PortionWork) -> dict[str, Any]:
     """Return what a portion's output depends on beside the portion."""
-    card = hashlib.sha256(model.card.model_dump_json().encode()).hexdigest()[:16]
     return {
-        "ribocast": __version__,
-        "model": f"{model.card.name} {card}",
+        **terms_of_model(model.card.name, model.card.model_dump_json()),
         "engine": f"{model.engine.name} {model.engine.version}",
         **work.settings(),
     }
@@ -250,34 +246,21 @@ def finished(portion: Portion, terms: dict[str, Any]) -> Done | None:
     RibocastError
         If it was made in another way: it says what differs.
     """
-    try:
-        record = json.loads(_record(portion).read_text(encoding="utf-8"))
-        theirs = dict(record["terms"])
-        same = record["input"] == _input(portion) and record["bytes"] == Path(portion.output).stat().st_size
-        done = Done(int(record["rows"]), int(record["skipped"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    record = Record.read(portion.output)
+    if record is None:
         return None
-    for name, ours in terms.items():
-        if theirs.get(name) != ours:
-            raise OutputError(
-                f"{portion.output}: cannot resume: it was made with {name} {theirs.get(name)}, this run has {ours};"
-                " without --resume it is made anew"
-            )
-    return done if same else None
+    refuse_other(portion.output, record.terms, terms, "; without --resume it is made anew")
+    try:
+        same = record.source == source_of(portion.source, portion.begin, portion.end)
+    except OSError:
+        return None
+    return Done(record.rows, record.skipped) if same and record.is_of(portion.output) else None
 
 
 def note_finished(portion: Portion, terms: dict[str, Any], done: Done) -> None:
     """Write a portion's record, after its output."""
-    size = Path(portion.output).stat().st_size
-    facts = {"terms": terms, "input": _input(portion), "share": portion.share, "bytes": size, **done._asdict()}
-    with whole_file(_record(portion)) as partial:
-        partial.write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def forget(portion: Portion) -> None:
-    """Remove the record of a portion that is made anew."""
-    with suppress(OSError):
-        _record(portion).unlink()
+    source, size = source_of(portion.source, portion.begin, portion.end), Path(portion.output).stat().st_size
+    Record(terms, source, portion.share, size, *done).write(portion.output)
 
 
 def left_to_do(
@@ -294,7 +277,8 @@ def left_to_do(
         _refuse_another_part(portion)
     if not resume:
         for portion in portions:
-            forget(portion)
+            with suppress(OSError):
+                record_of(portion.output).unlink()
         return list(portions)
     left = [portion for portion in portions if finished(portion, terms) is None]
     if len(left) < len(portions):
@@ -304,19 +288,14 @@ def left_to_do(
 
 def _refuse_another_part(portion: Portion) -> None:
     """Raise if a part of a table would replace another one, or the whole."""
-    try:
-        record = json.loads(_record(portion).read_text(encoding="utf-8"))
-        share = Share(*record["share"]) if record["share"] else None
-        is_there = record["bytes"] == Path(portion.output).stat().st_size
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return
-    if is_there and portion.share and share != portion.share:
-        what = f"part {share.number}/{share.of} is" if share else "all rows are"
+    record = Record.read(portion.output)
+    if record and portion.share and record.share != portion.share and record.is_of(portion.output):
+        what = f"part {record.share[0]}/{record.share[1]} is" if record.share else "all rows are"
         raise OutputError(f"{portion.output}: {what} in it; name a folder (-o out/), or a file for each part")
 
 
 def work_off(
-    model: Predictor, work: Work, portions: Sequence[Portion], *, resume: bool, done: Callable[[int], None],
+    model: Predictor, work: PortionWork, portions: Sequence[Portion], *, resume: bool, done: Callable[[int], None],
     say: Callable[[str], None],
 ) -> Done:  # fmt: skip
     """Do portions one after the other on this machine.
@@ -349,13 +328,3 @@ def work_off(
             note_finished(portion, terms, one)
         total = Done(total.rows + one.rows, total.skipped + one.skipped)
     return total
-
-
-def _record(portion: Portion) -> Path:
-    path = Path(portion.output)
-    return path.with_name(f".{path.name}.done")
-
-
-def _input(portion: Portion) -> dict[str, Any]:
-    facts = Path(portion.source).stat()
-    return {"bytes": facts.st_size, "changed": facts.st_mtime_ns, "rows": [portion.begin, portion.end]}

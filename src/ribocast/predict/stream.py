@@ -6,7 +6,6 @@ the other's batches run), and one writes. Pieces are of a fixed size and at most
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ribocast import __version__
 from ribocast.errors import OptionError, RibocastError
 from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve, add_columns
+from ribocast.io.resume import terms_of_model
 from ribocast.io.tables import Chunk
 from ribocast.io.writers import TableSink, open_table
 from ribocast.model.bundle import AssayCard
 from ribocast.model.engine import Outputs
 from ribocast.model.predictor import LONGEST, Predictor
-from ribocast.predict.cache import Question, Seen
-from ribocast.predict.resume import MAGIC, Journal, journal_of
+from ribocast.predict.cache import AnswerCache, Lookup
+from ribocast.predict.journal import MAGIC, Journal, journal_of
 from ribocast.sequence.batch import Batch
 from ribocast.sequence.letters import Fault
 
@@ -101,7 +100,7 @@ class _Piece(NamedTuple):
     chunk: Chunk
     utrs: Batch
     number_of: NDArray[np.int64]
-    question: Question
+    question: Lookup
     new: Batch
     answers: Future[Outputs]
     was_resumed: bool
@@ -166,17 +165,16 @@ class _Run:
     def __init__(self, work: Work, say: Callable[[str], None]) -> None:
         self.work, self.model, self.say = work, work.model, say
         self.networked = 0
-        self._seen = Seen(self.model.card.width)
+        self._seen = AnswerCache(self.model.card.width)
         self._stop = threading.Event()
         self._is_first = True
         self._nothing: Chunk | None = None
 
     def terms(self) -> dict[str, str]:
         """Return what the network's numbers depend on, to the last bit, beside the sequences."""
-        engine, card = self.model.engine, self.model.card.model_dump_json().encode()
+        engine, card = self.model.engine, self.model.card
         return {
-            "ribocast": __version__,
-            "model": f"{self.model.card.name} {hashlib.sha256(card).hexdigest()[:16]}",
+            **terms_of_model(card.name, card.model_dump_json()),
             "assay": self.work.assay.name,
             "engine": f"{engine.name} {engine.version} with {engine.streams} streams",
             "pieces": f"{self.work.piece_rows} rows",

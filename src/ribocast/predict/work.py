@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ribocast.predict.stream import Predicted
 
 
-class OfTables(ABC):
-    """Work whose portions are tables: by one function that takes the settings."""
+class TablePortions(ABC):
+    """A job whose portions are tables: by one function that takes the settings."""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings."""
@@ -39,7 +39,7 @@ class OfTables(ABC):
 
 
 @dataclass(frozen=True)
-class Predictions(OfTables):
+class Predictions(TablePortions):
     """Predict every row; see `ribocast.predict.files.predict_file`."""
 
     assay: str | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ribocast.io.rejects import OnError
 from ribocast.model.predictor import Predictor
 from ribocast.predict.shards import Done, Portion
-from ribocast.predict.work import OfTables
+from ribocast.predict.work import TablePortions
 
 if TYPE_CHECKING:
     from ribocast.predict.stream import Predicted
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PairScores(OfTables):
+class PairScores(TablePortions):
     """Score every pair; see `ribocast.variants.score.score_table`."""
 
     assay: str | None = None

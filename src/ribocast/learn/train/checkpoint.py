@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ribocast.errors import OutputError, RibocastError
+from ribocast.io.resume import refuse_other
 from ribocast.io.writers import whole_file
 from ribocast.learn.networks import LARGEST_HEADER, check_header
 from ribocast.model.bundle import ModelCard
@@ -82,10 +83,7 @@ def load_checkpoint(
         theirs["model"] = ModelCard.model_validate(
             theirs["model"] | {"name": run["model"]["name"]}
         ).model_dump(mode="json")  # fmt: skip
-        theirs = {name: theirs.get(name) for name in run}
-        if theirs != run:
-            name, before, now = _first_difference(theirs, run)
-            raise OutputError(f"{path}: cannot resume: {name} was {_shorten(before)} and is now {_shorten(now)}")
+        refuse_other(path, theirs, run)
         weights_now, best = _under("network/", tensors), _under("best/", tensors)
         # There are no best ones before the first epoch that was evaluated.
         if any(_kinds(those) != _kinds(network.state_dict()) for those in (weights_now, best or weights_now)):
@@ -112,21 +110,3 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-
-
-def _first_difference(before: Any, now: Any, name: str = "") -> tuple[str, Any, Any]:
-    """Go down into settings of settings to the first that differs: its name, what it was and what it is."""
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        before, now = dict(enumerate(before, 1)), dict(enumerate(now, 1))
-    if not (isinstance(before, dict) and isinstance(now, dict)):
-        return name, before, now
-    missing = object()
-    # What a user chose comes before what follows from it.
-    keys = ("seed", "recipe", "settings", *now, *before)
-    key = next(key for key in keys if before.get(key, missing) != now.get(key, missing))
-    return _first_difference(before.get(key), now.get(key), f"{name} {key}".strip())
-
-
-def _shorten(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "…"

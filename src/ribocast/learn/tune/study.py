@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import FileLock
+from ribocast.io.resume import refuse_other
 from ribocast.io.writers import sync_folder
 from ribocast.learn.tune.pruning import Trial, Verdict
 from ribocast.learn.tune.space import Range, Space
@@ -81,10 +82,7 @@ class Study:
             if stored is None:
                 self._study.set_user_attr("facts", facts)
                 stored = facts
-        for name, ours in facts.items():
-            if stored.get(name) != ours:
-                before, now = _shorten(stored.get(name)), _shorten(ours)
-                raise OutputError(f"{self._journal}: cannot resume: {name} was {before} and is now {now}")
+        refuse_other(self._journal, stored, facts)
 
     def lock(self, name: str) -> FileLock:
         """Return the lock of that name; it is not taken yet."""
@@ -319,8 +317,3 @@ def _fold_name(fold: int) -> str:
 def _plain(value: Any) -> Any:
     """Write lists as JSON, since a study has none."""
     return json.dumps(value) if isinstance(value, tuple) else value
-
-
-def _shorten(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "…"

@@ -22,6 +22,7 @@ import numpy as np
 
 from ribocast.errors import OutputError, UnavailableError
 from ribocast.io.locks import is_at, take_lock
+from ribocast.io.resume import refuse_other
 from ribocast.io.writers import sync_folder
 from ribocast.model.engine import Outputs
 
@@ -65,7 +66,7 @@ class Journal:
     def __init__(
         self, output: str | Path, terms: Mapping[str, str], *, resume: bool, say: Callable[[str], None]
     ) -> None:
-        self._say, self._output, self._path = say, output, journal_of(output)
+        self._say, self._path = say, journal_of(output)
         self._file: IO[bytes] | None = None
         self._replaying = self._was_resumed = self._is_ours = False
         self._began = time.monotonic()
@@ -87,7 +88,11 @@ class Journal:
         elif left is not None and not resume:
             say(f"{output}: a stopped run could be resumed (--resume); beginning anew")
         elif left is not None:
-            self._compare(left, dict(terms))
+            try:
+                refuse_other(output, left, terms, "; without --resume it begins anew")
+            except OutputError:
+                self._let_go()
+                raise
             self._replaying = self._was_resumed = True
 
     @property
@@ -154,15 +159,6 @@ class Journal:
                 self._path.unlink()
         self._let_go()
         return stays
-
-    def _compare(self, left: dict[str, str], terms: dict[str, str]) -> None:
-        for name, value in terms.items():
-            if left.get(name) != value:
-                self._let_go()
-                raise OutputError(
-                    f"{self._output}: cannot resume: the stopped run had {name} {left.get(name)}, this one has {value};"
-                    " without --resume it begins anew"
-                )
 
     def _let_go(self) -> None:
         if self._file is not None:
