@@ -20,6 +20,7 @@ from test_shards import contents, rows, write, write_genome
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
+from ribocast.io import cluster as reaching
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.tune.ray import _join
 from ribocast.predict import ray as scale
@@ -206,28 +207,28 @@ def test_a_worker_with_other_settings_is_refused(cluster, framed, tmp_path):
         work_on_ray(cluster.address, ribocast.load(framed), Otherwise(), [Portion(source, f"{tmp_path}/o.csv")])
 
 
-def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
+def test_a_worker_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
     job, source = Predictions("egfp_random50"), write(tmp_path / "a.csv", rows(30, 1))
     mine, missing = Portion(source, f"{tmp_path}/mine.csv"), Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv")
     terms = terms_of(ribocast.load(framed), job)
-    order = Assignment(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
-    hand, worker = PortionWorker(order), f"{socket.gethostname()} (process {os.getpid()})"
+    assignment = Assignment(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
+    worker, name = PortionWorker(assignment), f"{socket.gethostname()} (process {os.getpid()})"
     (tmp_path / ".mine.csv.ray-00000000.tries").write_text("5\n")
     (tmp_path / ".mine.csv.000000000000.part").write_text("half")
-    done = hand({"portion": 0})
+    done = worker({"portion": 0})
     assert done.pop("said").startswith("a worker has died: this is done again")
-    assert done == {"portion": 0, "rows": 30, "skipped": 0, "error": "", "worker": worker}
+    assert done == {"portion": 0, "rows": 30, "skipped": 0, "error": "", "worker": name}
     assert not [*tmp_path.glob(".*ray-*.tries"), *tmp_path.glob(".*.part")]
     alone = [Portion(source, f"{tmp_path}/alone.csv")]
     work_off(ribocast.load(framed), job, alone, resume=False, done=[].append, say=[].append)
     assert Path(mine.output).read_bytes() == Path(alone[0].output).read_bytes()
     # Asked again, it does not do it again.
     written = Path(mine.output).stat().st_mtime_ns
-    assert hand({"portion": 0}) == {**done, "said": ""}
+    assert worker({"portion": 0}) == {**done, "said": ""}
     assert Path(mine.output).stat().st_mtime_ns == written
-    assert hand({"portion": 1})["error"] == f"{tmp_path}/none.csv: no such file"
+    assert worker({"portion": 1})["error"] == f"{tmp_path}/none.csv: no such file"
     assert not (tmp_path / "o.csv").exists()
-    nowhere = order._replace(model=f"{tmp_path}/nowhere", portions=[Portion(source, f"{tmp_path}/o.csv")])
+    nowhere = assignment._replace(model=f"{tmp_path}/nowhere", portions=[Portion(source, f"{tmp_path}/o.csv")])
     assert f"{tmp_path}/nowhere" in PortionWorker(nowhere)({"portion": 0})["error"]
 
 
@@ -235,7 +236,7 @@ def test_a_hand_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_
 def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
     monkeypatch.setattr(scale, "_SILENT_SECONDS", 0.05)
     portions, said = [Portion("a.csv", f"{tmp_path}/a.csv")], []
-    order = Assignment("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
+    assignment = Assignment("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
     if has_begun:
         (tmp_path / ".a.csv.ray-12345678.tries").write_text("1\n")
 
@@ -243,11 +244,11 @@ def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
         time.sleep(0.5)
         yield {"portion": 0, "rows": 2, "skipped": 1, "said": "slow", "error": "", "worker": "w"}
 
-    assert _hear(answers(), order, [].append, said.append) == (2, 1)
+    assert _hear(answers(), assignment, [].append, said.append) == (2, 1)
     silent = [] if has_begun else ["no worker has begun yet: are all CPUs of the cluster in use?"]
     assert said == [*silent, "worker 1 on w", "a.csv: slow"]
     with pytest.raises(RibocastError, match="answered for 0 of 1 portions"):
-        _hear(iter(()), order, [].append, said.append)
+        _hear(iter(()), assignment, [].append, said.append)
 
 
 def test_more_threads_than_any_machine_has_are_refused(cluster, framed, tmp_path):
@@ -298,8 +299,8 @@ def test_a_search_on_all_nodes_finds_what_one_process_finds_though_a_node_goes_a
 def test_where_no_cluster_answers_one_line_says_so_within_half_a_minute(
     listener, framed, tmp_path, capsys, monkeypatch
 ):
-    assert scale._KNOCK_SECONDS + scale._ANSWER_SECONDS < 28
-    monkeypatch.setattr(scale, "_ANSWER_SECONDS", 3.0)
+    assert reaching._KNOCK_SECONDS + reaching._ANSWER_SECONDS < 28
+    monkeypatch.setattr(reaching, "_ANSWER_SECONDS", 3.0)
     source = write(tmp_path / "a.csv", rows(3, 1))
     with socket.socket() as taken, ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
         taken.bind(("127.0.0.1", 0))

@@ -86,7 +86,9 @@ predicting.predict_file(ribocast.load(model), table, output, on_error="skip", pr
 """
 
 
-@pytest.mark.parametrize("ending", TABLE_ENDINGS)
+@pytest.mark.parametrize(
+    "ending", [".csv", *(pytest.param(e, marks=pytest.mark.thorough) for e in TABLE_ENDINGS if e != ".csv")]
+)
 def test_a_killed_run_goes_on_and_gives_the_same_bytes_without_predicting_anything_again(
     framed, model, table, tmp_path, ending
 ):
@@ -105,6 +107,18 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes_without_predicting_anythi
     for path in folders[0].iterdir():
         assert (folders[1] / path.name).read_bytes() == path.read_bytes()
     assert {path.name for path in folders[1].iterdir()} == {f"out{ending}", "out.rejected.csv"}
+
+
+@pytest.mark.parametrize("ending", TABLE_ENDINGS)
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(model, table, tmp_path, monkeypatch, ending):
+    predict(model, table, tmp_path / f"whole{ending}", profile=True)
+    go_on = stop_after(monkeypatch, KILLED_AFTER, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        predict(model, table, tmp_path / f"out{ending}", profile=True)
+    assert not (tmp_path / f"out{ending}").exists()
+    go_on()
+    predict(model, table, tmp_path / f"out{ending}", profile=True, resume=True)
+    assert (tmp_path / f"out{ending}").read_bytes() == (tmp_path / f"whole{ending}").read_bytes()
 
 
 @pytest.mark.parametrize("pieces", range(1, 9))
