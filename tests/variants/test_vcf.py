@@ -12,7 +12,7 @@ from ribocast.variants.vcf import (
     ENTRY,
     INFO_ID,
     LOG2_ID,
-    Broken,
+    BadRow,
     Record,
     encoded,
     is_sequence,
@@ -54,7 +54,7 @@ def test_every_row_comes_back_cell_by_cell_read_or_with_a_reason(rows):
     assert [one.cells for one in found] == rows
     assert [one.row for one in found] == list(range(1, len(rows) + 1))
     for one in found:
-        if isinstance(one, Broken):
+        if isinstance(one, BadRow):
             assert one.reason.isprintable()
             assert len(one.reason) < 100
             continue
@@ -68,7 +68,7 @@ def test_every_row_comes_back_cell_by_cell_read_or_with_a_reason(rows):
 @pytest.mark.parametrize("position", ["1" * 5000, "9" * 19, "²", "٣", "-1", ""])
 def test_what_is_no_position_is_said_and_the_row_is_not_lost(position):
     (row,) = rows_of([f"chr1\t{position}\t.\tA\tC\t.\t.\t."])
-    assert isinstance(row, Broken)
+    assert isinstance(row, BadRow)
     assert row.reason == f"POS {position[:60]!r} is no position"
 
 

@@ -107,7 +107,7 @@ def _explain_model(
     command: str, as_json: bool,
 ) -> None:  # fmt: skip
     from ribocast.explain.global_effects import measured_rows, predict_summary, random_utrs, summarise
-    from ribocast.explain.global_report import agreement, write_learnt
+    from ribocast.explain.global_report import agreement, write_global_report
     from ribocast.io.output_paths import OutputPaths
 
     OutputPaths((measured, model.bundle.folder)).add(output, "the page")
@@ -122,7 +122,7 @@ def _explain_model(
     say(f"predicting {len(utrs):,} UTRs on the scale of {card.name}")
     learnt = predict_summary(model, utrs, card.name)
     title = f"What the model {model.card.name} has learnt"
-    write_learnt(output, learnt, found, title=title, source=source, assay=card.name, command=command)
+    write_global_report(output, learnt, found, title=title, source=source, assay=card.name, command=command)
     say(f"wrote {output}")
     if as_json:
         sides = {"model": learnt} if found is None else {"model": learnt, "measured": found}

@@ -47,7 +47,7 @@ GROUPS = (
 
 
 @dataclass(frozen=True)
-class Learnt:
+class GlobalEffects:
     """Mean ribosome loads (MRLs) of UTRs, summarised.
 
     Attributes
@@ -121,7 +121,7 @@ def measured_rows(path: str | Path, assay: AssayCard, *, column: str | None = No
     return chunk
 
 
-def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Learnt:
+def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> GlobalEffects:
     """Summarise MRLs, predicted or measured.
 
     Parameters
@@ -160,7 +160,7 @@ def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Learnt
     lengths = np.array([len(utr) for utr in utrs])
     letters, slopes = _by_letter((base_counts(Batch.of(utrs)) / lengths[:, None])[calm], mrls[calm])
     groups = _means(frame, ["group"])
-    return Learnt(
+    return GlobalEffects(
         rows=len(utrs),
         baseline=baseline,
         groups=groups.sort_values("group", key=lambda names: names.map(GROUPS.index)).reset_index(drop=True),
@@ -197,7 +197,7 @@ def fit_context(uorfs: Sequence[Uorf], mrls: Sequence[float]) -> tuple[Floats, f
     return weights - weights.mean(axis=0), float(r * r)
 
 
-def predict_summary(model: Predictor, utrs: Sequence[str], assay: str | None) -> Learnt:
+def predict_summary(model: Predictor, utrs: Sequence[str], assay: str | None) -> GlobalEffects:
     """Summarise what a model predicts."""
     card = model.card.assay(assay)
     return summarise(utrs, model.mrl(utrs, assay=card.name), card.surroundings)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ribocast.explain.global_effects import GROUPS, LETTERS, Learnt
+from ribocast.explain.global_effects import GROUPS, LETTERS, GlobalEffects
 from ribocast.io.figures import new_figure, png_of
 from ribocast.io.html import embedded, write_page
 from ribocast.sequence.uorf import KOZAK_POSITIONS
@@ -24,8 +24,15 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#e69f00")
 _SIDES = {"model": "#0072b2", "measured": "#d55e00"}
 
 
-def write_learnt(
-    path: str | Path, model: Learnt, measured: Learnt | None, *, title: str, source: str, assay: str, command: str
+def write_global_report(
+    path: str | Path,
+    model: GlobalEffects,
+    measured: GlobalEffects | None,
+    *,
+    title: str,
+    source: str,
+    assay: str,
+    command: str,
 ) -> None:
     """Write the page; the same summaries give the same bytes.
 
@@ -33,9 +40,9 @@ def write_learnt(
     ----------
     path : str or Path
         Where to.
-    model : Learnt
+    model : GlobalEffects
         Summary of predicted mean ribosome loads (MRLs); see `ribocast.explain.global_effects.summarise`.
-    measured : Learnt, optional
+    measured : GlobalEffects, optional
         Summary of measured MRLs of the same sequences.
     title, source, assay, command : str
         What the page is called, of what sequences it is, in which assay's units, and what made it.
@@ -45,12 +52,12 @@ def write_learnt(
     if len(model.lengths) > 1:
         sections.append(_lengths(sides))
     write_page(
-        path, "learnt.html", title=title, source=source, assay=assay, command=command, measured=measured is not None,
-        sections=sections,
+        path, "global_effects.html", title=title, source=source, assay=assay, command=command,
+        measured=measured is not None, sections=sections,
     )  # fmt: skip
 
 
-def agreement(sides: Mapping[str, Learnt]) -> dict[str, float | None]:
+def agreement(sides: Mapping[str, GlobalEffects]) -> dict[str, float | None]:
     """Correlate what the model has learnt with what was measured; None where there is too little of either."""
     if "measured" not in sides:
         return {}
@@ -67,11 +74,11 @@ def agreement(sides: Mapping[str, Learnt]) -> dict[str, float | None]:
     }
 
 
-def _groups(sides: Mapping[str, Learnt]) -> dict[str, Any]:
+def _groups(sides: Mapping[str, GlobalEffects]) -> dict[str, Any]:
     figure, (axes,) = _panels(1, 7.5, 3.4)
-    for number, (side, learnt) in enumerate(sides.items()):
-        at = learnt.groups["group"].map(GROUPS.index) + (number - (len(sides) - 1) / 2) * 0.3
-        axes.errorbar(learnt.groups["mean"], at, xerr=1.96 * learnt.groups["error"], fmt="o", ms=5, lw=1.2,
+    for number, (side, effects) in enumerate(sides.items()):
+        at = effects.groups["group"].map(GROUPS.index) + (number - (len(sides) - 1) / 2) * 0.3
+        axes.errorbar(effects.groups["mean"], at, xerr=1.96 * effects.groups["error"], fmt="o", ms=5, lw=1.2,
                       color=_SIDES[side], label=side)  # fmt: skip
     axes.set_yticks(range(len(GROUPS)), GROUPS)
     axes.invert_yaxis()
@@ -85,10 +92,10 @@ def _groups(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _positions(sides: Mapping[str, Learnt]) -> dict[str, Any]:
+def _positions(sides: Mapping[str, GlobalEffects]) -> dict[str, Any]:
     figure, panels = _panels(len(sides), 7.5, 3.2)
-    for axes, (side, learnt) in zip(panels, sides.items(), strict=True):
-        for frame, part in learnt.positions.groupby("frame"):
+    for axes, (side, effects) in zip(panels, sides.items(), strict=True):
+        for frame, part in effects.positions.groupby("frame"):
             axes.errorbar(part["position"], part["effect"], yerr=1.96 * part["error"], fmt="o-", ms=3, lw=1,
                           color=_COLOURS[int(str(frame))], label=f"frame {frame}", elinewidth=0.6)  # fmt: skip
         axes.axhline(0, color="0.5", lw=0.8, ls=":")
@@ -104,14 +111,14 @@ def _positions(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
+def _context(sides: Mapping[str, GlobalEffects]) -> dict[str, Any]:
     figure = new_figure(11, 3.0 * len(sides))
     grid = figure.subplots(len(sides), 2, squeeze=False, width_ratios=[1, 2])
-    for (left, right), (side, learnt) in zip(grid, sides.items(), strict=True):
-        _heat(left, _as_matrix(learnt.matrix), list(LETTERS), "viridis", None)
+    for (left, right), (side, effects) in zip(grid, sides.items(), strict=True):
+        _heat(left, _as_matrix(effects.matrix), list(LETTERS), "viridis", None)
         left.set(xlabel="+4", ylabel="−3", title=f"{side}: mean MRL")
-        if learnt.context is not None:
-            _heat(right, learnt.context, [f"{number:+}".replace("-", "−") for number in KOZAK_POSITIONS], "PuOr_r", 1.0)
+        if effects.context is not None:
+            _heat(right, effects.context, [f"{at:+}".replace("-", "−") for at in KOZAK_POSITIONS], "PuOr_r", 1.0)
             right.set_title(f"{side}: taken by each letter")
         else:
             right.set_visible(False)
@@ -124,11 +131,11 @@ def _context(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
+def _letters(sides: Mapping[str, GlobalEffects]) -> dict[str, Any]:
     figure, panels = _panels(len(sides), 7.5, 3.2)
-    for axes, (side, learnt) in zip(panels, sides.items(), strict=True):
+    for axes, (side, effects) in zip(panels, sides.items(), strict=True):
         for number, letter in enumerate(LETTERS):
-            part = learnt.letters[learnt.letters["letter"] == letter]
+            part = effects.letters[effects.letters["letter"] == letter]
             axes.errorbar(part["share"], part["mean"], yerr=1.96 * part["error"], fmt="o-", ms=3, lw=1,
                           color=_COLOURS[number], label=letter)  # fmt: skip
         axes.set_title(side, fontsize=10)
@@ -136,8 +143,8 @@ def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
         axes.legend(frameon=False, fontsize=8)
     panels[0].set_ylabel("mean MRL\n(ribosomes per mRNA)")
     slopes = "; ".join(
-        f"{side}: " + ", ".join(f"{letter} {slope:+.2f}" for letter, slope in learnt.slopes.items())
-        for side, learnt in sides.items()
+        f"{side}: " + ", ".join(f"{letter} {slope:+.2f}" for letter, slope in effects.slopes.items())
+        for side, effects in sides.items()
     )
     return _section(
         "Composition",
@@ -147,25 +154,25 @@ def _letters(sides: Mapping[str, Learnt]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _lengths(sides: Mapping[str, Learnt]) -> dict[str, Any]:
+def _lengths(sides: Mapping[str, GlobalEffects]) -> dict[str, Any]:
     figure, (axes,) = _panels(1, 7.5, 3.0)
-    for side, learnt in sides.items():
-        axes.errorbar(learnt.lengths["length"], learnt.lengths["mean"], yerr=1.96 * learnt.lengths["error"], fmt="o-",
-                      ms=4, lw=1, color=_SIDES[side], label=side)  # fmt: skip
+    for side, effects in sides.items():
+        axes.errorbar(effects.lengths["length"], effects.lengths["mean"], yerr=1.96 * effects.lengths["error"],
+                      fmt="o-", ms=4, lw=1, color=_SIDES[side], label=side)  # fmt: skip
     axes.set(xlabel="length of the UTR (nt)", ylabel="mean MRL (ribosomes per mRNA)")
     axes.legend(frameon=False)
     return _section("Length", "UTRs without an upstream ATG.", figure, sides, "lengths", ["length"], "mean")
 
 
 def _section(
-    title: str, text: str, figure: Figure, sides: Mapping[str, Learnt], table: str, keys: list[str], value: str
+    title: str, text: str, figure: Figure, sides: Mapping[str, GlobalEffects], table: str, keys: list[str], value: str
 ) -> dict[str, Any]:
     """Put a figure together with its numbers; no rows are shown where nothing names them alike on both sides."""
     header, rows = [], []
     if keys:
         joined: pd.DataFrame | None = None
-        for side, learnt in sides.items():
-            part = getattr(learnt, table)[[*keys, "n", value]].rename(columns={value: side})
+        for side, effects in sides.items():
+            part = getattr(effects, table)[[*keys, "n", value]].rename(columns={value: side})
             part = part if joined is None else part.drop(columns="n")
             joined = part if joined is None else joined.merge(part, on=keys, how="outer")
         assert joined is not None
@@ -210,7 +217,7 @@ def _heat(axes: Axes, values: NDArray[np.float64], across: list[str], colours: s
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="w" if dark else "k")
 
 
-def _agrees(sides: Mapping[str, Learnt], what: str, of: str = "") -> str:
+def _agrees(sides: Mapping[str, GlobalEffects], what: str, of: str = "") -> str:
     found = agreement(sides).get(what)
     return "" if found is None else f" Correlation of model and measurements{of}: {found:.3f}."
 

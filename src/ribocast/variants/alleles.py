@@ -11,7 +11,6 @@ from ribocast.errors import InputError
 from ribocast.model.predictor import Predictor
 from ribocast.variants.placement import (
     SplicedTranscript,
-    Touches,
     UtrEdit,
     apply_edits,
     equivalent_edits,
@@ -37,7 +36,7 @@ REACH = 2_500
 _DIGITS = 5
 
 
-class Found(NamedTuple):
+class UtrAllele(NamedTuple):
     """An allele in a transcript: what its row says, and the pair of UTRs to score, or why there is none."""
 
     record: int
@@ -49,7 +48,7 @@ class Found(NamedTuple):
     words: str
 
 
-def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Found]:
+def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[UtrAllele]:
     """Find what the alleles of a VCF's row do to UTRs, in the order of alleles and transcripts.
 
     Parameters
@@ -59,7 +58,7 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
     record : Record
         The row.
     number : int
-        Given back as `Found.record`.
+        Given back as `UtrAllele.record`.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
     near = utrs.near(record.chrom, min(begin - reach, length), min(end + reach, length))
     if not near:
         return []
-    found: list[Found] = []
+    found: list[UtrAllele] = []
     for allele, alt in enumerate(record.alts):
         if alt in NO_CHANGE:
             continue
@@ -99,15 +98,15 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[Foun
             spliced = utrs.read(which)
             cells = (record.chrom, record.pos, record.cells[2], record.ref, alt, one.gene, one.name)
             if edits is None:
-                found.append(Found(number, allele, cells, None, spliced, None, "symbolic allele: not scored"))
+                found.append(UtrAllele(number, allele, cells, None, spliced, None, "symbolic allele: not scored"))
                 continue
             placed = map_to_utr(spliced, edits)
-            if isinstance(placed, Touches):
-                words = f"touches {placed.what}: not scored"
-                found.append(Found(number, allele, cells, None, spliced, None, words))
+            if isinstance(placed, str):
+                words = f"touches {placed}: not scored"
+                found.append(UtrAllele(number, allele, cells, None, spliced, None, words))
             elif placed is not None:
                 utr = apply_edits(spliced.utr, [placed])
-                found.append(Found(number, allele, cells, utr_position(spliced, placed), spliced, utr, placed.note))
+                found.append(UtrAllele(number, allele, cells, utr_position(spliced, placed), spliced, utr, placed.note))
     return found
 
 
@@ -123,7 +122,7 @@ def check_ref(utrs: GenomeUtrs, contig: str, record: Record) -> None:
 
 
 def to_table(
-    model: Predictor, found: list[Found], assay: str | None, known: dict[str, float] | None = None
+    model: Predictor, found: list[UtrAllele], assay: str | None, known: dict[str, float] | None = None
 ) -> pd.DataFrame:
     """Score what was found; the columns are ``COLUMNS``, one row each, in order.
 
@@ -145,21 +144,17 @@ def to_table(
         words[row], notes[row] = f"not scored: {reason}", ""
     rows = [row for row in rows if row not in bad]
     if rows:
-        owns = {
-            number: own_construct(spliced)
-            for number, spliced in {id(one.spliced): one.spliced for one in found}.items()
-        }
-        own = [owns[id(found[row].spliced)] for row in rows]
+        own = [own_construct(found[row].spliced) for row in rows]
         refs, alts = [found[row].spliced.utr for row in rows], [str(found[row].alt) for row in rows]
-        constructs = [one.construct for one in own]
+        constructs = [construct for construct, _ in own]
         scores = score_variants(model, refs, alts, assay=card.name, constructs=constructs, known=known)
         for name in _NUMBERS:
             frame.loc[rows, name] = scores[name].round(_DIGITS).to_numpy()
         joints = [joint_note(card.surroundings.before, ref, alt) for ref, alt in zip(refs, alts, strict=True)]
         each = zip(rows, own, joints, scores["consequence"], scores["note"], strict=True)
-        for row, mine, joint, told, note in each:
+        for row, (_, start), joint, told, note in each:
             words[row] = told
-            notes[row] = "; ".join(part for part in (joint, note, mine.note, notes[row]) if part)
+            notes[row] = "; ".join(part for part in (joint, note, start, notes[row]) if part)
     frame["consequence"], frame["note"] = words, notes
     return frame
 
@@ -172,7 +167,7 @@ def joint_note(before: str, ref: str, alt: str) -> str:
     return f"the {'variant' if made else 'reference'} makes an ATG with the adapter, which the transcript lacks"
 
 
-def every_substitution(spliced: SplicedTranscript) -> Iterator[Found]:
+def every_substitution(spliced: SplicedTranscript) -> Iterator[UtrAllele]:
     """Give every substitution in a UTR, 5′→3′; a letter that is N has none."""
     transcript = spliced.transcript
     spots = [at for begin, end in transcript.utr for at in range(begin, end)]
@@ -186,4 +181,4 @@ def every_substitution(spliced: SplicedTranscript) -> Iterator[Found]:
             utr = apply_edits(spliced.utr, [UtrEdit(index, index + 1, alt, note)])
             shown = (letter, alt) if transcript.strand == "+" else (reverse_complement(letter), reverse_complement(alt))
             cells = (transcript.contig, spot + 1, ".", *shown, transcript.gene, transcript.name)
-            yield Found(0, 0, cells, index - len(spliced.utr), spliced, utr, note)
+            yield UtrAllele(0, 0, cells, index - len(spliced.utr), spliced, utr, note)

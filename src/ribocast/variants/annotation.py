@@ -43,7 +43,7 @@ class Annotation:
 
 
 @dataclass(slots=True)
-class _Parts:
+class _TranscriptLines:
     """What the lines of one transcript say."""
 
     exons: list[Span] = field(default_factory=list)
@@ -83,7 +83,7 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
 class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
-        self._parts: dict[tuple[str, str, Strand], _Parts] = {}
+        self._parts: dict[tuple[str, str, Strand], _TranscriptLines] = {}
         self._genes: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._gene_names: dict[str, str] = {}
@@ -109,7 +109,7 @@ class _Reader:
             raise InputError(f"{self._name} line {number}: the strand is {strand!r}, not + or -")
         begin, end = int(first) - 1, int(last)
         for transcript in ids:
-            parts = self._parts.setdefault((transcript, contig, cast("Strand", strand)), _Parts())
+            parts = self._parts.setdefault((transcript, contig, cast("Strand", strand)), _TranscriptLines())
             if kind == "exon":
                 parts.exons.append((begin, end))
                 continue
@@ -182,7 +182,9 @@ class _Reader:
         gene = self._genes.get(own, "")
         return self._gene_names.get(gene, _bare(gene) if self._gff3 else gene)
 
-    def _build(self, own: str, gene: str, name: str, contig: str, strand: Strand, parts: _Parts) -> Transcript | str:
+    def _build(
+        self, own: str, gene: str, name: str, contig: str, strand: Strand, parts: _TranscriptLines
+    ) -> Transcript | str:
         starts = {joint for joint in (parts.cds, parts.codon) if joint is not None}
         if not starts:
             return "no coding sequence"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,16 +18,17 @@ import pyarrow as pa
 from ribocast.errors import OutputError, RibocastError
 from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve
-from ribocast.io.writers import TABLE_ENDINGS, TableSink, open_table
+from ribocast.io.writers import TABLE_ENDINGS, open_table
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.arrow import from_texts
-from ribocast.variants.alleles import COLUMNS, LOCUS_COLUMNS, Found, every_substitution, find_alleles, to_table
+from ribocast.variants.alleles import COLUMNS, LOCUS_COLUMNS, UtrAllele, every_substitution, find_alleles, to_table
 from ribocast.variants.haplotypes import Haplotype, Haplotypes
 from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import (
     VCF_ENDINGS,
-    Broken,
+    BadRow,
     Record,
+    Vcf,
     create_vcf,
     open_vcf,
     with_our_header,
@@ -54,23 +55,42 @@ class Scored(NamedTuple):
 
 @dataclass
 class _Batch:
-    """Rows of a VCF with what was found in them, to be scored at once."""
+    """Rows of a VCF with the alleles found in them, to be scored at once."""
 
     cells: list[list[str]] = field(default_factory=list)
     letters: int = 0
-    found: list[Found] = field(default_factory=list)
+    alleles: list[UtrAllele] = field(default_factory=list)
     # Rows left out: their numbers, first cells, and why.
     bad: list[tuple[int, list[str], str]] = field(default_factory=list)
-    # Of the haplotypes among what was found, by their place there.
+    # Those among the alleles that are haplotypes, by their index there.
     haplotypes: dict[int, Haplotype] = field(default_factory=dict)
 
     def add(self, haplotypes: Iterable[Haplotype]) -> None:
         for one in haplotypes:
-            self.haplotypes[len(self.found)] = one
-            self.found.append(one.found)
+            self.haplotypes[len(self.alleles)] = one
+            self.alleles.append(one.found)
 
     def full(self) -> bool:
-        return max(len(self.found), len(self.bad)) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
+        return max(len(self.alleles), len(self.bad)) >= _BATCH_PAIRS or self.letters >= _BATCH_LETTERS
+
+
+class _Scorer:
+    """Scores alleles in an assay's units, and remembers MRLs, so that a sequence is not predicted again soon."""
+
+    def __init__(self, model: Predictor, assay: str | None) -> None:
+        self._model = model
+        self.card = model.card.assay(assay) if assay else model.card.genome_assay
+        self._known: dict[str, float] = {}
+
+    def table(self, alleles: list[UtrAllele]) -> pd.DataFrame:
+        table = to_table(self._model, alleles, self.card.name, self._known)
+        # The oldest are dropped where they are too many.
+        over = sum(len(utr) + _ENTRY_BYTES for utr in self._known) - _KNOWN_BYTES
+        while over > 0:
+            oldest = next(iter(self._known))
+            over -= len(oldest) + _ENTRY_BYTES
+            del self._known[oldest]
+        return table
 
 
 def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
@@ -135,108 +155,129 @@ def score_vcf(
     RibocastError
         For what cannot be read or written, an unknown assay, and, unless they are skipped, the first bad row.
     """
-    say, done = say or (lambda _: None), done or (lambda *_: None)
-    card = model.card.assay(assay) if assay else model.card.genome_assay
+    say = say or (lambda _: None)
+    scorer = _Scorer(model, assay)
     as_vcf = is_vcf(output, only_table=phased)
-    places = OutputPaths((path, utrs.genome.path, model.bundle.folder))
-    places.add(output)
-    counts = {"rows": 0, "scored": 0, "reported": 0, "tables": 0}
-    strangers: Counter[str] = Counter()
-    lacking: Counter[str] = Counter()
-    known: dict[str, float] = {}
-    size = Path(path).stat().st_size if Path(path).is_file() else 0
-    began = time.monotonic()
+    output_paths = OutputPaths((path, utrs.genome.path, model.bundle.folder))
+    output_paths.add(output)
     with ExitStack() as stack:
         vcf = stack.enter_context(open_vcf(path))
-        sieve = stack.enter_context(Sieve(on_error, places, output, say))
-        write: Callable[[str], object] | None = None
-        sink: TableSink | None = None
+        sieve = stack.enter_context(Sieve(on_error, output_paths, output, say))
         if as_vcf:
-            write = stack.enter_context(create_vcf(output))
-            about = f"model {model.card.name}, assay {card.name}"
-            write("\n".join(with_our_header(vcf.header, about)) + "\n")
+            about = f"model {model.card.name}, assay {scorer.card.name}"
+            write = stack.enter_context(_vcf_output(output, with_our_header(vcf.header, about)))
         else:
-            sink = stack.enter_context(open_table(output))
-        batch = _Batch()
+            write = stack.enter_context(_table_output(output))
         haplotypes = Haplotypes(utrs, vcf.header) if phased else None
-
-        def leave_out(record: Record | Broken, reason: str) -> None:
-            batch.bad.append((record.row, (record.cells + [""] * 5)[:5], reason))
-            if on_error == "stop" or batch.full():
-                flush()
-
-        def flush() -> None:
-            _leave_out(sieve, vcf.name, batch.bad)
-            table = _table(model, batch, card.name, phased, known)
-            _forget(known)
-            counts["scored"] += int(table["ref_mrl"].notna().sum())
-            counts["reported"] += int(table["ref_mrl"].isna().sum())
-            if write:
-                _write_vcf(write, batch, table)
-            elif sink and len(table):
-                sink.write(table)
-                counts["tables"] += 1
-            read = vcf.read_bytes()
-            expected = round(counts["rows"] * size / read) if size and read else None
-            done(counts["rows"], expected, f"{counts['rows'] / since(began):,.0f} rows/s")
-            batch.bad.clear()
-            batch.cells.clear()
-            batch.letters = 0
-            batch.found.clear()
-            batch.haplotypes.clear()
-
-        for record in vcf.rows:
-            counts["rows"] += 1
-            if isinstance(record, Broken):
-                leave_out(record, record.reason)
-                continue
-            found: list[Found] = []
-            try:
-                found = find_alleles(utrs, record, len(batch.cells))
-            except RibocastError as error:
-                leave_out(record, str(error))
-            if haplotypes:
-                batch.add(haplotypes.add(record, found))
-            batch.found += found
-            if utrs.genome.contig(record.chrom) is None:
-                lacking[record.chrom] += 1
-            elif not utrs.knows(record.chrom):
-                strangers[record.chrom] += 1
-            if write:
-                batch.cells.append(record.cells)
-                # A list of short cells takes some hundred bytes more.
-                batch.letters += 500 + sum(map(len, record.cells))
-            if batch.full():
-                flush()
-        if haplotypes:
-            batch.add(haplotypes.finish())
-        flush()
-        if sink and not counts["tables"]:
-            sink.write(_table(model, batch, card.name, phased, known))
-    for rows, what in ((strangers, "without a 5' UTR in the annotation"),
-                       (lacking, f"that {utrs.genome.name} lacks, where REF is not checked")):  # fmt: skip
+        size = Path(path).stat().st_size if Path(path).is_file() else 0
+        run = _VcfRun(scorer, vcf, size, utrs, haplotypes, sieve, write, as_vcf, done or (lambda *_: None))
+        for row in vcf.rows:
+            run.add(row, stop=on_error == "stop")
+        run.finish()
+    for rows, what in ((run.without_utr, "without a 5' UTR in the annotation"),
+                       (run.lacking, f"that {utrs.genome.name} lacks, where REF is not checked")):  # fmt: skip
         if rows:
             names = ", ".join(list(rows)[:5]) + (", …" if len(rows) > 5 else "")
             say(f"{rows.total():,} row{'s are' if rows.total() > 1 else ' is'} on contigs {what}: {names}")
-    return Scored(counts["rows"], counts["scored"], counts["reported"], sieve.count, counts["rows"] / since(began))
+    return Scored(run.rows, run.scored, run.reported, sieve.count, run.rows / since(run.began))
 
 
-def _table(model: Predictor, batch: _Batch, assay: str, phased: bool, known: dict[str, float]) -> pd.DataFrame:
-    table = to_table(model, batch.found, assay, known)
-    if phased:
-        each = [batch.haplotypes.get(row) for row in range(len(table))]
-        table["haplotype"] = [one.spelling if one else "" for one in each]
-        table["samples"] = [one.samples if one else "" for one in each]
-    return table
+@dataclass
+class _VcfRun:
+    """What `score_vcf` has read, found and counted so far."""
+
+    scorer: _Scorer
+    vcf: Vcf
+    size: int
+    utrs: GenomeUtrs
+    haplotypes: Haplotypes | None
+    sieve: Sieve
+    write: Callable[[_Batch, pd.DataFrame], None]
+    keeps_rows: bool
+    done: Callable[[int, int | None, str], None]
+    rows: int = 0
+    scored: int = 0
+    reported: int = 0
+    # Rows on contigs that no UTR is on, and on those that the genome lacks.
+    without_utr: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
+    batch: _Batch = field(default_factory=_Batch)
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, record: Record | BadRow, *, stop: bool) -> None:
+        """Find what a row does; the first bad row ends the run if it is to `stop`."""
+        self.rows += 1
+        if isinstance(record, BadRow):
+            self._leave_out(record, record.reason, stop)
+            return
+        found: list[UtrAllele] = []
+        try:
+            found = find_alleles(self.utrs, record, len(self.batch.cells))
+        except RibocastError as error:
+            self._leave_out(record, str(error), stop)
+        if self.haplotypes:
+            self.batch.add(self.haplotypes.add(record, found))
+        self.batch.alleles += found
+        if self.utrs.genome.contig(record.chrom) is None:
+            self.lacking[record.chrom] += 1
+        elif not self.utrs.knows(record.chrom):
+            self.without_utr[record.chrom] += 1
+        if self.keeps_rows:
+            self.batch.cells.append(record.cells)
+            # A list of short cells takes some hundred bytes more.
+            self.batch.letters += 500 + sum(map(len, record.cells))
+        if self.batch.full():
+            self._flush()
+
+    def finish(self) -> None:
+        """Score what is left."""
+        if self.haplotypes:
+            self.batch.add(self.haplotypes.finish())
+        self._flush()
+
+    def _leave_out(self, record: Record | BadRow, reason: str, stop: bool) -> None:
+        self.batch.bad.append((record.row, (record.cells + [""] * 5)[:5], reason))
+        if stop or self.batch.full():
+            self._flush()
+
+    def _flush(self) -> None:
+        _leave_out(self.sieve, self.vcf.name, self.batch.bad)
+        table = self.scorer.table(self.batch.alleles)
+        if self.haplotypes:
+            each = [self.batch.haplotypes.get(row) for row in range(len(table))]
+            table["haplotype"] = [one.spelling if one else "" for one in each]
+            table["samples"] = [one.samples if one else "" for one in each]
+        self.scored += int(table["ref_mrl"].notna().sum())
+        self.reported += int(table["ref_mrl"].isna().sum())
+        self.write(self.batch, table)
+        read = self.vcf.read_bytes()
+        expected = round(self.rows * self.size / read) if self.size and read else None
+        self.done(self.rows, expected, f"{self.rows / since(self.began):,.0f} rows/s")
+        self.batch = _Batch()
 
 
-def _forget(known: dict[str, float]) -> None:
-    """Drop the oldest MRLs where they are too many."""
-    over = sum(len(utr) + _ENTRY_BYTES for utr in known) - _KNOWN_BYTES
-    while over > 0:
-        oldest = next(iter(known))
-        over -= len(oldest) + _ENTRY_BYTES
-        del known[oldest]
+@contextmanager
+def _table_output(output: str | Path | None) -> Iterator[Callable[[_Batch, pd.DataFrame], None]]:
+    """Open a table; one without rows has its header."""
+    with open_table(output) as sink:
+        last, is_empty = pd.DataFrame(), True
+
+        def write(_: _Batch, table: pd.DataFrame) -> None:
+            nonlocal last, is_empty
+            last, is_empty = table, is_empty and table.empty
+            if not table.empty:
+                sink.write(table)
+
+        yield write
+        if is_empty:
+            sink.write(last)
+
+
+@contextmanager
+def _vcf_output(output: str | Path | None, header: list[str]) -> Iterator[Callable[[_Batch, pd.DataFrame], None]]:
+    with create_vcf(output) as write:
+        write("\n".join(header) + "\n")
+        yield lambda batch, table: _write_vcf(write, batch, table)
 
 
 def _leave_out(sieve: Sieve, name: str, bad: list[tuple[int, list[str], str]]) -> None:
@@ -251,7 +292,7 @@ def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFram
     texts: dict[int, list[list[str]]] = {}
     largest: dict[int, list[float | None]] = {}
     columns = zip(*(table[name].tolist() for name in names), strict=True)
-    for one, scores in zip(batch.found, columns, strict=True):
+    for one, scores in zip(batch.alleles, columns, strict=True):
         numbers = ["" if isinstance(value, float) and np.isnan(value) else f"{value}" for value in scores]
         at = "" if one.utr_position is None else str(one.utr_position)
         texts.setdefault(one.record, []).append([one.cells[4], one.cells[5], one.cells[6], at, *numbers])
@@ -287,19 +328,17 @@ def score_all(
     """
     say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
-    card = model.card.assay(assay) if assay else model.card.genome_assay
+    scorer = _Scorer(model, assay)
     numbers = range(len(utrs.transcripts)) if transcripts is None else transcripts
     total = 3 * sum(utrs.transcripts[number].length for number in numbers)
-    began, rows, letters, batch = time.monotonic(), 0, 0, list[Found]()
-    known: dict[str, float] = {}
+    began, rows, letters, batch = time.monotonic(), 0, 0, list[UtrAllele]()
     each = itertools.chain.from_iterable(every_substitution(utrs.read(number)) for number in numbers)
     with open_table(output) as sink:
 
         def flush() -> None:
             nonlocal rows
             first, rows = not rows, rows + len(batch)
-            sink.write(to_table(model, batch, card.name, known))
-            _forget(known)
+            sink.write(scorer.table(batch))
             rate = rows / since(began)
             left = (total - rows) / rate if rate else 0.0
             done(rows, total, f"{rate:,.0f}/s, {in_time(left)} left")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ribocast.errors import InputError
-from ribocast.variants.alleles import REACH, Found
+from ribocast.variants.alleles import REACH, UtrAllele
 from ribocast.variants.genome import contig_key
 from ribocast.variants.placement import (
     SplicedTranscript,
@@ -35,16 +35,16 @@ class Carrier(NamedTuple):
 class Haplotype(NamedTuple):
     """Variants of a UTR that are on one chromosome: a row of the table, their spelling, and who has them."""
 
-    found: Found
+    found: UtrAllele
     spelling: str
     samples: str
 
 
 @dataclass
-class _Waiting:
+class _PendingUtr:
     spliced: SplicedTranscript
     end: int
-    alleles: list[tuple[Found, list[Carrier]]] = field(default_factory=list)
+    alleles: list[tuple[UtrAllele, list[Carrier]]] = field(default_factory=list)
 
 
 class Haplotypes:
@@ -68,11 +68,11 @@ class Haplotypes:
         self._samples = header[-1].split("\t")[_FIRST_SAMPLE:]
         if not self._samples:
             raise InputError("the VCF has no samples, so no haplotypes")
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, _PendingUtr] = {}
         self._last = ("", 0)
         self._seen: set[str] = set()
 
-    def add(self, record: Record, found: list[Found]) -> Iterator[Haplotype]:
+    def add(self, record: Record, found: list[UtrAllele]) -> Iterator[Haplotype]:
         """Take a row and what was found in it; give the haplotypes of UTRs that it is behind.
 
         Raises
@@ -98,7 +98,7 @@ class Haplotypes:
                 carriers[one.allele] = carriers_of(record.cells, one.allele + 1)
             transcript = one.spliced.transcript
             waiting = self._waiting.setdefault(
-                id(transcript), _Waiting(one.spliced, max(transcript.utr[-1][1], transcript.coding[-1][1]) + REACH)
+                id(transcript), _PendingUtr(one.spliced, max(transcript.utr[-1][1], transcript.coding[-1][1]) + REACH)
             )
             waiting.alleles.append((one, carriers[one.allele]))
 
@@ -108,7 +108,7 @@ class Haplotypes:
             yield from self._combined(one)
         self._waiting.clear()
 
-    def _combined(self, waiting: _Waiting) -> Iterator[Haplotype]:
+    def _combined(self, waiting: _PendingUtr) -> Iterator[Haplotype]:
         if len(waiting.alleles) < 2:
             return
         of_sample: dict[int, list[tuple[int, Carrier]]] = {}
@@ -130,25 +130,25 @@ class Haplotypes:
             unique = " ".join(dict.fromkeys(names))
             yield self._haplotype(waiting.spliced, [waiting.alleles[number][0] for number in numbers], unique)
 
-    def _haplotype(self, spliced: SplicedTranscript, alleles: list[Found], samples: str) -> Haplotype:
+    def _haplotype(self, spliced: SplicedTranscript, alleles: list[UtrAllele], samples: str) -> Haplotype:
         chrom, spot, _, _, _, gene, transcript = alleles[0].cells
         names, refs, alts = ("+".join(str(one.cells[column]) for one in alleles) for column in (2, 3, 4))
         spelling = "+".join(f"{one.cells[1]}:{one.cells[3]}>{one.cells[4]}" for one in alleles)
         cells = (chrom, spot, names, refs, alts, gene, transcript)
         unscored = next((one.words for one in alleles if one.alt is None), None)
         if unscored is not None:
-            found = Found(0, 0, cells, None, spliced, None, unscored)
+            found = UtrAllele(0, 0, cells, None, spliced, None, unscored)
             return Haplotype(found, spelling, samples)
         placed = [self._as_written(spliced, one) for one in alleles]
         utr = apply_edits(spliced.utr, placed)
         if utr is None:
-            found = Found(0, 0, cells, None, spliced, None, "its variants overlap: not scored")
+            found = UtrAllele(0, 0, cells, None, spliced, None, "its variants overlap: not scored")
         else:
             notes = "; ".join(dict.fromkeys(one.note for one in placed if one.note))
-            found = Found(0, 0, cells, min(utr_position(spliced, one) for one in placed), spliced, utr, notes)
+            found = UtrAllele(0, 0, cells, min(utr_position(spliced, one) for one in placed), spliced, utr, notes)
         return Haplotype(found, spelling, samples)
 
-    def _as_written(self, spliced: SplicedTranscript, one: Found) -> UtrEdit:
+    def _as_written(self, spliced: SplicedTranscript, one: UtrAllele) -> UtrEdit:
         """Place an allele where the VCF has it: moved among repeats, it could come upon another of the haplotype."""
         edit = trim(one.cells[1], one.cells[3], one.cells[4])
         placed = map_to_utr(spliced, [edit])

@@ -43,12 +43,6 @@ class UtrEdit(NamedTuple):
     note: str
 
 
-class Touches(NamedTuple):
-    """Why a change is not scored."""
-
-    what: str
-
-
 def trim(pos: int, ref: str, alt: str) -> Edit:
     """Cut what two alleles share at their ends; first the right, as VCF pads indels on their left.
 
@@ -112,7 +106,7 @@ def _shifts(beside: str, unit: str) -> int:
     return next((at for at, letter in enumerate(beside) if letter != unit[at % size]), len(beside))
 
 
-def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | Touches | None:
+def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | str | None:
     """Find where a variant is in a UTR.
 
     Parameters
@@ -124,7 +118,7 @@ def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | T
 
     Returns
     -------
-    UtrEdit, Touches or None
+    UtrEdit, str or None
         Where it lies wholly in the UTR: of several places, the one nearest to the start codon. Else what it touches;
         None if that is nothing.
     """
@@ -140,15 +134,15 @@ def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | T
             inside.append((index, edit))
             exons.add(next(block for block in transcript.utr if block[0] <= edit.begin <= edit.end <= block[1]))
     if len(exons) > 1:
-        return Touches("a splice site")
+        return "a splice site"
     if not inside:
-        return Touches(" and ".join(sorted(touched))) if touched else None
+        return " and ".join(sorted(touched)) if touched else None
     index, edit = max(inside)
     size = edit.end - edit.begin
     if not edit.letters and size == len(spliced.utr):
-        return Touches("the whole UTR")
+        return "the whole UTR"
     if not edit.letters and any(edit.begin <= left and right <= edit.end for left, right in transcript.utr):
-        return Touches("a whole exon of the UTR")
+        return "a whole exon of the UTR"
     letters = edit.letters if transcript.strand == "+" else reverse_complement(edit.letters)
     return UtrEdit(index, index + size, letters, remark(spliced, index, index + size, touched))
 

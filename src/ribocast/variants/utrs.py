@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from ribocast.errors import InputError
 from ribocast.io.output_paths import OutputPaths, remove_list
@@ -97,20 +97,14 @@ class GenomeUtrs:
         return sum(coding.startswith("ATG") for coding in some) / len(some)
 
 
-class Own(NamedTuple):
-    """The transcript's own construct, and what is to be remarked on it."""
-
-    construct: Construct
-    note: str
-
-
-def own_construct(spliced: SplicedTranscript) -> Own:
-    """Return what stands around a UTR in its transcript: nothing before it, its own coding sequence behind it."""
+@lru_cache(maxsize=1_024)
+def own_construct(spliced: SplicedTranscript) -> tuple[Construct, str]:
+    """Return a transcript's own construct, nothing before the UTR and its coding sequence behind it, and a remark."""
     coding, note = spliced.coding, ""
     if not coding.startswith("ATG"):
         note = f"its start codon is {coding[:3]}, read as ATG"
         coding = f"ATG{coding[3:]}"
-    return Own(Construct("", coding), note)
+    return Construct("", coding), note
 
 
 def open_utrs(

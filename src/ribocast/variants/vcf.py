@@ -81,7 +81,7 @@ class Record(NamedTuple):
         )  # fmt: skip
 
 
-class Broken(NamedTuple):
+class BadRow(NamedTuple):
     """A row that cannot be read: its number from 1, its cells, and why."""
 
     row: int
@@ -94,7 +94,7 @@ class Vcf(NamedTuple):
 
     name: str
     header: list[str]
-    rows: Iterator[Record | Broken]
+    rows: Iterator[Record | BadRow]
     read_bytes: Callable[[], int]
 
 
@@ -137,16 +137,16 @@ def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> 
     return Vcf(name, header, _rows(lines, len(columns)), read_bytes)
 
 
-def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | Broken]:
+def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | BadRow]:
     for row, line in enumerate(lines, start=1):
         line = line.rstrip("\r\n")
         cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
         if found != columns:
-            yield Broken(row, cells, f"{found} columns between tabs, not {columns}")
+            yield BadRow(row, cells, f"{found} columns between tabs, not {columns}")
         elif not POSITION.fullmatch(cells[1]):
-            yield Broken(row, cells, f"POS {cells[1][:60]!r} is no position")
+            yield BadRow(row, cells, f"POS {cells[1][:60]!r} is no position")
         elif not _REF_LETTERS.fullmatch(cells[3]):
-            yield Broken(row, cells, f"REF {cells[3][:60]!r} is no sequence")
+            yield BadRow(row, cells, f"REF {cells[3][:60]!r} is no sequence")
         else:
             yield Record(row, cells, int(cells[1]), cells[4].split(","))
 

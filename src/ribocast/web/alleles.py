@@ -7,7 +7,7 @@ from typing import Any
 
 from ribocast.errors import InputError
 from ribocast.sequence.letters import to_dna
-from ribocast.variants.vcf import NO_CHANGE, Broken, Record, is_sequence, read_vcf
+from ribocast.variants.vcf import NO_CHANGE, BadRow, Record, is_sequence, read_vcf
 from ribocast.web.bodies import RowError, Rows
 from ribocast.web.limits import RefusedError
 
@@ -72,8 +72,8 @@ Allele = tuple[str, str, str, int, str, str, str]
 """A 5′ UTR, the same with the allele; CHROM, POS, ID, REF, ALT."""
 
 
-def _alleles(record: Record | Broken, utrs: dict[str, str]) -> Iterator[RowError | Allele]:
-    if isinstance(record, Broken):
+def _alleles(record: Record | BadRow, utrs: dict[str, str]) -> Iterator[RowError | Allele]:
+    if isinstance(record, BadRow):
         yield RowError(record.row, None, "VCF", None, record.reason)
         return
 
