@@ -30,7 +30,7 @@ class OneHotMrl(nn.Module):
 
 
 def ledidi_designs(model: Predictor, target: float | None, start: str, count: int, calls: int, seed: int) -> list[str]:
-    """Edit `start` towards an MRL, with so many predictions; the sequences of the last batch, each once.
+    """Edit `start` towards an MRL, with this many predictions; the sequences of the last batch, each once.
 
     Raises
     ------

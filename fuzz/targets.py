@@ -34,8 +34,8 @@ def _at(name: str, data: bytes) -> Path:
 
 
 def sequence(data: bytes) -> None:
-    """Text as a sequence: what is no fault can be encoded and comes back, in any spelling."""
-    # Bytes that are no UTF-8 become lone surrogates, which no reader of files lets through but any caller may have.
+    """Text as a sequence: what is not a fault can be encoded and comes back, in any spelling."""
+    # Bytes that are not UTF-8 become lone surrogates, which no reader of files lets through but any caller may have.
     utrs = data.decode("utf-8", "surrogateescape").split("\n")
     faults = {fault.row for fault in sequence_module.find_faults(utrs)}
     good = [utr for row, utr in enumerate(utrs) if row not in faults]

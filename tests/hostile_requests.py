@@ -66,7 +66,7 @@ class Hostile:
         self.rng = random.Random(seed)
 
     def request(self):
-        """Make the bytes of a request, or of what is none."""
+        """Make the bytes of a request, or of what is not one."""
         rng, one_in = self.rng, lambda number: self.rng.random() < 1 / number
         if one_in(12):
             return rng.randbytes(rng.choice([1, 100, 5_000, 70_000]))

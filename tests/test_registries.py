@@ -161,7 +161,7 @@ def test_a_predictor_refuses_exactly_the_sequences_that_have_a_fault(model, utrs
 
 def test_a_predictor_says_which_assays_and_columns_it_knows(model):
     for call in (model.mrl, model.predict):
-        with pytest.raises(RibocastError, match="'nope' is none"):
+        with pytest.raises(RibocastError, match="'nope'"):
             call(UTRS, assay="nope")
     with pytest.raises(RibocastError, match="no sequence column"):
         model.predict(pd.DataFrame({"a": UTRS}))

@@ -55,7 +55,7 @@ class OptionError(RibocastError):
 
 
 class ModelError(RibocastError):
-    """A trained model is missing, damaged, of another version, or computes what is no prediction."""
+    """A trained model is missing, damaged, of another version, or computes what cannot be a prediction."""
 
 
 class OutputError(RibocastError):

@@ -250,7 +250,7 @@ def test_overwrite_replaces_a_run_and_resume_continues_only_the_same_one(labelle
     assert printed["history"][0].keys() == {"epoch", "train_loss", "val_loss", "seconds"}
     first = weights.read_bytes()
     for wrong, words in (
-        (("--resume", "--overwrite"), "one of them, please"),
+        (("--resume", "--overwrite"), "--resume continues a run, --overwrite replaces it"),
         (("--resume", "--seed", 1), "cannot resume"),
         (("--resume", "--assay", "other"), "cannot resume"),
     ):
@@ -298,7 +298,7 @@ WRONG_INPUTS = {
     "no such file": (None, "no such file"),
     "a directory": ("directory", "is a directory"),
     "an empty file": (b"", "the file is empty"),
-    "a header without rows": (b"seq,label\n", "there are no rows"),
+    "a header without rows": (b"seq,label\n", "no rows"),
     "no sequence column": (b"a,b\n1,2\n", "no sequence column"),
     "a doubled header": (b"seq,label,seq\nA,1,C\n", "more than once"),
     "a wrong letter": (f"seq,label\n{BAD},1\nACZT,2\n".encode(), "in.csv row 2: 'Z' at position 3"),
@@ -309,7 +309,10 @@ WRONG_INPUTS = {
 }
 WRONG_LABELS = {
     "no label column": (f"seq,x\n{BAD},1\n".encode(), "no label column"),
-    "a label that is no number": (f"seq,label\n{BAD},1\n{BAD},much\n".encode(), "row 2: label 'much' is not a finite"),
+    "a label that is not a number": (
+        f"seq,label\n{BAD},1\n{BAD},much\n".encode(),
+        "row 2: label 'much' is not a finite",
+    ),
     "a missing label": (f"seq,label\n{BAD},1\n{BAD},\n".encode(), "row 2: label is missing (column 'label')"),
     "an infinite label": (f"seq,label\n{BAD},inf\n".encode(), "row 1: label 'inf' is not a finite number"),
 }
@@ -372,9 +375,9 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
         (["predict", "TABLE", "--model", "nope"], "no such model"),
         (["predict", "TABLE", "--column", "nope"], "no sequence column 'nope'"),
         (["predict", "TABLE", "--on-error", "nope"], "--on-error"),
-        (["predict", "TABLE", "-o", "out.xlsx"], "the ending is none of"),
-        (["predict", "TABLE", "-o", "nowhere/out.csv"], "there is no folder"),
-        (["train", "TABLE", "-o", "out", "--model", "nope"], "no architecture 'nope'"),
+        (["predict", "TABLE", "-o", "out.xlsx"], "out.xlsx: unsupported file extension '.xlsx'; use .csv"),
+        (["predict", "TABLE", "-o", "nowhere/out.csv"], "nowhere/out.csv: folder nowhere"),
+        (["train", "TABLE", "-o", "out", "--model", "nope"], "architecture 'nope'"),
         (["train", "TABLE", "-o", "out", "--model", "ensemble"], "not trained itself"),
         (["train", "TABLE", "-o", "out", "--epochs", "0"], "--epochs"),
         (["train", "TABLE", "-o", "out", "--batch-size", "1"], "--batch-size"),
@@ -386,8 +389,14 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
         (["train", "TABLE", "-o", "train.csv/out"], "train.csv/out: Not a directory"),
         (["train", "TABLE", "-o", "out", "--lr", "-1"], "learning rate is -1"),
         (["train", "TABLE", "-o", "out", "--lr", "nan"], "learning rate is nan"),
-        (["train", "TABLE", "-o", "out", "--val-fraction", "nan"], "--val-fraction nan"),
-        (["train", "TABLE", "-o", "out", "--val-fraction", "-0.1"], "--val-fraction -0.1"),
+        (
+            ["train", "TABLE", "-o", "out", "--val-fraction", "nan"],
+            "below 1, not nan",
+        ),
+        (
+            ["train", "TABLE", "-o", "out", "--val-fraction", "-0.1"],
+            "below 1, not -0.1",
+        ),
         (["train", "TABLE", "-o", "out", "--val-fraction", "0.9999"], "too few"),
         (
             [
@@ -404,10 +413,13 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
             ],
             "has no setting",
         ),
-        (["train", "TABLE", "-o", "out", "--val-fraction", "1.5"], "--val-fraction 1.5"),
+        (
+            ["train", "TABLE", "-o", "out", "--val-fraction", "1.5"],
+            "below 1, not 1.5",
+        ),
         (["train", "TABLE", "-o", "out", "--set", "nonsense"], "not of the form name=value"),
         (["train", "TABLE", "-o", "out", "--set", "nope=1"], "has no setting 'nope'"),
-        (["train", "TABLE", "-o", "out", "--device", "abacus"], "device 'abacus' is not there"),
+        (["train", "TABLE", "-o", "out", "--device", "abacus"], "device 'abacus'"),
         (["evaluate", "a", "b", "c"], "takes [MODEL] TABLE"),
         (["evaluate", "nope", "TABLE"], "no such model"),
         (["evaluate", "TABLE", "--assay", "nope"], "assay 'nope'"),
@@ -420,7 +432,7 @@ def test_labels_that_cannot_be_used_are_said_in_one_line(framed, tmp_path, capsy
         (["simulate", "-n", "9", "--max-length", str(10**9)], "--max-length"),
         (["simulate", "-n", "9", "--reads", "inf"], "reads"),
         (["simulate", "-n", str(10**15)], "not enough memory"),
-        (["simulate", "-n", "9", "-o", "out.fasta"], "the ending is none of"),
+        (["simulate", "-n", "9", "-o", "out.fasta"], "out.fasta: unsupported file extension '.fasta'; use .csv"),
     ],
 )
 def test_options_that_cannot_be_are_said_in_one_line(labelled, tmp_path, capsys, monkeypatch, arguments, words):

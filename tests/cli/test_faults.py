@@ -108,7 +108,7 @@ def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(arguments, frame
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Give a function that mounts a disk of so many bytes, where we may."""
+    """Give a function that mounts a disk of this many bytes, where we may."""
     mounted = []
 
     def mount(name: str, *options: str) -> Path:

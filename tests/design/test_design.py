@@ -190,15 +190,15 @@ def test_rules_that_contradict_each_other_are_said_in_one_line(rules, said):
 
 def test_rules_that_cannot_be_are_refused():
     for make, said in [
-        (lambda: Forbid("AXG"), "'X' is no letter for bases"),
+        (lambda: Forbid("AXG"), "'X' is not an IUPAC letter"),
         (lambda: GC(0.7, 0.2), "the lower one first"),
         (lambda: Length(0, 3), "at least 1 nt"),
-        (lambda: MaxEdits("ACGN", 2), "no sequence to start from"),
+        (lambda: MaxEdits("ACGN", 2), "'ACGN'"),
         (lambda: NoOverlap(("ACG",), 40), "1 to 31"),
-        (lambda: Brief(n=0), "0 designs"),
-        (lambda: Brief(algorithm="annealing"), "no algorithm"),
-        (lambda: Brief(constraints=["ATG"]), "is no constraint"),
-        (lambda: Brief(target=float("nan")), "target nan"),
+        (lambda: Brief(n=0), "10,000, not 0"),
+        (lambda: Brief(algorithm="annealing"), "algorithm 'annealing'"),
+        (lambda: Brief(constraints=["ATG"]), "'ATG' is not a constraint"),
+        (lambda: Brief(target=float("nan")), "mRNA, not nan"),
     ]:
         with pytest.raises(RibocastError, match=re.escape(said)):
             make()
@@ -206,7 +206,7 @@ def test_rules_that_cannot_be_are_refused():
 
 def test_rules_read_across_the_joints_and_name_positions_as_people_do():
     assert Forbid("ATG").violations("TGCC", EGFP) == ["ATG at -5"]
-    # The start codon itself is no upstream start; what lies in the adapter or coding sequence alone is nobody's doing.
+    # The start codon itself is not an upstream start; what lies in the adapter or coding sequence alone is not counted.
     assert Forbid("ATG").violations("CCCC", EGFP) == []
     assert Forbid("GGGAC").violations("CCCC", EGFP) == []
     assert Forbid("CCATGG").violations("AACC", EGFP) == ["CCATGG at -2"]
@@ -491,22 +491,28 @@ def test_the_command_takes_what_the_issue_shows(framed, tmp_path, capsys):
         (["--target", "8", "--maximise"], "one of --target, --maximise and --series"),
         (["--target", "8", "--length", "9", "--template", "N" * 16], "length 9 and template of 16 letters contradict"),
         (["--maximise", "--like", "ACGTACGT", "--keep-end", "4", "--forbid", "ACGT"], "contradict each other"),
-        (["--maximise", "--gc", "0.6"], "--gc 0.6: such as 0.35:0.6"),
-        (["--maximise", "--gc-window", "0.3:0.7:20.9"], "--gc-window 0.3:0.7:20.9: 20.9 nt is no whole number"),
-        (["--series", "4:8"], "--series 4:8: such as 4:8:9"),
-        (["--maximise", "--length", "x"], "'x' is no whole number"),
+        (["--maximise", "--gc", "0.6"], "--gc must be like 0.35:0.6, not '0.6'"),
+        (
+            ["--maximise", "--gc-window", "0.3:0.7:20.9"],
+            "a whole number of nt, not 20.9",
+        ),
+        (["--series", "4:8"], "--series must be like 4:8:9, not '4:8'"),
+        (["--maximise", "--length", "x"], "--length: 'x'"),
         (["--maximise", "--like", "nofile.fa"], "neither a file nor a sequence"),
         (["--maximise", "--forbid-sites", "BsaX1"], "restriction enzyme 'BsaX1'"),
         (["--maximise", "--max-edits", "3"], "give --like too"),
         (["--maximise", "--order", "idt"], "give -o too"),
         (["--maximise", "--weight", "3"], "give --second too"),
-        (["--maximise", "--figure", "x.gif"], "the ending is none of"),
+        (
+            ["--maximise", "--figure", "x.gif"],
+            "--figure x.gif: unsupported file extension '.gif'",
+        ),
         (["--maximise", "--keep-start", "3"], "give one"),
         (["--maximise", "--forbid", ""], "--forbid: no motif is named"),
         (["--maximise", "--avoid", " , "], "--avoid: no motif is named"),
-        (["--maximise", "-o", "designs.xls"], "designs.xls: the ending is none of .csv"),
-        (["--maximise", "-o", "nowhere/designs.csv"], "nowhere/designs.csv: there is no folder nowhere"),
-        (["--maximise", "--figure", "nowhere/f.png"], "nowhere/f.png: there is no folder nowhere"),
+        (["--maximise", "-o", "designs.xls"], "designs.xls: unsupported file extension '.xls'; use .csv"),
+        (["--maximise", "-o", "nowhere/designs.csv"], "nowhere/designs.csv: folder nowhere"),
+        (["--maximise", "--figure", "nowhere/f.png"], "nowhere/f.png: folder nowhere"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_one_line(framed, capsys, arguments, said):
@@ -539,9 +545,9 @@ def test_an_order_of_long_constructs_is_of_double_strands():
     table = pd.DataFrame({"name": ["a"], "seq": [SEED]})
     long = Construct(EGFP.before, "ATG" + "GCC" * 60)
     assert list(order_sheet(table, long, "idt").columns) == ["Name", "Sequence"]
-    with pytest.raises(RibocastError, match="makes 3,000"):
+    with pytest.raises(RibocastError, match="the maximum is 3,000"):
         order_sheet(table, Construct("", "ATG" + "GCC" * 2_000), "idt")
-    with pytest.raises(RibocastError, match="no order sheet"):
+    with pytest.raises(RibocastError, match="order sheet"):
         order_sheet(table, EGFP, "corner shop")
 
 

@@ -126,7 +126,7 @@ def test_what_would_take_longest_of_all_is_refused_at_once_with_the_hours(model)
 def test_what_cannot_be_explained_is_refused_in_one_line(model):
     with pytest.raises(RibocastError, match="row 1: 'X' at position 2"):
         ribocast.explain(model, "AXG")
-    with pytest.raises(RibocastError, match="indels of up to 4 nt: 0 to 3"):
+    with pytest.raises(RibocastError, match="from 0 to 3 nt, not 4"):
         ribocast.explain(model, "ACG", indels=4)
     with pytest.raises(RibocastError, match="not one sequence"):
         list(explain_all(model, "ACG"))
@@ -208,9 +208,9 @@ def test_an_explanation_is_not_written_over_its_sequences(tmp_path, capsys, opti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ACGT", "-o", "-"], "-: the ending is none of .png, .svg, .pdf, .html"),
-        (["ACGT", "-o", "why.gif"], "why.gif: the ending is none of .png, .svg, .pdf, .html"),
-        (["ACGT", "-o", "nowhere/why.png"], "nowhere/why.png: there is no folder nowhere"),
+        (["ACGT", "-o", "-"], "-: no file extension; use .png, .svg, .pdf, .html"),
+        (["ACGT", "-o", "why.gif"], "why.gif: unsupported file extension '.gif'; use .png, .svg, .pdf, .html"),
+        (["ACGT", "-o", "nowhere/why.png"], "nowhere/why.png: folder nowhere does not exist"),
         ([], "give a sequence, or a table of them; --global explains the model itself"),
         (["ACGT", "--global", "-o", "a.html"], "--global takes -o report.html, and neither sequences nor --table"),
         (["--global"], "--global takes -o report.html, and neither sequences nor --table"),

@@ -21,7 +21,7 @@ def _is_here(host: Any) -> bool:
 def _watch(event: str, details: tuple[Any, ...]) -> None:
     if event in _ASKED:
         address = details[1]
-        # Those of other families are no tuples, and stay on this machine.
+        # Those of other families are not tuples, and stay on this machine.
         host = address[0] if isinstance(address, tuple) and address else None
     elif event in _NAMES:
         host = details[0]

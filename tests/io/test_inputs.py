@@ -1,4 +1,4 @@
-"""Bytes of inputs: what is changed while it is read is refused, devices are no inputs, and no row takes all memory."""
+"""Bytes of inputs: what is changed while it is read is refused, devices are refused, and no row takes all memory."""
 
 import gzip
 import io
@@ -170,7 +170,7 @@ def test_block_gzip_cut_between_blocks_is_refused_by_every_reader(tmp_path, utrs
         read_with(path, lambda: None)
 
 
-# --- what is no file -------------------------------------------------------------------------------------------
+# --- what is not a file -------------------------------------------------------------------------------------------
 
 
 @posix

@@ -197,7 +197,7 @@ def test_any_csv_reads_the_same_cut_anywhere(tmp_path, rows, newline, quoting, b
     writer.writerows([("a", "seq", "b"), *rows])
     path = put(tmp_path, "t.csv" if delimiter == "," else "t.tsv", stream.getvalue())
     with pytest.MonkeyPatch.context() as patch:
-        # The size of a block is no matter of the outcome; small ones put their borders everywhere.
+        # The size of a block does not change the outcome; small ones put their borders everywhere.
         patch.setattr(formats, "_BLOCK_BYTES", block)
         chunks = list(read_chunks(path, chunk_rows=chunk_rows))
     assert [tuple(row) for chunk in chunks for row in chunk.frame.to_numpy().tolist()] == rows
@@ -323,9 +323,9 @@ def test_parquet_text_that_is_not_utf8_is_refused(tmp_path):
 
 def test_parquet_without_rows_or_with_a_column_twice_is_refused(tmp_path):
     path = put(tmp_path, "t.parquet", parquet(pa.table({"seq": pa.array([], pa.string())})))
-    assert error_of(path) == "t.parquet: there are no rows"
+    assert error_of(path) == "t.parquet: has no rows"
     twice = pa.table([pa.array(["A"]), pa.array(["C"])], names=["seq", "seq"])
-    assert error_of(put(tmp_path, "t.parquet", parquet(twice))) == "t.parquet: the column 'seq' is there more than once"
+    assert error_of(put(tmp_path, "t.parquet", parquet(twice))) == "t.parquet: column 'seq' appears more than once"
 
 
 # --- standard input --------------------------------------------------------------------------------------------
@@ -487,7 +487,7 @@ def test_a_missing_label_column_is_told_only_where_labels_are_needed(tmp_path):
 @pytest.mark.parametrize("header", ["seq,seq", "seq,x,y,x", "seq,,", '"x",seq,x'])
 def test_a_column_that_is_there_twice_is_refused(tmp_path, header):
     row = ",".join("A" for _ in header.split(","))
-    assert "is there more than once" in error_of(put(tmp_path, "t.csv", f"{header}\n{row}\n"))
+    assert "more than once" in error_of(put(tmp_path, "t.csv", f"{header}\n{row}\n"))
 
 
 # --- labels ----------------------------------------------------------------------------------------------------
@@ -599,7 +599,7 @@ def test_a_file_without_letters_is_empty(tmp_path, name, content):
 
 @pytest.mark.parametrize("content", ["seq,label\n", "seq,label", "seq\n\n\n", "\nseq,label\r\n\r\n", "id,label\n"])
 def test_a_header_alone_has_no_rows(tmp_path, content):
-    assert error_of(put(tmp_path, "t.csv", content)) == "t.csv: there are no rows"
+    assert error_of(put(tmp_path, "t.csv", content)) == "t.csv: has no rows"
 
 
 @pytest.mark.parametrize(

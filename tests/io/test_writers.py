@@ -99,7 +99,7 @@ def test_tables_are_read_back_as_they_were_written(tmp_path, ending):
     assert back.frame["note"].tolist() == ROWS["note"].tolist() * 2
 
 
-# Text that a table of text can hold; a lone surrogate is no text, and NUL is refused as binary when read.
+# Text that a table of text can hold; a lone surrogate is not text, and NUL is refused as binary when read.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
 
@@ -140,8 +140,13 @@ def test_an_output_is_checked_before_there_is_anything_to_write(tmp_path, monkey
     Path("link.csv").symlink_to("in.csv")
     for path in (None, "-", "out.csv", tmp_path / "out.csv"):
         check_output(path, (".csv",), stdout=True)
-    for path, message in (("no/out.csv", "no/out.csv: there is no folder no"), ("a.txt", "the ending is none of .csv"),
-                          (".", "the ending is none of .csv"), ("-", "-: the ending is none of .csv")):  # fmt: skip
+    messages = {
+        "no/out.csv": "no/out.csv: folder no",
+        "a.txt": "a.txt: unsupported file extension '.txt'; use .csv",
+        ".": ".: no file extension; use .csv",
+        "-": "-: no file extension; use .csv",
+    }
+    for path, message in messages.items():
         with pytest.raises(RibocastError, match=re.escape(message)):
             check_output(path, (".csv",))
     with pytest.raises(RibocastError, match="is a directory"):
@@ -151,20 +156,20 @@ def test_an_output_is_checked_before_there_is_anything_to_write(tmp_path, monkey
 
 @pytest.mark.parametrize("name", ["t", "t.txt", "t.csv.bz2", "t.xlsx", "t.parquet.gz", "csv", "t.csv "])
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path, name):
-    with pytest.raises(RibocastError, match=r"the ending is none of \.csv, \.csv\.gz"), open_table(tmp_path / name):
+    with pytest.raises(RibocastError, match=r"file extension.*; use \.csv, \.csv\.gz"), open_table(tmp_path / name):
         pytest.fail("it was opened")
     assert names(tmp_path) == []
 
 
 def test_a_missing_folder_is_named(tmp_path):
     path = tmp_path / "no" / "t.csv"
-    with pytest.raises(RibocastError, match=r"t\.csv: there is no folder .*no$"), open_table(path):
+    with pytest.raises(RibocastError, match=r"t\.csv: folder .*no does not exist$"), open_table(path):
         pytest.fail("it was opened")
 
 
 def test_a_file_where_the_folder_should_be_is_named(tmp_path):
     (tmp_path / "a").write_text("")
-    with pytest.raises(RibocastError, match="there is no folder"), open_table(tmp_path / "a" / "t.csv"):
+    with pytest.raises(RibocastError, match=r"folder .*a does not exist"), open_table(tmp_path / "a" / "t.csv"):
         pytest.fail("it was opened")
 
 

@@ -129,7 +129,7 @@ def test_other_files_in_the_folder_stay(folder):
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", "", "model.json", "model.pkl", "model.onnx "])
 def test_no_file_is_written_under_another_name_than_a_models(tmp_path, name):
-    with pytest.raises(RibocastError, match="is no file of a model"):
+    with pytest.raises(RibocastError, match="not a file of a model"):
         write_bundle(tmp_path / "m", card(), {**FILES, name: b"x"})
     assert list(tmp_path.iterdir()) == []
 
@@ -169,7 +169,7 @@ def test_an_old_card_never_stands_beside_new_weights(folder):
 def test_a_changed_file_is_refused(folder, name):
     path = folder / name
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    assert error_of(folder) == f"{path}: its SHA-256 is not the one in model.json"
+    assert error_of(folder) == f"{path}: its SHA-256 differs from that in model.json"
     path.write_bytes(path.read_bytes() + b"!")
     size = path.stat().st_size
     assert error_of(folder) == f"{path}: {size} bytes, but model.json says {size - 1}"
@@ -253,7 +253,7 @@ def test_a_card_that_is_no_object_is_refused(folder, content):
         ({"output": "pickle"}, "output"),
         ({"assays": []}, "assays"),
         ({"assays": None}, "assays"),
-        ({"default_assay": "unknown"}, "default_assay 'unknown' is none of the assays"),
+        ({"default_assay": "unknown"}, "default_assay 'unknown' is not one of the assays"),
         ({"fixed_length": 0}, "fixed_length"),
         ({"settings": []}, "settings"),
         ({"files": {}}, "files: model.onnx is not described"),
@@ -316,7 +316,7 @@ def test_a_card_that_describes_other_files_is_refused(folder, name):
     (folder.parent / "x").write_bytes(b"x")
     files = json.loads((folder / CARD_NAME).read_text("utf-8"))["files"]
     change(folder, files={**files, name: files[RUNNING_NAME]})
-    assert f"{name!r} is no file of a model" in error_of(folder)
+    assert f"{name!r} is not a file of a model" in error_of(folder)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_a_shipped_name_is_no_path(shipped):
 def test_an_assay_is_found_by_name_and_the_default_without_one():
     assert card().assay().name == "mine"
     assert card().assay("other").name == "other"
-    with pytest.raises(RibocastError, match=r"^assay 'third' is none that the model 'test' knows: mine, other$"):
+    with pytest.raises(RibocastError, match=r"^unknown assay 'third'; the model 'test' has: mine, other$"):
         card().assay("third")
 
 

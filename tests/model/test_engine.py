@@ -114,9 +114,9 @@ def test_bfloat16_is_near_float32_where_the_processor_has_it_and_refused_elsewhe
 
 @pytest.mark.parametrize("threads", [0, -1, 1025, 2**40])
 def test_engines_and_threads_that_cannot_be_are_refused(framed, threads):
-    with pytest.raises(RibocastError, match="no engine 'abacus'; there are: auto, openvino, openvino-bf16, torch"):
+    with pytest.raises(RibocastError, match="engine 'abacus'; use auto, openvino, openvino-bf16, torch"):
         ribocast.load(framed, engine="abacus")
-    with pytest.raises(RibocastError, match=f"{threads} threads: from 1 to 1024"):
+    with pytest.raises(RibocastError, match=f"threads must be between 1 and 1,024, not {threads:,}"):
         ribocast.load(framed, threads=threads)
 
 

@@ -87,7 +87,7 @@ def test_mrls_and_profiles_of_a_series_are_in_its_order_not_by_its_labels(model)
     np.testing.assert_array_equal(model.mrl(shuffled), model.mrl(utrs))
     np.testing.assert_array_equal(model.profile(shuffled), model.profile(utrs))
     np.testing.assert_array_equal(model.mrl(shuffled[shuffled.index > 0]), model.mrl([utrs[0], utrs[2]]))
-    # One string is one sequence, not so many of one letter.
+    # One string is one sequence, not one sequence a letter.
     np.testing.assert_array_equal(model.mrl(utrs[0]), model.mrl([utrs[0]]))
 
 
@@ -239,7 +239,7 @@ def test_what_cannot_be_predicted_is_said(model, utrs, words):
 
 
 def test_unknown_models_and_assays_are_said(model):
-    with pytest.raises(RibocastError, match="'nope' is none that the model 'framed' knows: egfp_random50, egfp_vary"):
+    with pytest.raises(RibocastError, match="'nope'; the model 'framed' has: egfp_random50, egfp_vary"):
         model.predict(["ACGT"], assay="nope")
     with pytest.raises(RibocastError, match="no such model"):
         ribocast.load("nowhere/at-all")

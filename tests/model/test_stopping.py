@@ -20,7 +20,7 @@ def model():
 
 
 def after(count):
-    """Give false so many times, then true."""
+    """Give false this many times, then true."""
     left = itertools.count()
     return lambda: next(left) >= count
 

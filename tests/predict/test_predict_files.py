@@ -198,9 +198,9 @@ def test_the_same_rows_in_any_form_give_the_same_mrls(model, tmp_path):
     [
         ({"assay": "nope"}, "assay 'nope'"),
         ({"column": "nope"}, "no sequence column 'nope'"),
-        ({"output": "out.xlsx"}, "the ending is none of"),
-        ({"output": "nowhere/out.csv"}, "there is no folder"),
-        ({"output": "."}, "the ending is none of|is a directory"),
+        ({"output": "out.xlsx"}, "out.xlsx: unsupported file extension '.xlsx'"),
+        ({"output": "nowhere/out.csv"}, "nowhere/out.csv: folder nowhere"),
+        ({"output": "."}, "no file extension|is a directory"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(model, tmp_path, monkeypatch, options, words):

@@ -72,7 +72,7 @@ class Slow(Predictions):
 
 
 def begun(folder, count):
-    """Wait until so many workers have half done a portion, and wait; the processes."""
+    """Wait until this many workers have half done a portion, and wait; the processes."""
     deadline = time.monotonic() + 120
     while len(list(folder.glob(".*.part"))) < count and time.monotonic() < deadline:
         time.sleep(0.1)

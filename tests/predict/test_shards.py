@@ -132,7 +132,7 @@ def test_parts_of_one_file_do_not_replace_each_other(files, tmp_path, framed, ca
     os.utime(files[0])
     assert main(command) == 2
     assert output.read_bytes() == first
-    # The whole is no part, and what has no record is anybody's.
+    # The whole is not a part, and what has no record is anybody's.
     run("predict", files[0], "-o", output, *options)
     output.unlink()
     # What another one is at work on is not replaced either.
@@ -279,7 +279,7 @@ def test_a_run_that_stops_in_the_middle_keeps_what_is_finished(files, tmp_path, 
         (["other/a.csv", "-o", "out"], "would both become"),
         (["missing.csv", "-o", "out"], "no such file"),
         (["-", "-o", "out"], "standard input"),
-        (["--shard", "1/2", "--ray", "auto", "-o", "out/"], "one of --shard and --ray"),
+        (["--shard", "1/2", "--ray", "auto", "-o", "out/"], "--shard or --ray"),
     ],
 )
 def test_what_cannot_be_divided_is_refused_in_one_line(options, error, tmp_path, framed, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""A genome's letters: read by place as they stand in the file, and no file that is none is taken for one."""
+"""A genome's letters: read by place as they stand in the file, and other files are refused."""
 
 import os
 import tempfile

@@ -116,7 +116,7 @@ def test_what_cannot_be_scored_is_named(model):
         score_variants(model, ["A", "C"], ["A"])
     with pytest.raises(RibocastError, match="two lists"):
         score_variants(model, "ACG", "ACG")
-    with pytest.raises(RibocastError, match="assay 'nope' is none"):
+    with pytest.raises(RibocastError, match="assay 'nope'"):
         score_variants(model, ["A"], ["C"], assay="nope")
     assert score_variants(model, [], []).empty
 

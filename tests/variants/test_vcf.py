@@ -69,7 +69,7 @@ def test_every_row_comes_back_cell_by_cell_read_or_with_a_reason(rows):
 def test_what_is_no_position_is_said_and_the_row_is_not_lost(position):
     (row,) = rows_of([f"chr1\t{position}\t.\tA\tC\t.\t.\t."])
     assert isinstance(row, BadRow)
-    assert row.reason == f"POS {position[:60]!r} is no position"
+    assert row.reason == f"POS {position[:60]!r} is not a position"
 
 
 @given(INFO, ENTRIES, LOG2, ENTRIES, LOG2)

@@ -294,7 +294,7 @@ def test_nothing_that_a_client_wrote_is_in_the_log(direct):
         with socket.create_connection(("127.0.0.1", direct.port)) as connection:
             connection.sendall(raw.encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 400")
-    # Who leaves before anything is answered, and who goes on with nonsense, are no failures of ours.
+    # Who leaves before anything is answered, and who goes on with nonsense, are not failures of ours.
     head = "POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     for end in ("\r\n", "Content-Length: 0\r\n\r\n", f"Transfer-Encoding: chunked\r\n\r\n2\r\n[]{SECRET}"):
         for _ in range(10):

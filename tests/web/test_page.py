@@ -267,7 +267,7 @@ def test_long_tables_are_sorted_filtered_and_have_pages(page):
     area.get_by_role("searchbox").fill("nothing of the kind")
     expect(area.get_by_text("No row passes the filter.")).to_be_visible()
     area.get_by_role("searchbox").fill("foo > 3")
-    expect(area.get_by_text("There is no column foo; the columns are name, ")).to_be_visible()
+    expect(area.get_by_text("No column foo; the columns are name, ")).to_be_visible()
     area.get_by_role("searchbox").fill("")
     assert area.locator("tbody tr").count() == 50
 

@@ -111,7 +111,7 @@ def test_what_is_no_route_is_answered_in_the_same_form(server):
 def test_more_than_a_limit_allows_is_413_and_says_the_limit(server, body):
     answer = server.post("predict", body)
     assert answer.status_code == 413
-    assert "at most" in answer.json()["detail"]
+    assert "the maximum" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_of_ended_jobs_only_the_last_are_kept(monkeypatch):
         assert time.monotonic() < end
         time.sleep(0.001)
     assert [jobs.get(job.id).result for job in made[-3:]] == [7, 8, 9]
-    with pytest.raises(RefusedError, match="no such job"):
+    with pytest.raises(RefusedError, match="unknown job"):
         jobs.get(made[0].id)
 
 

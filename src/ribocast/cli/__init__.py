@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             drop_output()
         return fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
-        return fail("there is not enough memory for this")
+        return fail("not enough memory")
     except KeyboardInterrupt:
         return fail("interrupted", 130)
     except ModuleNotFoundError as error:

@@ -69,7 +69,7 @@ def compare(
     places.add("-")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
-            raise OutputError(f"{output}: the report is HTML: give a name that ends in .html")
+            raise OutputError(f"{output}: the report is HTML; use a name that ends in .html")
         places.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
     chunks = [usable(read_table(path, column=column, label=label), on_error) for path in data]

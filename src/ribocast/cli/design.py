@@ -36,10 +36,10 @@ def design(
         str | None, typer.Option(help="Stay near to this sequence, or to the one in this file.", show_default=False)
     ] = None,
     max_edits: Annotated[
-        int | None, typer.Option(min=0, help="At most so many edits away from --like; else a quarter of its letters.")
+        int | None, typer.Option(min=0, help="Maximum edits away from --like; a quarter of its length by default.")
     ] = None,
-    keep_start: Annotated[int, typer.Option(min=0, help="So many first letters stay as they are in --like.")] = 0,
-    keep_end: Annotated[int, typer.Option(min=0, help="So many last letters stay as they are in --like.")] = 0,
+    keep_start: Annotated[int, typer.Option(min=0, help="First letters that stay as in --like.")] = 0,
+    keep_end: Annotated[int, typer.Option(min=0, help="Last letters that stay as in --like.")] = 0,
     forbid: Annotated[
         list[str] | None, typer.Option(help="Motifs (IUPAC, commas) that no design holds, nor its joints.")
     ] = None,
@@ -55,10 +55,10 @@ def design(
     no_stops: Annotated[bool, typer.Option("--no-stops", help="No stop in the frame of the start codon.")] = False,
     gc: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Share of G and C, as 0.35:0.6.")] = None,
     gc_window: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH:SIZE", help="The same in every window of so many nt.")
+        str | None, typer.Option(metavar="LOW:HIGH:SIZE", help="The same in every window of SIZE nt.")
     ] = None,
-    max_run: Annotated[int | None, typer.Option(min=1, help="At most so many equal letters in a row.")] = None,
-    no_repeat: Annotated[int | None, typer.Option(min=1, help="No word of so many letters twice.")] = None,
+    max_run: Annotated[int | None, typer.Option(min=1, help="Longest run of one letter.")] = None,
+    no_repeat: Annotated[int | None, typer.Option(min=1, help="No word of this length twice.")] = None,
     min_distance: Annotated[int, typer.Option(min=1, help="Edits between any two designs of an MRL.")] = 1,
     no_overlap: Annotated[
         Path | None, typer.Option(help="Share no word with these sequences: FASTA, or a table.")
@@ -122,7 +122,7 @@ def design(
     from ribocast.model.predictor import load
 
     if (target is not None) + maximise + (series is not None) != 1:
-        raise OptionError("one of --target, --maximise and --series, please")
+        raise OptionError("give one of --target, --maximise and --series")
     if order and (output is None or str(output) == "-"):
         raise OptionError("--order writes beside the output: give -o too")
     if weight != 1.0 and second is None:

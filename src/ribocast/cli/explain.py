@@ -38,7 +38,7 @@ def explain(
     ] = None,
     model: Annotated[str, typer.Option(help="A folder, or the name of a shipped model.")] = "default",
     assay: Annotated[str | None, typer.Option(help="In which assay's units; see ribocast models.")] = None,
-    indels: Annotated[int, typer.Option(min=0, max=3, help="Also deletions and insertions of up to so many nt.")] = 0,
+    indels: Annotated[int, typer.Option(min=0, max=3, help="Also deletions and insertions of up to this many nt.")] = 0,
     near_cognates: Annotated[
         bool, typer.Option("--near-cognates", help="List upstream CTG, GTG, TTG and the like too.")
     ] = False,

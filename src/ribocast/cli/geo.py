@@ -33,7 +33,7 @@ def fetch(
     from ribocast.learn.data.published.series import BASE_URL, SERIES, choose_libraries, files_of
 
     if series.upper() != SERIES:
-        raise OptionError(f"{series!r} is no series that ribocast knows: it knows {SERIES}")
+        raise OptionError(f"unknown series {series!r}; use {SERIES}")
     wanted = files_of(choose_libraries(library))
     folder = output or _cache()
     base = (url or BASE_URL).rstrip("/")

@@ -41,7 +41,7 @@ class Parts(NamedTuple):
         if self.shard is None and self.ray is None and tables < 2 and not (output and is_folder_name(output)):
             return False
         if self.shard is not None and self.ray is not None:
-            raise OptionError("--shard is for machines without Ray: one of --shard and --ray, please")
+            raise OptionError("--shard is for machines without Ray: give --shard or --ray, not both")
         if output is None or output == "-":
             raise OptionError("several tables, --shard and --ray need -o: a folder, such as -o out/")
         return True

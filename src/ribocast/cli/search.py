@@ -31,9 +31,9 @@ def search(
     sampler: Annotated[
         Literal["auto", "grid", "tpe"], typer.Option(help="auto: the whole grid where there is one, else TPE.")
     ] = "auto",
-    trials: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Maximum number of trials.")] = None,
     timeout: Annotated[str | None, typer.Option(help="Stop after, e.g., 90s, 30m or 2h; --resume goes on.")] = None,
-    no_prune: Annotated[bool, typer.Option("--no-prune", help="Give no trial up, however hopeless.")] = False,
+    no_prune: Annotated[bool, typer.Option("--no-prune", help="Finish every trial, however bad.")] = False,
     assay: Annotated[str | None, typer.Option(help="Name of the library; the file's name without it.")] = None,
     split: Annotated[
         Literal["auto", "random", "grouped"], typer.Option(help="How rows are divided; as for ribocast train.")

@@ -59,7 +59,7 @@ def fail(message: str, code: int = 2) -> int:
 
 
 def say(line: str) -> None:
-    """Tell the user something that is no result."""
+    """Tell the user something beside the result."""
     print(safe_text(line), file=sys.stderr)  # noqa: T201
 
 

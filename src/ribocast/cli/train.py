@@ -44,7 +44,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=2)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    patience: Annotated[int | None, typer.Option(min=1, help="Stop early after so many epochs in vain.")] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Epochs without improvement to stop after.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the architecture, e.g. --set channels=96.")
     ] = None,
@@ -76,17 +76,17 @@ def train(
     from ribocast.model.bundle import open_bundle
 
     if resume and overwrite:
-        raise OptionError("--resume continues a run, --overwrite replaces it: one of them, please")
+        raise OptionError("--resume continues a run, --overwrite replaces it: give one of them")
     there = [name for name in RUN_FILES if (output / name).exists()]
     if there and not overwrite and not (resume and CHECKPOINT_NAME in there):
         what = "a run already; --resume continues it," if CHECKPOINT_NAME in there else f"{there[0]};"
         raise OutputError(f"{output}: holds {what} --overwrite replaces it")
     if not 0 <= val_fraction < 1:
-        raise OptionError(f"--val-fraction {val_fraction:g}: from 0 to below 1, please")
+        raise OptionError(f"--val-fraction must be at least 0 and below 1, not {val_fraction:g}")
     settings = parse_settings(setting or [])
     base = open_bundle(start) if start else None
     if base and (model or settings):
-        raise OptionError("--from brings its own architecture and settings: neither --model nor --set, please")
+        raise OptionError("--from brings its own architecture and settings: leave out --model and --set")
     design = architecture(model or "framed")
     recipe = fine_tuning_recipe(base) if base else design.recipe
     if recipe is None:

@@ -73,7 +73,7 @@ def start_search(algorithm: str, task: Task) -> Search:
         return search
     known: dict[str, Callable[[Task], Search]] = {"genetic": genetic, "beam": beam, "evolution": evolution}
     if algorithm not in known:
-        raise OptionError(f"no algorithm {algorithm!r}; there are: {', '.join(ALGORITHMS)}")
+        raise OptionError(f"unknown algorithm {algorithm!r}; use {', '.join(ALGORITHMS)}")
     return known[algorithm](task)
 
 

@@ -83,7 +83,7 @@ def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automa
         patterns += [tuple(_SETS[letter] for letter in stop) for stop in sorted(STOPS)]
 
     if (total := sum(map(len, patterns))) > _MOST_STATES:
-        raise OptionError(f"the forbidden motifs have {total:,} letters; at most {_MOST_STATES:,} are possible")
+        raise OptionError(f"the forbidden motifs have {total:,} letters; the maximum is {_MOST_STATES:,}")
     begins = [frozenset((one, 1) for one, sets in enumerate(patterns) if base in sets[0]) for base in range(4)]
 
     # A state is the set of motifs that are under way, each with how much of it has been read.

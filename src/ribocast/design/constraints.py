@@ -42,10 +42,10 @@ def read_motif(motif: str) -> str:
     letters = motif.strip().upper().replace("U", "T")
     wrong = next((letter for letter in letters if letter not in IUPAC), None)
     if not letters or wrong is not None:
-        why = "is empty" if not letters else f"{wrong!r} is no letter for bases ({''.join(IUPAC)})"
+        why = "is empty" if not letters else f"{wrong!r} is not an IUPAC letter ({''.join(IUPAC)})"
         raise OptionError(f"motif {motif[:60]!r}: {why}")
     if len(letters) > LONGEST_MOTIF:
-        raise OptionError(f"motif {letters[:20]}…: {len(letters):,} letters; at most {LONGEST_MOTIF:,} are possible")
+        raise OptionError(f"motif {letters[:20]}…: {len(letters):,} letters; the maximum is {LONGEST_MOTIF:,}")
     return letters
 
 
@@ -137,12 +137,12 @@ class GC:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 1:
-            raise OptionError(f"{self}: a share goes from 0 to 1, the lower one first")
+            raise OptionError(f"{self}: must be two shares from 0 to 1, the lower one first")
         if self.window is not None and self.window < 1:
-            raise OptionError(f"{self}: a window has at least 1 nt")
+            raise OptionError(f"{self}: the window must be at least 1 nt")
 
     def counts(self, length: int) -> tuple[int, int]:
-        """Return the fewest and the most G and C that so many letters may have."""
+        """Return the fewest and the most G and C that a sequence of a length may have."""
         # 0.6 times 50 need not be 30 in binary.
         return math.ceil(self.low * length - 1e-9), math.floor(self.high * length + 1e-9)
 
@@ -168,7 +168,7 @@ class MaxRun:
 
     def __post_init__(self) -> None:
         if not 1 <= self.most <= LONGEST_MOTIF:
-            raise OptionError(f"{self}: from 1 to {LONGEST_MOTIF:,} are possible")
+            raise OptionError(f"{self}: must be from 1 to {LONGEST_MOTIF:,}")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each run."""
@@ -191,7 +191,7 @@ class NoRepeat:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise OptionError(f"{self}: at least 1 letter")
+            raise OptionError(f"{self}: must be at least 1 letter")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name each word that is there again."""
@@ -235,7 +235,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Keep:
-    """The ends that stay as they are: so many first and last letters of `seed`, whatever the length is."""
+    """The ends that stay as they are: numbers of first and last letters of `seed`, whatever the length is."""
 
     seed: str
     first: int = 0
@@ -266,7 +266,7 @@ class Length:
 
     def __post_init__(self) -> None:
         if not 1 <= self.shortest <= self.longest:
-            raise OptionError(f"{self}: at least 1 nt, the shorter one first")
+            raise OptionError(f"{self}: lengths must be at least 1 nt, the shorter one first")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the length."""
@@ -286,7 +286,7 @@ class MaxEdits:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", read_seed(self.seed))
         if self.most < 0:
-            raise OptionError(f"{self}: at least 0")
+            raise OptionError(f"{self}: must be at least 0")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the number of edits."""
@@ -305,7 +305,7 @@ class MinDistance:
 
     def __post_init__(self) -> None:
         if self.least < 1:
-            raise OptionError(f"{self}: at least 1")
+            raise OptionError(f"{self}: must be at least 1")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Find nothing: one sequence alone keeps it."""
@@ -325,9 +325,9 @@ class NoOverlap:
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 31:
-            raise OptionError(f"{self}: words of 1 to 31 letters")
+            raise OptionError(f"{self}: words must have 1 to 31 letters")
         if (total := sum(map(len, self.sequences))) > _MOST_GIVEN:
-            raise OptionError(f"{self}: {total:,} nt are given; at most {_MOST_GIVEN:,} are possible")
+            raise OptionError(f"{self}: {total:,} nt are given; the maximum is {_MOST_GIVEN:,}")
         object.__setattr__(self, "sequences", tuple(to_dna(sequence) for sequence in self.sequences))
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
@@ -352,7 +352,7 @@ class FreeEnergy:
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
-            raise OptionError(f"{self}: the lower one first")
+            raise OptionError(f"{self}: the lower one must come first")
 
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the energy."""
@@ -367,5 +367,5 @@ def read_seed(seed: str) -> str:
     """Spell a sequence to start from in upper case with T for U; it has no N."""
     letters = to_dna(seed.strip())
     if not letters or set(letters) - set("ACGT"):
-        raise OptionError(f"{seed[:60]!r} is no sequence to start from: A, C, G and T (or U) are")
+        raise OptionError(f"cannot start from {seed[:60]!r}: a start has A, C, G, T or U only")
     return letters

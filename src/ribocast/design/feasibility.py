@@ -45,7 +45,7 @@ def possible_lengths(rules: Sequence[Constraint]) -> range:
     seeds = [len(rule.seed) for rule in rules if isinstance(rule, MaxEdits)]
     too_long = max([0, *asked, *seeds])
     if too_long > LONGEST:
-        raise OptionError(f"designs of up to {too_long:,} nt: at most {LONGEST:,} are possible")
+        raise OptionError(f"designs are up to {too_long:,} nt; the maximum is {LONGEST:,}")
     for name, shortest, longest in says:
         if shortest > highest or longest < lowest:
             other = next(other for other, low, high in says if shortest > high or longest < low)

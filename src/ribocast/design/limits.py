@@ -13,7 +13,7 @@ _LETTERS_AN_HOUR = 900_000_000
 """What one core predicts, about (docs/speed.md)."""
 _MOST_COMPARED = 1_500_000_000
 _FOLDS_A_CALL, _FOLD_SECONDS, _MOST_FOLDING = 2, 4e-7, 1_800
-"""A core folds a sequence in about so many seconds times its length squared."""
+"""Seconds a core takes to fold a sequence, divided by its length squared."""
 _LEAST_ENERGY = -2.0
 """kcal/mol a letter: less than any fold has, of G and C alone in one long hairpin it is -1.65."""
 

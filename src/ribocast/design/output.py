@@ -124,15 +124,15 @@ def order_sheet(table: pd.DataFrame, construct: Construct, shop: str) -> pd.Data
     import pandas as pd
 
     if shop not in SHOPS:
-        raise OptionError(f"no order sheet for {shop!r}; there are: {', '.join(SHOPS)}")
+        raise OptionError(f"unknown order sheet {shop!r}; use {', '.join(SHOPS)}")
     whole = [construct.around(seq) for seq in table["seq"]]
     longest = max(map(len, whole), default=0)
     sheet = pd.DataFrame({"Name": table["name"], "Sequence": whole})
     if longest > _LONGEST_BLOCK:
-        raise OptionError(f"order: {longest:,} nt with adapter and coding sequence; {shop} makes {_LONGEST_BLOCK:,}")
+        raise OptionError(f"order: {longest:,} nt with what stands around; the maximum is {_LONGEST_BLOCK:,}")
     if longest > _ULTRAMER:
         if min(map(len, whole)) < _SHORTEST_BLOCK:
-            raise OptionError(f"order: some are above {_ULTRAMER} nt and some below {_SHORTEST_BLOCK}: two orders")
+            raise OptionError(f"order: some are above {_ULTRAMER} nt, some below {_SHORTEST_BLOCK}: make two orders")
         return sheet
     return sheet.assign(Scale=["100nm" if len(seq) <= _OLIGO else "4nmU" for seq in whole], Purification="STD")
 

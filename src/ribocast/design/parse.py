@@ -31,6 +31,7 @@ from ribocast.design.request import LARGEST_TARGET
 from ribocast.design.restriction_sites import forbid_sites
 from ribocast.errors import InputError, OptionError, OutputError, RibocastError
 from ribocast.io.tables import read_table
+from ribocast.io.writers import unsupported_extension
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import to_dna
 
@@ -99,7 +100,7 @@ def make_rules(given: Given, seed: str | None) -> tuple[list[Constraint], list[s
     if given.gc_window is not None:
         least, most, size = _numbers(given.gc_window, "--gc-window", 3, "0.3:0.7:20")
         if not size.is_integer():
-            raise OptionError(f"--gc-window {given.gc_window}: {size:g} nt is no whole number")
+            raise OptionError(f"--gc-window {given.gc_window}: the size must be a whole number of nt, not {size:g}")
         rules.append(GC(least, most, int(size)))
     if given.max_run is not None:
         rules.append(MaxRun(given.max_run))
@@ -129,7 +130,7 @@ def read_like(like: str | None) -> str | None:
         raise InputError(f"--like {like}: neither a file nor a sequence of A, C, G and T (or U)")
     seqs = _read_sequences(like)
     if len(seqs) > 1:
-        raise InputError(f"--like {like}: {len(seqs)} sequences; one to stay near to, please")
+        raise InputError(f"--like {like}: has {len(seqs):,} sequences; give one")
     return read_seed(seqs[0])
 
 
@@ -143,9 +144,9 @@ def read_series(series: str) -> list[float]:
     """Read LOW:HIGH:STEPS as MRLs."""
     low, high, steps = _numbers(series, "--series", 3, "4:8:9")
     if max(abs(low), abs(high)) > LARGEST_TARGET:
-        raise OptionError(f"--series {series}: wanted MRLs, ribosomes per mRNA")
+        raise OptionError(f"--series {series}: targets are ribosomes per mRNA, at most {LARGEST_TARGET:g}")
     if steps != int(steps) or not 1 <= steps <= _MOST_STEPS:
-        raise OptionError(f"--series {series}: from 1 to {_MOST_STEPS:,} steps")
+        raise OptionError(f"--series {series}: steps must be a whole number from 1 to {_MOST_STEPS:,}")
     return [round(float(mrl), 6) for mrl in np.linspace(low, high, int(steps))]
 
 
@@ -157,7 +158,7 @@ def read_construct(for_cds: Path | None, adapter: str | None, usual: Construct) 
     if for_cds is not None:
         seqs = _read_sequences(for_cds)
         if len(seqs) > 1:
-            raise InputError(f"--for-cds {for_cds}: {len(seqs)} sequences; one coding sequence, please")
+            raise InputError(f"--for-cds {for_cds}: has {len(seqs):,} sequences; give one coding sequence")
         after = seqs[0]
     try:
         return Construct(usual.before if adapter is None else adapter, after)
@@ -168,7 +169,7 @@ def read_construct(for_cds: Path | None, adapter: str | None, usual: Construct) 
 def check_figure(path: Path) -> None:
     """Raise RibocastError unless a figure can be drawn and has an ending that is known."""
     if path.suffix.lower() not in _FIGURES:
-        raise OutputError(f"--figure {path}: the ending is none of {', '.join(_FIGURES)}")
+        raise OutputError(f"--figure {unsupported_extension(path, _FIGURES)}")
     import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
 
 
@@ -204,13 +205,13 @@ def _motifs(given: Sequence[str], option: str) -> tuple[str, ...]:
 def _pair(text: str, option: str, example: str) -> tuple[str, str]:
     parts = text.split(":")
     if len(parts) != 2:
-        raise OptionError(f"{option} {text}: such as {example}, please")
+        raise OptionError(f"{option} must be like {example}, not {text!r}")
     return parts[0], parts[1]
 
 
 def _whole(text: str, option: str) -> int:
     if not text.strip().isdecimal():
-        raise OptionError(f"{option}: {text!r} is no whole number")
+        raise OptionError(f"{option}: {text!r} is not a whole number")
     return int(text)
 
 
@@ -220,5 +221,5 @@ def _numbers(text: str, option: str, count: int, example: str) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count or not np.isfinite(numbers).all():
-        raise OptionError(f"{option} {text}: such as {example}, please")
+        raise OptionError(f"{option} must be like {example}, not {text!r}")
     return numbers

@@ -24,7 +24,7 @@ def draw_designs(designs: Designs) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels: the MRL of the best sequence after so many predictions, with the targets as lines; the MRLs of the
+        Three panels: the MRL of the best sequence by number of predictions, with the targets as lines; the MRLs of the
         designs with their intervals and the independent prediction, where there is one; up to 60 designs, a row each,
         aligned at the start codon.
     """

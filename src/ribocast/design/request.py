@@ -39,28 +39,28 @@ class Brief:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= _MOST_DESIGNS:
-            raise OptionError(f"{self.n:,} designs: from 1 to {_MOST_DESIGNS:,} are possible")
+            raise OptionError(f"designs must be between 1 and {_MOST_DESIGNS:,}, not {self.n:,}")
         if self.n * len(self.targets) > _MOST_DESIGNS:
             raise OptionError(
-                f"{self.n:,} designs of each of {len(self.targets):,} targets: at most {_MOST_DESIGNS:,} in all"
+                f"{self.n:,} designs of each of {len(self.targets):,} targets; the maximum is {_MOST_DESIGNS:,} in all"
             )
         if self.algorithm not in ALGORITHMS:
-            raise OptionError(f"no algorithm {self.algorithm!r}; there are: {', '.join(ALGORITHMS)}")
+            raise OptionError(f"unknown algorithm {self.algorithm!r}; use {', '.join(ALGORITHMS)}")
         if self.budget is not None and not 1 <= self.budget <= _MOST_CALLS:
-            raise OptionError(f"a budget of {self.budget:,} calls: from 1 to {_MOST_CALLS:,} are possible")
+            raise OptionError(f"the budget must be between 1 and {_MOST_CALLS:,} predictions, not {self.budget:,}")
         if self.seed < 0:
-            raise OptionError(f"seed {self.seed}: at least 0")
+            raise OptionError(f"seed must be at least 0, not {self.seed}")
         for name in ("risk_aversion", "out_of_distribution_penalty", "weight"):
             value = getattr(self, name)
             least = -_LARGEST if name == "weight" else 0
             if not least <= value <= _LARGEST:
-                raise OptionError(f"{name} {value:g}: a number from {least:,.0f} to {_LARGEST:,.0f}")
+                raise OptionError(f"{name} must be between {least:,.0f} and {_LARGEST:,.0f}, not {value:g}")
         for target in self.targets:
             if target is not None and not abs(target) <= LARGEST_TARGET:
-                raise OptionError(f"target {target:g}: a number of ribosomes per mRNA")
+                raise OptionError(f"target must be a finite number of ribosomes per mRNA, not {target:g}")
         for rule in self.constraints:
             if not isinstance(rule, Constraint):
-                raise OptionError(f"{rule!r} is no constraint: it has no method violations(seq, construct)")
+                raise OptionError(f"{rule!r} is not a constraint: it needs a method violations(seq, construct)")
 
     @property
     def targets(self) -> list[float | None]:
@@ -69,7 +69,7 @@ class Brief:
             return [None]
         several = [self.target] if isinstance(self.target, int | float) else list(self.target)
         if not several:
-            raise OptionError("a series without targets")
+            raise OptionError("a series needs at least one target")
         return list(dict.fromkeys(map(float, several)))
 
     @property

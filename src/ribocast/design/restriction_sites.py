@@ -46,15 +46,12 @@ def find_site(enzyme: str) -> str:
     except ImportError:
         near = _near(name, list(COMMON_SITES))
         raise MissingExtraError(
-            f"restriction enzyme {name!r} is none of the common ones{near}; all are known with "
-            "pip install 'ribocast[design]'"
+            f"unknown restriction enzyme {name!r}{near}; more are known after pip install 'ribocast[design]'"
         ) from None
     every = {str(one).lower(): one for one in restriction.AllEnzymes}
     found = every.get(name.lower())
     if found is None:
-        raise OptionError(
-            f"restriction enzyme {name!r} is none that Biopython knows{_near(name, list(map(str, every.values())))}"
-        )
+        raise OptionError(f"unknown restriction enzyme {name!r}{_near(name, list(map(str, every.values())))}")
     return str(found.site)
 
 

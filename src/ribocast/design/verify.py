@@ -25,7 +25,7 @@ def find_violations(seqs: Sequence[str], constraints: Sequence[Constraint], cons
     found: list[list[str]] = []
     before = _Before(least, min(map(len, seqs), default=0) // least)
     for seq in seqs:
-        wrong = [f"{letter!r} is no base" for letter in sorted(set(seq) - set("ACGT"))] + ["is empty"] * (not seq)
+        wrong = [f"{letter!r} is not a base" for letter in sorted(set(seq) - set("ACGT"))] + ["is empty"] * (not seq)
         if not wrong:
             wrong += [f"{rule}: {said}" for rule in constraints for said in rule.violations(seq, construct)]
             if any(closer_than(seq, other, least) for other in before.that_may_be_near(seq)):

@@ -142,7 +142,7 @@ def explain_all(
     assay : str, optional
         In which assay's units; the model's default assay without it.
     indels : int
-        Besides all substitutions, all deletions and insertions of up to so many letters (at most 3). A changed length
+        Besides all substitutions, all deletions and insertions of up to this many letters (at most 3). A changed length
         is right-aligned: every letter keeps its distance from the start codon except those 5′ of the change, which
         come nearer to it or move away.
     near_cognates : bool
@@ -162,10 +162,10 @@ def explain_all(
     SequenceError
         At the first sequence that cannot be used.
     RibocastError
-        If the model does not know the assay, or `indels` is none of 0 to 3.
+        If the model does not know the assay, or `indels` is not from 0 to 3.
     """
     if not 0 <= indels <= MOST_INDEL:
-        raise OptionError(f"indels of up to {indels} nt: 0 to {MOST_INDEL} are possible")
+        raise OptionError(f"indels must be from 0 to {MOST_INDEL} nt, not {indels}")
     card = model.card.assay(assay)
     if isinstance(utrs, str):
         raise OptionError("explain_all takes a list of sequences, not one sequence")
@@ -207,7 +207,7 @@ def find_unexplainable(model: Predictor, utrs: Sequence[object], *, indels: int 
 
 
 def count_changes(length: int, indels: int) -> int:
-    """Count how many changes `small_changes` lists for a UTR of so many letters."""
+    """Count how many changes `small_changes` lists for a UTR of a length."""
     deletions = sum(length - size + 1 for size in range(1, indels + 1) if length > size)
     inserts: int = sum(4**size for size in range(1, indels + 1))
     return 4 * length + deletions + (length + 1) * inserts

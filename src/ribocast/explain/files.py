@@ -74,7 +74,7 @@ def explain_file(
     Raises
     ------
     RibocastError
-        For an ending that is none of those, an unreadable table, more than 200 sequences for one page, and, unless they
+        For an unsupported extension, an unreadable table, more than 200 sequences for one page, and, unless they
         are skipped, the first bad row.
     """
     check_output(output, FIGURE_ENDINGS)
@@ -111,7 +111,7 @@ def explain_file(
                     sink.write(tidy(explanation, number))
                 if output is not None and ending == ".html":
                     if rows > MOST_ON_A_PAGE:
-                        raise OptionError(f"{output}: more than {MOST_ON_A_PAGE} sequences are too much for one page")
+                        raise OptionError(f"{output}: one page holds at most {MOST_ON_A_PAGE} sequences; use --table")
                     entries.append(_entry(explanation))
                 elif output is not None:
                     _write_figure(explanation, Path(output), ending, number if several else None)

@@ -144,7 +144,7 @@ def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Global
     frame = pd.DataFrame({"mrl": mrls, "group": [_group(uorfs) for uorfs in starts]})
     calm = (frame["group"] == GROUPS[0]).to_numpy()
     if calm.sum() < _FEWEST:
-        raise InputError(f"{calm.sum()} UTRs without an upstream ATG: at least {_FEWEST} are needed")
+        raise InputError(f"{calm.sum()} UTRs have no upstream ATG; at least {_FEWEST} are needed")
     baseline = float(mrls[calm].mean())
     single = [
         (uorfs[0], mrl) for uorfs, mrl in zip(starts, mrls.tolist(), strict=True)

@@ -23,7 +23,7 @@ def cluster(address: str, say: Callable[[str], None]) -> Iterator[ModuleType]:
     # Before Ray is imported: it reports nothing to its makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # It calls errors what are none: that Ray Data's actors are started again with the arguments that they had.
+    # It calls an error what is not: that Ray Data's actors are started again with the arguments that they had.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
@@ -63,7 +63,7 @@ def _knock(address: str) -> None:
         raise UnavailableError(f"--ray {address}: nobody answers there: {reason}") from None
     command = [sys.executable, "-c", "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)", address]
     try:
-        answer = subprocess.run(  # noqa: S603 (this Python, and an address that is no option)
+        answer = subprocess.run(  # noqa: S603 (this Python, and an address that is not an option)
             command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER_SECONDS
         )
     except subprocess.TimeoutExpired:
@@ -75,7 +75,7 @@ def _knock(address: str) -> None:
 
 
 def workers_by_machine(ray: ModuleType, threads: int) -> dict[str, int]:
-    """Return how many workers of so many threads each machine of a cluster has CPUs for, by its Ray name.
+    """Return how many workers of `threads` threads each machine of a cluster has CPUs for, by its Ray name.
 
     Raises
     ------

@@ -127,4 +127,4 @@ def refuse_columns(columns: Sequence[str], name: str) -> None:
         raise InputError(f"{name}: has {len(columns):,} columns; the maximum is {_MOST_COLUMNS:,}")
     repeated = next((column for column, times in Counter(columns).items() if times > 1), None)
     if repeated is not None:
-        raise InputError(f"{name}: the column {repeated!r} is there more than once")
+        raise InputError(f"{name}: column {repeated!r} appears more than once")

@@ -18,7 +18,7 @@ from ribocast.sequence.arrow import as_array, as_mask, as_texts, bounds_of, lett
 def read_lines(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     """Read one sequence a line.
 
-    Blank lines at the end are no rows; one in the middle is an empty sequence, to be reported as such.
+    Blank lines at the end are ignored; one in the middle is an empty sequence, to be reported as such.
     """
     blank = 0
     for block in _whole_lines(pieces, name, "row"):
@@ -122,7 +122,7 @@ def _with_line_feeds(text: bytes) -> bytes:
 
 def _lines_of(block: bytes) -> Any:
     """Return the lines of a block without the white space around them, as an array of text."""
-    block.decode("utf-8")  # says what is wrong if it is none
+    block.decode("utf-8")  # says what is wrong if it is not
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     bounds = np.concatenate([[0], ends + 1]).astype(np.int64)
     return pc.utf8_trim_whitespace(as_texts(block, bounds))

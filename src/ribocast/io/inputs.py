@@ -1,7 +1,7 @@
 """The one way to the bytes of an input: a file, a pipe or standard input, watched while it is read.
 
 A file that is changed meanwhile is refused, at the next block that is read of it: what was read before and what is read
-after would not be of one file. Devices are no inputs; some of them never end.
+after would not be of one file. Devices are refused: some of them never end.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class OutputPaths:
     Parameters
     ----------
     inputs : iterable of str or Path
-        Files that are read, ``-``, or folders of models, whose ``model.*`` count; what is no file (a sequence, None) is
-        passed over.
+        Files that are read, ``-``, or folders of models, whose ``model.*`` count; what is not a file is passed
+        over (a sequence, None).
     """
 
     def __init__(self, inputs: Iterable[str | Path | None] = ()) -> None:
@@ -35,7 +35,7 @@ class OutputPaths:
         self._names: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
 
     def add(self, path: str | Path | None, what: str = "the output", *, begins: bytes | None = None) -> None:
-        """Add an output; none is none, and ``-`` or no path with a `what` is standard output.
+        """Add an output; None names none, and ``-`` or no path with a `what` is standard output.
 
         Parameters
         ----------

@@ -30,7 +30,7 @@ class RowsAtOnce:
     name : str
         What messages call it.
     most : int
-        At most so many.
+        Maximum number of them.
     """
 
     def __init__(self, stream: IO[bytes], file: pyarrow.parquet.ParquetFile, name: str, most: int) -> None:

@@ -50,7 +50,7 @@ def read_pieces(path: str | Path, chunk_rows: int, rows: range | None = None) ->
     path : str or Path
         A file or a FIFO, or ``-`` for standard input.
     chunk_rows : int
-        At most so many rows in a piece.
+        Maximum number of rows in a piece.
     rows : range, optional
         Which rows, counted from 0.
 
@@ -197,7 +197,7 @@ def _read_parquet(stream: IO[bytes], name: str, chunk_rows: int, rows: range | N
             check_rows(batch, name, row)
             row += batch.num_rows
             if batch.num_rows:
-                # Text that is no UTF-8 would else fail wherever it is first looked at.
+                # Text that is not UTF-8 would else fail wherever it is first looked at.
                 batch.validate(full=True)
                 # What pandas wrote about its own index would hide columns.
                 table = pa.Table.from_batches([batch.replace_schema_metadata(None)])

@@ -79,14 +79,14 @@ class Chunk:
 
     def sequences(self, column: str) -> list[str]:
         """Return the sequences of a column, unchecked; None for those that are missing."""
-        missing: Any = None  # which `find_faults` looks for, as for all that is no sequence
+        missing: Any = None  # which `find_faults` looks for, as for all that is not a sequence
         # Of a table, this column alone: others may be of types that no frame holds.
         values = self.rows[column]
         utrs = values.to_pylist() if isinstance(self.rows, pa.Table) else values.tolist()
         return [missing if is_missing(utr) else utr for utr in utrs]
 
     def faults(self, *, need_label: bool) -> list[Fault]:
-        """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is no finite number."""
+        """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is not a finite number."""
         faults = {fault.row: fault for fault in find_faults(self.utrs)}
         if need_label:
             label = self.frame[self._need_label()]
@@ -103,7 +103,7 @@ class Chunk:
             raise InputError(self.say(faults[0]))
 
     def labels(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Read the label column as numbers; what is no number becomes NaN (see `faults`)."""
+        """Read the label column as numbers; what is not a number becomes NaN (see `faults`)."""
         import pandas as pd
 
         label = self.frame[self._need_label()]
@@ -159,7 +159,7 @@ def read_chunks(
         The columns of the sequences and the labels. Without them, the first of ``seq``, ``sequence``, ``utr``
         and of ``label``, ``mrl``, ``rl`` (any case) that the table has.
     chunk_rows : int
-        At most so many rows in a chunk.
+        Maximum number of rows in a chunk.
     rows : range, optional
         Which rows, counted from 0.
 
@@ -225,7 +225,7 @@ def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
             rows += len(table)
             yield table
     if not rows:
-        raise InputError(f"{name}: there are no rows")
+        raise InputError(f"{name}: has no rows")
 
 
 @contextmanager

@@ -193,19 +193,26 @@ def make_folder(folder: str | Path) -> None:
 
 
 def check_output(path: str | Path | None, endings: Sequence[str] = (), *, stdout: bool = False) -> None:
-    """Refuse a place for an output before anything is computed for it; none is no place, nor is ``-`` with `stdout`.
+    """Refuse a place for an output before anything is computed for it; None is not checked, nor ``-`` with `stdout`.
 
     Raises
     ------
     RibocastError
-        For an ending that is none of `endings`, if there are any; a folder that does not exist or cannot be written to;
+        For an unsupported extension, if `endings` are given; a folder that does not exist or cannot be written to;
         or what is there and not a file that can be written.
     """
     if path is None or (stdout and str(path) == "-"):
         return
     if endings and not Path(path).name.lower().endswith(tuple(endings)):
-        raise OutputError(f"{path}: the ending is none of {', '.join(endings)}")
+        raise OutputError(unsupported_extension(path, endings))
     _target(path)
+
+
+def unsupported_extension(path: str | Path, extensions: Sequence[str]) -> str:
+    """Say that a file cannot be written in the format of its name."""
+    extension = Path(path).suffix
+    what = f"unsupported file extension {extension!r}" if extension else "no file extension"
+    return f"{path}: {what}; use {', '.join(extensions)}"
 
 
 def _target(path: str | Path) -> Path:
@@ -218,7 +225,7 @@ def _target(path: str | Path) -> Path:
     if target.exists() and not target.is_file():
         raise OutputError(f"{path}: is a pipe, a socket or a device; name a file")
     if not target.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {Path(path).parent}")
+        raise OutputError(f"{path}: folder {Path(path).parent} does not exist")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"{path}: no permission to write in {Path(path).parent}")
     if target.exists() and not os.access(target, os.W_OK):
@@ -271,7 +278,7 @@ def open_table(path: str | Path | None) -> Iterator[TableSink]:
     Raises
     ------
     RibocastError
-        For an ending that is none of ``TABLE_ENDINGS``, or a place that cannot be written to.
+        For an extension that is not in ``TABLE_ENDINGS``, or a place that cannot be written to.
     """
     if path is None or str(path) == "-":
         yield _TextSink(_StandardOutput(), ",")

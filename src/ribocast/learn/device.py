@@ -36,8 +36,8 @@ def pick_device(name: str | None) -> torch.device:
         return torch.device(next(kind for kind, usable in there.items() if usable))
     if not there.get(name.split(":")[0], False):
         usable = ", ".join(kind for kind, is_there in there.items() if is_there)
-        raise OptionError(f"device {name!r} is not there; there is: {usable}")
+        raise OptionError(f"device {name!r} is not available; this machine has: {usable}")
     try:
         return torch.device(name)
     except RuntimeError:
-        raise OptionError(f"device {name!r} is none that PyTorch knows") from None
+        raise OptionError(f"unknown device {name!r}") from None

@@ -24,7 +24,7 @@ from ribocast.model.predictor import Predictor
 
 _DRAWN, _RATE, _NOISE = 4, 0.15, 0.5
 _CALLS_OF_A_GRADIENT = 2
-"""A gradient is counted as so many predictions: what it costs beyond the prediction it begins with."""
+"""A gradient is counted as this many predictions: what it costs beyond the prediction it begins with."""
 _IMPOSSIBLE = -1e9
 _LETTERS = torch.tensor([ord(base) for base in "ACGT"], dtype=torch.uint8)
 
@@ -128,7 +128,7 @@ class SoftMrl:
     Raises
     ------
     RibocastError
-        If it is no model of ribocast, or takes one other length.
+        If it is not a model of ribocast, or takes one other length.
     """
 
     def __init__(self, model: object, assay: str | None, length: int) -> None:

@@ -36,13 +36,13 @@ class Recipe:
         Whose squared error is made small: the standardised mean MRL, or the shares of polysome fractions (then only
         rows with a measured profile teach).
     patience : int, optional
-        Stop after so many epochs without a better validation loss.
+        Stop after this many epochs without a better validation loss.
     profile_weight : float
         Weight of the cross-entropy of measured polysome profiles beside the squared error of the MRL.
     noise_reads : float
         Rows weigh 1 / (1 + noise_reads / reads): few reads, noisy MRL. 0 weighs all alike.
     huber : float
-        From so many standard deviations on, an error counts by its size and no longer by its square (Huber 1964): some
+        Above this many standard deviations an error counts by its size and no longer by its square (Huber 1964): some
         rows are far off for reasons that no sequence shows, and should not pull. 0 squares all.
     keep_norms : bool
         Leave the statistics of batch normalisation as they are: for fine-tuning, where few rows would spoil them.

@@ -213,12 +213,12 @@ class ModelCard(_Card):
         if len(set(names)) < len(names):
             raise ValueError("an assay is named twice")
         if self.default_assay not in names:
-            raise ValueError(f"default_assay {self.default_assay!r} is none of the assays")
+            raise ValueError(f"default_assay {self.default_assay!r} is not one of the assays")
         if self.output == "fractions" and any(assay.fraction_weights is None for assay in self.assays):
             raise ValueError("output is fractions, but an assay has no fraction_weights")
         for name in self.files:
             if name not in (RUNNING_NAME, LEARNING_NAME):
-                raise ValueError(f"{name!r} is no file of a model")
+                raise ValueError(f"{name!r} is not a file of a model")
         return self
 
     @property
@@ -256,7 +256,7 @@ class ModelCard(_Card):
             if assay.name == name:
                 return assay
         known = ", ".join(assay.name for assay in self.assays)
-        raise OptionError(f"assay {name!r} is none that the model {self.name!r} knows: {known}")
+        raise OptionError(f"unknown assay {name!r}; the model {self.name!r} has: {known}")
 
 
 @dataclass(frozen=True)
@@ -370,7 +370,7 @@ def _read_card(path: Path) -> ModelCard:
     with _open_regular(path) as file:
         content = file.read(_LARGEST_CARD + 1)
     if len(content) > _LARGEST_CARD:
-        raise ModelError(f"{path}: more than {_LARGEST_CARD:,} bytes, which describes no model")
+        raise ModelError(f"{path}: is more than {_LARGEST_CARD:,} bytes, the maximum")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -416,7 +416,7 @@ def _refuse_constant(constant: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{digits:.20} is beyond all numbers")
+        raise ValueError(f"{digits:.20} is too large a number")
     return number
 
 
@@ -470,5 +470,5 @@ def _read_file(path: Path, described: FileCard) -> bytes:
         # No byte more than described, should it grow.
         data = file.read(described.size)
     if hashlib.sha256(data).hexdigest() != described.sha256:
-        raise ModelError(f"{path}: its SHA-256 is not the one in model.json")
+        raise ModelError(f"{path}: its SHA-256 differs from that in model.json")
     return data

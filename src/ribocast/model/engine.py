@@ -75,12 +75,12 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
     ------
     RibocastError
         If PyTorch is asked for and not installed, or bfloat16 on a processor that has none; there is no such engine,
-        the number of threads cannot be, or the file is no network of the expected form.
+        the number of threads cannot be, or the file is not a network of the expected form.
     """
     if engine not in get_args(EngineName):
-        raise OptionError(f"no engine {engine!r}; there are: {', '.join(get_args(EngineName))}")
+        raise OptionError(f"unknown engine {engine!r}; use {', '.join(get_args(EngineName))}")
     if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise OptionError(f"{threads} threads: from 1 to {MOST_THREADS}, please")
+        raise OptionError(f"threads must be between 1 and {MOST_THREADS:,}, not {threads:,}")
     if engine == "torch" or (engine == "auto" and _gpu_in_use()):
         return _registered_engine("torch")(bundle, threads)
     return OpenVinoEngine(bundle, threads, bfloat16=engine == "openvino-bf16")

@@ -234,7 +234,7 @@ def _node(node: Message) -> Node:
         raise _refusal(f"uses the operator {operator!r:.80}")
     for attribute in node.get("attribute", []):
         name, kind = attribute.get("name", ""), _VALUES.get(attribute.get("type", 0), "")
-        # An empty list is no field at all.
+        # An empty list is not written as a field at all.
         if not attribute.keys() - {kind} == {"name", "type"} or name in attributes:
             raise _refusal(f"has an attribute {name!r:.80} of {operator} that is not one value")
         if name not in OPERATORS[operator]:

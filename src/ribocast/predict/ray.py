@@ -138,7 +138,7 @@ def work_on_ray(
     resume : bool
         Skip what is finished.
     workers : int, optional
-        At most so many actors; as many as the cluster has CPUs for without it, also when machines join later.
+        Maximum number of actors; as many as the cluster has CPUs for without it, also when machines join later.
     done, say : callable
         Told the number of rows so far; told, in a line, what the user should know.
 

@@ -28,7 +28,7 @@ from ribocast.predict.journal import MAGIC, journal_of
 
 
 class Share(NamedTuple):
-    """Part `number`, from 1, `of` so many."""
+    """Part `number`, from 1, `of` a number of parts."""
 
     number: int
     of: int
@@ -116,7 +116,7 @@ def divide(
     share : Share, optional
         Whose part; everything without it.
     rows : int, optional
-        Divide Parquet files of more rows into portions of about so many.
+        Divide Parquet files of more rows into portions of about this many.
     lists : bool
         Whether bad rows will be listed beside the outputs.
 
@@ -184,7 +184,7 @@ def divide_evenly(sizes: Sequence[int], source: str, output: str, share: Share |
     source, output : str
         Of each portion; the output, if it were one.
     share : Share, optional
-        Only this one of so many; else as many as give a size of `most` each.
+        Only this one of a number of parts; else as many as give a size of `most` each.
     most : int
         See there.
     """

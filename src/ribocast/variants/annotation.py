@@ -67,7 +67,7 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
     Raises
     ------
     RibocastError
-        For a file that cannot be read, a line that is none of an annotation, one that has no transcript with a 5′ UTR,
+        For a file that cannot be read, a line that is not an annotation's, one that has no transcript with a 5′ UTR,
         or, with `canonical`, no tag.
     """
     reader = _Reader(Path(path).name or str(path))
@@ -93,11 +93,13 @@ class _Reader:
     def read(self, number: int, line: str) -> None:
         cells = line.split("\t")
         if len(cells) != _COLUMNS:
-            raise InputError(f"{self._name} line {number}: {len(cells)} columns between tabs, not {_COLUMNS}")
+            raise InputError(
+                f"{self._name} line {number}: expected {_COLUMNS} columns between tabs, found {len(cells)}"
+            )
         contig, _, kind, first, last, _, strand, phase, text = cells
         are_numbers = POSITION.fullmatch(first) and POSITION.fullmatch(last)
         if not (are_numbers and 1 <= int(first) <= int(last)):
-            raise InputError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is no range of positions")
+            raise InputError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is not a range")
         if self._gff3 is None:
             self._gff3 = _looks_like_gff3(text)
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)
@@ -157,7 +159,7 @@ class _Reader:
 
     def finish(self, canonical: bool) -> Annotation:
         if not self._parts:
-            raise InputError(f"{self._name}: there are no exons of transcripts in it")
+            raise InputError(f"{self._name}: has no exons of transcripts")
         wanted, tagged = self._canonical_ids() if canonical else (None, set())
         result = Annotation([], [])
         for (own, contig, strand), parts in self._parts.items():

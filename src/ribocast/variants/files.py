@@ -18,7 +18,7 @@ import pyarrow as pa
 from ribocast.errors import OutputError, RibocastError
 from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, Sieve
-from ribocast.io.writers import TABLE_ENDINGS, open_table
+from ribocast.io.writers import TABLE_ENDINGS, open_table, unsupported_extension
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.arrow import from_texts
 from ribocast.variants.alleles import COLUMNS, LOCUS_COLUMNS, UtrAllele, every_substitution, find_alleles, to_table
@@ -37,7 +37,7 @@ from ribocast.variants.vcf import (
 )
 
 _BATCH_PAIRS, _BATCH_LETTERS = 8_192, 1 << 25
-"""Rows are written when so many pairs of UTRs are to be scored, or they are so many letters long."""
+"""Rows are written when this many pairs of UTRs, or letters of them, are to be scored."""
 _KNOWN_BYTES, _ENTRY_BYTES = 1 << 26, 200
 """MRLs are remembered, so that a sequence is not predicted again, in so much memory; an entry takes its letters and
 some more."""
@@ -99,14 +99,14 @@ def is_vcf(output: str | Path | None, *, only_table: bool = False) -> bool:
     Raises
     ------
     RibocastError
-        If its ending is that of neither, or, with `only_table`, it is no table's.
+        If its ending is that of neither, or, with `only_table`, not a table's.
     """
     named = output is not None and str(output) != "-"
     endings = TABLE_ENDINGS if only_table else (*VCF_ENDINGS, *TABLE_ENDINGS)
     if (named or only_table) and not str(output).lower().endswith(endings):
-        shown = output if named else "standard output"
+        shown = str(output) if named else "standard output"
         table = "--all and --phased give a table: " if only_table else ""
-        raise OutputError(f"{table}{shown}: the ending is none of {', '.join(endings)}")
+        raise OutputError(table + unsupported_extension(shown, endings))
     return not named or str(output).lower().endswith(VCF_ENDINGS)
 
 

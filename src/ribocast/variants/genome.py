@@ -44,7 +44,7 @@ class Genome:
 
         self.path, self.name = Path(path), Path(path).name
         if not Path(path).is_file():
-            raise InputError(f"{path}: {'not a plain file' if Path(path).exists() else 'there is no such file'}")
+            raise InputError(f"{path}: {'not a plain file' if Path(path).exists() else 'no such file'}")
         with Path(path).open("rb") as raw:
             was, head = os.fstat(raw.fileno()), raw.read(2)
         if head == b"\x1f\x8b":
@@ -122,7 +122,7 @@ class Genome:
         """Join blocks of a transcript's contig and read them on its strand, 5′→3′."""
         contig = self.contig(transcript.contig)
         if contig is None:
-            raise InputError(f"{self.name}: there is no contig {transcript.contig!r} (of {transcript.name})")
+            raise InputError(f"{self.name}: has no contig {transcript.contig!r} (of {transcript.name})")
         joined = "".join(self.letters(contig, begin, end) for begin, end in blocks)
         return joined if transcript.strand == "+" else reverse_complement(joined)
 

@@ -80,7 +80,7 @@ def score_variants(
     if isinstance(refs, str) or isinstance(alts, str):
         raise InputError("score_variants takes two lists of sequences, not two sequences")
     if len(refs) != len(alts):
-        raise InputError(f"{len(refs)} references and {len(alts)} variants: there must be as many")
+        raise InputError(f"{len(refs):,} references and {len(alts):,} variants: the numbers must be equal")
     index, refs, alts = index_of(refs, alts), list(refs), list(alts)
     if faults := pair_faults(model, refs, alts):
         raise SequenceError(*faults[0])
@@ -183,7 +183,7 @@ class _Pairs:
         for table in read_arrow(self._path, chunk_rows=self.piece_rows, rows=self._rows):
             ref, self._alt = pair_columns(table.column_names, name, self._ref, self._wanted_alt)
             chunk = Chunk(table, name, first_row, ref, None)
-            # One long deletion among alleles is no UTR.
+            # One long deletion among alleles is not a UTR.
             typical = np.median([len(str(utr)) for utr in chunk.utrs]) if first_row == 1 else _SHORTEST_UTR
             if typical < _SHORTEST_UTR:
                 self._say(
@@ -248,6 +248,6 @@ def _changes(
     unknown = np.isnan(change)
     low[unknown] = high[unknown] = np.nan
     if card.change_interval is not None:
-        # A sequence and itself are no variant: there is nothing to be unsure of.
+        # A sequence and itself are not a variant: there is nothing to be unsure of.
         low[same] = high[same] = 0.0
     return change, low, high

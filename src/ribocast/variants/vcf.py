@@ -128,7 +128,7 @@ def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> 
         if not line.startswith("##"):
             raise InputError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
     if not header or not header[-1].startswith("#CHROM"):
-        raise InputError(f"{name}: no VCF header: there is no line #CHROM")
+        raise InputError(f"{name}: no VCF header: the line #CHROM is missing")
     if not header[0].startswith("##fileformat=VCF"):
         raise InputError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
     columns = header[-1].split("\t")
@@ -142,11 +142,11 @@ def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | BadRow]:
         line = line.rstrip("\r\n")
         cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
         if found != columns:
-            yield BadRow(row, cells, f"{found} columns between tabs, not {columns}")
+            yield BadRow(row, cells, f"expected {columns} columns between tabs, found {found}")
         elif not POSITION.fullmatch(cells[1]):
-            yield BadRow(row, cells, f"POS {cells[1][:60]!r} is no position")
+            yield BadRow(row, cells, f"POS {cells[1][:60]!r} is not a position")
         elif not _REF_LETTERS.fullmatch(cells[3]):
-            yield BadRow(row, cells, f"REF {cells[3][:60]!r} is no sequence")
+            yield BadRow(row, cells, f"REF {cells[3][:60]!r} is not a sequence")
         else:
             yield Record(row, cells, int(cells[1]), cells[4].split(","))
 

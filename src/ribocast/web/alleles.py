@@ -61,7 +61,7 @@ def read_alleles(utrs: Rows, vcf: str, most: int) -> tuple[Rows, list[RowError]]
             for column, value in zip(cells.values(), shown, strict=True):
                 column.append(value)
         if len(numbers) + len(errors) > most:
-            raise RefusedError(413, f"the VCF has more than {most:,} alleles, the most of one call")
+            raise RefusedError(413, f"the VCF has more than {most:,} alleles, the maximum of one call")
     if not numbers and not errors:
         raise RefusedError(422, "the VCF has no alleles to score", field="vcf")
     ids = [None if value == "." else value for value in cells["id"]]

@@ -51,7 +51,7 @@ def choose_format(request: Request, wanted: str | None, offered: Sequence[str]) 
     liked = {name: _quality(given, MEDIA[name]) for name in offered}
     best = max(offered, key=lambda name: liked[name])
     if liked[best] <= 0:
-        raise RefusedError(406, f"the answer can be {', '.join(MEDIA[name] for name in offered)}; Accept takes none")
+        raise RefusedError(406, f"unsupported Accept; use {', '.join(MEDIA[name] for name in offered)}")
     return best
 
 

@@ -91,7 +91,7 @@ async def _refuse_unknown_query(request: Request) -> None:
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     for name in request.query_params:
         if name not in known:
-            there = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+            there = f"; use {', '.join(sorted(known))}" if known else "; this route takes none"
             raise RefusedError(422, f"unknown query parameter {name[:60]!r}{there}", field="query")
 
 
@@ -331,7 +331,7 @@ def _either(asked: Any, given: dict[str, Any]) -> dict[str, Any]:
         if name not in type(asked).model_fields:
             raise RefusedError(422, f"{name} is for tables; JSON has no columns", field=name)
         if name in asked.model_fields_set:
-            raise RefusedError(422, f"{name} is given twice: in the query and in the body", field=name)
+            raise RefusedError(422, f"{name} is given in the query and in the body; give it once", field=name)
     return {name: getattr(asked, name, None) if value is None else value for name, value in given.items()}
 
 
@@ -353,10 +353,10 @@ def _fields(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """Take the name and the sequences of an item; a field that is not known is refused, not ignored."""
     if not isinstance(item, dict) or not item.keys() <= {"id", *names}:
         wanted = ", ".join(names)
-        raise RefusedError(422, f"each item is an object with {wanted} and perhaps id, nothing else", field=names[0])
+        raise RefusedError(422, f"each item must have {wanted} and optionally id, nothing else", field=names[0])
     name = item.get("id")
     if not (name is None or (isinstance(name, str) and len(name) <= schemas.MOST_TEXT)):
-        raise RefusedError(422, f"an id is a text of at most {schemas.MOST_TEXT} characters", field="id")
+        raise RefusedError(422, f"an id must be a text of at most {schemas.MOST_TEXT} characters", field="id")
     return name, *(item.get(column) for column in names)
 
 
@@ -467,7 +467,7 @@ def _job(service: Service, job: Job[Designed]) -> dict[str, Any]:
 
 def _result(job: Job[Designed]) -> Designed:
     if job.state not in ENDED:
-        raise RefusedError(409, f"the job is {job.state}: it has no result yet")
+        raise RefusedError(409, f"the job is {job.state} and has no result yet")
     if job.state == "failed":
         raise RefusedError(422, job.error)
     if job.result is None:

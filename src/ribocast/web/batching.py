@@ -27,7 +27,7 @@ _WORKERS, _WORKERS_ALONE = 2, 8
 """Two, so that one batch's numbers become columns while the next is in the network."""
 _WARM_ROWS = 64
 _ROUNDED_ROWS = 256
-"""Up to so many sequences are filled up to a round number; more of them are split into like batches anyway."""
+"""Up to this many sequences are filled up to a round number; more of them are split into like batches anyway."""
 
 
 class Ask(NamedTuple):

@@ -115,10 +115,10 @@ async def body_of(request: Request, kinds: Sequence[str]) -> Body:
     charset = parameters.lower().partition("charset=")[2].strip(' "').partition(";")[0]
     if kind not in kinds or charset not in ("", "utf-8", "utf8", "us-ascii"):
         said = f"Content-Type {given[:_SHOWN_LETTERS]!r}" if given else "a body without Content-Type"
-        raise RefusedError(415, f"{said} is not supported; send one of {', '.join(kinds)}, in UTF-8")
+        raise RefusedError(415, f"unsupported Content-Type {said}; send {', '.join(kinds)}, in UTF-8")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", *_PACKED):
-        raise RefusedError(415, f"Content-Encoding {encoding[:_SHOWN_LETTERS]!r} is not supported; use gzip or none")
+        raise RefusedError(415, f"unsupported Content-Encoding {encoding[:_SHOWN_LETTERS]!r}; use gzip or leave it out")
     return Body(kind, await request.body(), encoding in _PACKED)
 
 
@@ -238,7 +238,7 @@ def _read_table(content: bytes, kind: str | None, name: str, settings: Settings)
     for piece in read_open(io.BytesIO(content), name, kind, chunk_rows=_PIECE_ROWS):
         rows, size = rows + len(piece), size + piece.nbytes
         if rows > settings.max_sequences:
-            raise RefusedError(413, f"{name} has more than {settings.max_sequences:,} rows, the most of one call")
+            raise RefusedError(413, f"{name} has more than {settings.max_sequences:,} rows, the maximum of one call")
         if size > settings.max_unpacked_bytes:
             raise RefusedError(413, f"{name} is more than {settings.max_unpacked_bytes:,} bytes when unpacked")
         pieces.append(piece)
@@ -271,13 +271,13 @@ def _cap(found: Any, where: str, most: int, depth: int = 0) -> None:
         raise RefusedError(422, f"{where} is nested too deeply")
     if isinstance(found, list):
         if len(found) > most:
-            raise RefusedError(413, f"{where} has {len(found):,} items; at most {most:,} are taken in one call")
+            raise RefusedError(413, f"{where} has {len(found):,} items; the maximum of one call is {most:,}")
         for item in found:
             if isinstance(item, list | dict):
                 _cap(item, where, _MOST_FIELDS, depth + 1)
     elif isinstance(found, dict):
         if len(found) > _MOST_FIELDS:
-            raise RefusedError(422, f"{where} has {len(found):,} fields; at most {_MOST_FIELDS} are taken")
+            raise RefusedError(422, f"{where} has {len(found):,} fields; the maximum is {_MOST_FIELDS}")
         for name, value in found.items():
             _cap(value, name[:_SHOWN_LETTERS], most, depth + 1)
 

@@ -36,7 +36,7 @@ class Proxies:
         if setting.isdecimal():
             self._count = int(setting)
             if not 0 <= self._count <= _MOST_PROXIES:
-                raise OptionError(f"{setting} proxies: at most {_MOST_PROXIES} are counted")
+                raise OptionError(f"{setting} proxies; the maximum is {_MOST_PROXIES}")
             return
         for part in filter(None, map(str.strip, setting.split(","))):
             self._networks += _networks(part)
@@ -91,15 +91,13 @@ def _address(text: str) -> Address | None:
 
 def _networks(part: str) -> list[IPv4Network | IPv6Network]:
     if part == "*":
-        raise OptionError(
-            "* would believe whatever a client writes; say how many proxies there are (1), or their addresses"
-        )
+        raise OptionError("* would trust whatever a client writes; give the number of proxies (1) or their addresses")
     with suppress(ValueError):
         return [ip_network(part, strict=False)]
     if not _NAME.fullmatch(part):
-        raise OptionError(f"{part!r} is neither a number of proxies nor an address, a network or a name")
+        raise OptionError(f"{part!r} is not a number of proxies, an address, a network or a name")
     try:
         found = socket.getaddrinfo(part, None)
     except OSError:
-        raise OptionError(f"the proxy {part} cannot be found; say its address") from None
+        raise OptionError(f"the proxy {part} cannot be found; give its address") from None
     return [ip_network(str(address)) for *_, place in found if (address := _address(str(place[0]))) is not None]

@@ -151,7 +151,7 @@ class Connection(H11Protocol):
             # What came before is not answered any more.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        answer = problem(RefusedError(400, "this is not a request of HTTP/1.1"), {"connection": "close"})
+        answer = problem(RefusedError(400, "not an HTTP/1.1 request"), {"connection": "close"})
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         for event in (
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"), h11.Data(data=answer.body),

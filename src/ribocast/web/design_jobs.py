@@ -91,13 +91,13 @@ def _check(service: Service, brief: Brief, asked: DesignIn) -> None:
     limits = service.settings
     designs = brief.n * len(brief.targets)
     if designs > limits.max_designs:
-        raise RefusedError(413, f"{designs:,} designs; at most {limits.max_designs:,} are made in one job")
+        raise RefusedError(413, f"{designs:,} designs; the maximum is {limits.max_designs:,}")
     if brief.calls > limits.max_budget:
-        raise RefusedError(413, f"a budget of {brief.calls:,} predictions; at most {limits.max_budget:,} in one job")
+        raise RefusedError(413, f"a budget of {brief.calls:,} predictions; the maximum is {limits.max_budget:,}")
     longest = asked.length if isinstance(asked.length, int) else max(asked.length or (0,))
     longest = max(longest, len(asked.template or ""), len(asked.like or ""))
     if longest > limits.max_design_length:
-        raise RefusedError(413, f"designs of {longest:,} nt; at most {limits.max_design_length:,} are made")
+        raise RefusedError(413, f"designs are {longest:,} nt; the maximum is {limits.max_design_length:,}")
 
 
 def _between(numbers: tuple[float, ...] | None) -> str | None:

@@ -174,7 +174,7 @@ class Guard:
         if self._now.total() >= limits.calls_at_once:
             raise RefusedError(429, f"more than {limits.calls_at_once} calls at once; try again in 1 s", 1)
         if self._now[call.client] >= limits.calls_per_client_at_once:
-            raise RefusedError(429, f"more than {limits.calls_per_client_at_once} calls of yours; try again in 1 s", 1)
+            raise RefusedError(429, f"more than {limits.calls_per_client_at_once} of your calls at once; try in 1 s", 1)
         self._now[call.client] += 1
         try:
             if has_body:
@@ -192,9 +192,9 @@ class Guard:
         if not _HOST.fullmatch(said):
             raise RefusedError(400, "the header Host is not a name or an address")
         if "*" not in self._hosts and _host(f"//{said}") not in self._hosts:
-            raise RefusedError(421, "this server is not called by that name (setting allowed_hosts)")
+            raise RefusedError(421, "this server does not answer to that host name (setting allowed_hosts)")
         if call.method in _CHANGES and self._is_foreign(call, said):
-            raise RefusedError(403, "calls from other sites' pages are not answered")
+            raise RefusedError(403, "calls from other sites' pages are refused")
 
     def _is_foreign(self, call: _Call, host: str) -> bool:
         """Say whether a call comes from another origin's page, by what browsers say of it."""
@@ -219,7 +219,7 @@ class Guard:
             if hmac.compare_digest(_given_token(given), token.get_secret_value().encode()):
                 return
             self._guesses.take(call.client)
-        raise RefusedError(401, "a token is needed: Authorization: Bearer …, or as the password")
+        raise RefusedError(401, "this server needs a token: send Authorization: Bearer …, or give it as the password")
 
     async def _read(self, call: _Call, receive: Receive) -> bytes:
         """Read the body.
@@ -236,7 +236,7 @@ class Guard:
             async with asyncio.timeout(self._settings.body_seconds):
                 if encoding not in ("", "identity", "gzip", "x-gzip"):
                     await _throw_away(receive, most)
-                    raise RefusedError(415, "Content-Encoding may be gzip; send the body packed so, or as it is")
+                    raise RefusedError(415, "unsupported Content-Encoding; use gzip, or send the body as it is")
                 if length.isdecimal() and int(length) > most:
                     await _throw_away(receive, most)
                     raise _too_large(most)
@@ -346,7 +346,7 @@ def _host(url: str) -> str:
 
 
 def _place(url: str) -> str | None:
-    """Return host and port; None for what is no address."""
+    """Return host and port; None for what is not an address."""
     try:
         return urlsplit(url).netloc.lower()
     except ValueError:

@@ -144,7 +144,7 @@ class Jobs(Generic[T]):
         """
         with self._changed:
             if id not in self._jobs:
-                raise RefusedError(404, "no such job (results are kept for a while only)")
+                raise RefusedError(404, "unknown job; results are kept for a limited time")
             return self._jobs[id]
 
     def cancel(self, id: str) -> Job[T]:

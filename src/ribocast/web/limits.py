@@ -95,7 +95,7 @@ class Rate:
     Parameters
     ----------
     per_minute : int
-        Calls; 0 is no limit.
+        Calls; 0 means no limit.
     what : str
         What they are called in a refusal.
     """

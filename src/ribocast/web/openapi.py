@@ -52,5 +52,5 @@ def _limits(settings: Settings) -> str:
     return (
         f" Limits: {settings.max_body_bytes:,} bytes of a request, {settings.max_sequences:,} sequences of at most "
         f"{settings.max_length:,} nt and {settings.max_letters:,} letters in a call, {settings.calls_per_minute:,} "
-        f"calls a minute (0 is no limit); results of designs are kept for {settings.keep_job_seconds:,.0f} s."
+        f"calls a minute (0 means no limit); results of designs are kept for {settings.keep_job_seconds:,.0f} s."
     )

@@ -129,12 +129,12 @@ class Service:
         Raises
         ------
         WrongFieldError
-            If it is none of them.
+            If it is not one of them.
         """
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise WrongFieldError(f"model {name!r} is none that is served: {', '.join(self.models)}", "model")
+            raise WrongFieldError(f"unknown model {name!r}; this server has: {', '.join(self.models)}", "model")
         return self.models[name]
 
     def find(self, model: str | None, assay: str | None) -> tuple[Served, AssayCard]:
@@ -202,7 +202,7 @@ class Service:
         await self._sift(served, rows, "stop")
         utr, name = rows.values[0][0], rows.ids[0] or ""
         if _letters_changed(len(utr), indels) > self.settings.max_explain_letters:
-            raise RefusedError(413, f"{len(utr):,} nt with {indels} nt of indels are too much to explain in one call")
+            raise RefusedError(413, f"{len(utr):,} nt with indels of up to {indels} nt are too much for one call")
         self._tell(rows)
         return served.name, await self.run(
             lambda: explain(served.predictor, utr, assay=assay, indels=indels, near_cognates=near_cognates, name=name)
@@ -268,12 +268,12 @@ class Service:
         """Keep the usable rows; see `Service.predict` for what is raised."""
         limits = self.settings
         if not rows and not unreadable:
-            raise RefusedError(422, "there are no sequences", field=rows.columns[0])
+            raise RefusedError(422, "the request has no sequences", field=rows.columns[0])
         if len(rows) + len(unreadable) > limits.max_sequences:
-            raise RefusedError(413, f"{len(rows):,} rows; at most {limits.max_sequences:,} are taken in one call")
+            raise RefusedError(413, f"the request has {len(rows):,} rows; the maximum is {limits.max_sequences:,}")
         letters = sum(len(value) for column in rows.values for value in column if isinstance(value, str))
         if letters > limits.max_letters:
-            raise RefusedError(413, f"{letters:,} letters; at most {limits.max_letters:,} are taken in one call")
+            raise RefusedError(413, f"the request has {letters:,} nt in all; the maximum is {limits.max_letters:,}")
         bad = self._too_long(rows)
         if bad and on_error == "stop":
             raise RowsError(list(bad.values()), 413)
@@ -291,7 +291,7 @@ class Service:
     def _too_long(self, rows: Rows) -> dict[int, RowError]:
         most = self.settings.max_length
         return {
-            row: rows.error(row, number, f"the sequence is {len(value):,} nt; at most {most:,} are taken")
+            row: rows.error(row, number, f"the sequence is {len(value):,} nt; the maximum is {most:,}")
             for number, values in enumerate(rows.values)
             for row, value in enumerate(values)
             if isinstance(value, str) and len(value) > most

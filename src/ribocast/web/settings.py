@@ -43,7 +43,7 @@ class Settings(BaseModel):
     max_length: int = Field(5_000, ge=1, le=100_000, description="Letters of a sequence.")
     max_letters: int = Field(1_000_000, ge=1, description="Letters of all sequences in a call.")
     max_explain_letters: int = Field(1_000_000, ge=1, description="Letters of all changed sequences of an explanation.")
-    calls_per_minute: int = Field(600, ge=0, description="Of a client; 0 is no limit.")
+    calls_per_minute: int = Field(600, ge=0, description="Of a client; 0 means no limit.")
     calls_at_once: int = Field(256, ge=1, description="Of all clients.")
     calls_per_client_at_once: int = Field(64, ge=1, description="Of a client.")
     explains_waiting: int = Field(32, ge=0, description="Explanations and scores of variants that may wait; 2 run.")
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     @classmethod
     def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < _SHORTEST_TOKEN:
-            raise ValueError(f"a token of fewer than {_SHORTEST_TOKEN} letters is guessed too easily")
+            raise ValueError(f"a token must have at least {_SHORTEST_TOKEN} characters")
         return token
 
     @field_validator("trusted_proxy")
@@ -112,6 +112,6 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         raise OptionError(f"setting {name} ({PREFIX}{name.upper()}): {first['msg']}") from None
     if settings.auth and settings.token is None and not settings.is_local:
         raise OptionError(
-            f"--host {settings.host} lets others in: set {PREFIX}TOKEN to what they must know, or say --no-auth"
+            f"--host {settings.host} lets others in: set {PREFIX}TOKEN to what they must know, or give --no-auth"
         )
     return settings

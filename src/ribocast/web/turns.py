@@ -126,7 +126,7 @@ class Pool:
                 raise RefusedError(503, STOPPING, 60)
             own = self._turns.count(turn.client) + sum(one.client == turn.client for one in self._running)
             if own >= self._each:
-                raise RefusedError(429, f"{own} {self._name} of yours are running or waiting; try again in 5 s", 5)
+                raise RefusedError(429, f"{own} of your {self._name} are running or waiting; try again in 5 s", 5)
             if (waiting := len(self._turns)) + len(self._running) >= self._most:
                 raise RefusedError(429, f"{waiting} {self._name} are waiting; try again in 15 s", 15)
             self._turns.add(turn.client, turn)

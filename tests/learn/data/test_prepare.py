@@ -260,7 +260,7 @@ def test_reads_are_whole_numbers_wherever_they_stand(frames, tmp_path):
     report, _ = prepared(form, "egfp_random50", tmp_path)
     assert "reads are total_reads, not total" in report.remarks
     path = write(form.drop(columns="total_reads"), tmp_path, "egfp_random50")
-    assert error_of(read_published, path) == f"{path.name}: no whole numbers in total: these are no reads"
+    assert error_of(read_published, path) == f"{path.name}: total must be whole numbers of reads"
     twelfth = frames["egfp_random50_m1psi"]
     path = write(twelfth.drop(columns="total"), tmp_path, "egfp_random50_m1psi")
     published = read_published(path)
@@ -341,9 +341,7 @@ def test_the_second_replicate_is_a_table_of_its_own(frames, tmp_path):
     assert report.output.endswith("egfp_random50_replicate2.csv.gz")
     assert report.source == "GSM3130436_egfp_unmod_2.csv.gz"
     assert len(table) == 500
-    assert "there is no replicate 2, only 1" in error_of(
-        prepare, LIBRARIES["egfp_human50"], tmp_path, tmp_path, replicate=2
-    )
+    assert "replicate 2, only 1" in error_of(prepare, LIBRARIES["egfp_human50"], tmp_path, tmp_path, replicate=2)
 
 
 def test_a_file_that_is_not_there_is_told_with_the_command_that_fetches_it(tmp_path):
@@ -357,7 +355,7 @@ def test_a_file_that_is_not_there_is_told_with_the_command_that_fetches_it(tmp_p
     [
         (b"", "the file is empty"),
         (gzip.compress(b""), "the file is empty"),
-        (gzip.compress(b"utr,total,rl\n"), "there are no rows"),
+        (gzip.compress(b"utr,total,rl\n"), "has no rows"),
         (gzip.compress(b"utr,total,rl\nACGT,1,2\n" * 9)[:-9], "the gzip data is damaged or cut short"),
         (b"<html>,\n1,2\n", "no column utr or seq or sequence among: <html>,"),
         (gzip.compress(b"utr,total,rl\n\xff\xff,1,2\n"), "not UTF-8 text"),

@@ -75,7 +75,7 @@ def test_libraries_are_chosen_by_name():
     assert choose_libraries(None) == tuple(LIBRARIES.values())
     assert choose_libraries([PAIRS, "egfp_human50", PAIRS]) == (LIBRARIES[PAIRS], LIBRARIES["egfp_human50"])
     assert len(files_of(choose_libraries([PAIRS, "egfp_human50"]))) == 1
-    with pytest.raises(RibocastError, match=r"^'egfp' is no library of GSE114002; there are egfp_random50, "):
+    with pytest.raises(RibocastError, match=r"^unknown library 'egfp'; GSE114002 has: egfp_random50, "):
         choose_libraries(["egfp"])
 
 
@@ -159,9 +159,9 @@ def test_ctrl_c_keeps_what_has_come_and_the_same_command_goes_on(site, capsys, f
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["GSE1"], "'GSE1' is no series that ribocast knows: it knows GSE114002"),
-        (["GSE114002", "--library", "random"], "'random' is no library of GSE114002; there are "),
-        (["GSE114002", "--url", "ftp://127.0.0.1"], "not an address that begins with http:// or https://"),
+        (["GSE1"], "unknown series 'GSE1'; use GSE114002"),
+        (["GSE114002", "--library", "random"], "unknown library 'random'; GSE114002 has: "),
+        (["GSE114002", "--url", "ftp://127.0.0.1"], "http:// or https://"),
         (["GSE114002", "--url", "{}/elsewhere"], "the server answers 404 Not Found"),
     ],
 )

@@ -148,13 +148,13 @@ def test_folds_are_even_and_repeatable():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: random_split(10, 0.0), "cannot be held out"),
-        (lambda: random_split(10, 1.0), "cannot be held out"),
+        (lambda: random_split(10, 0.0), "between 0 and 1, not 0"),
+        (lambda: random_split(10, 1.0), "between 0 and 1, not 1"),
         (lambda: random_split(1, 0.5), "too few"),
         (lambda: grouped_split(np.zeros(9, dtype=np.int64)), "no leak-free split"),
         (lambda: k_fold(3, 4), "folds"),
         (lambda: k_fold(3, 1), "folds"),
-        (lambda: shared_kmer_groups(["ACGT"], 26), "1 to 25"),
+        (lambda: shared_kmer_groups(["ACGT"], 26), "between 1 and 25, not 26"),
     ],
 )
 def test_what_cannot_be_split_is_said(call, words):

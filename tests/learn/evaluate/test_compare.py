@@ -283,7 +283,7 @@ def test_wrong_inputs_end_in_one_line(framed, rows, table, tmp_path, capsys):
         (f"{table}:nope",): "test.csv: no column 'nope' among: seq, mrl, origin",
         (tmp_path / "mistyped.csv",): "mistyped.csv: no such file of predictions",
         (table,): "column 'mrl' holds the measurements themselves",
-        (framed, "-o", tmp_path / "r.txt"): "the report is HTML: give a name that ends in .html",
+        (framed, "-o", tmp_path / "r.txt"): "r.txt: the report is HTML; use a name that ends in .html",
         (framed, "--by", "assay"): "test.csv: no column 'assay' among: seq, mrl, origin",
     }
     for arguments, message in cases.items():

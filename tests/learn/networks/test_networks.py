@@ -194,7 +194,7 @@ def test_without_fraction_weights_framed_gives_standardised_mrls():
 
 
 def test_wrong_names_settings_and_assays_are_refused_in_words():
-    with pytest.raises(RibocastError, match="no architecture 'nope'; there are: "):
+    with pytest.raises(RibocastError, match="architecture 'nope'; use "):
         architecture("nope")
     with pytest.raises(RibocastError, match="has no setting 'nope'; it has: layers"):
         build("optimus", nope=1)

@@ -99,7 +99,7 @@ def test_few_rows_teach_a_trained_model_more_than_a_fresh_one(trained, tmp_path)
     card = tuned.card
     assert [assay.name for assay in card.assays] == ["mine"]
     assert card.started_from == f"trained ({trained.card.files['model.safetensors'].sha256[:12]})"
-    # Its rows and those of the model it came from: both are no test of it.
+    # Its rows and those of the model it came from: both may not test it.
     assert [data.assay for data in card.data] == ["egfp_random50", "mine"]
     assert card.settings == trained.card.settings
     assert ribocast.load(tuned.folder).profile(unseen["seq"].tolist()).sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -197,7 +197,7 @@ def test_the_command_fine_tunes(trained, tmp_path, capsys):
     for wrong in (("--model", "framed"), ("--set", "channels=8")):
         assert main([*arguments, *wrong, "-o", str(tmp_path / "no")]) == 2
         assert capsys.readouterr().err == (
-            "error: --from brings its own architecture and settings: neither --model nor --set, please\n"
+            "error: --from brings its own architecture and settings: leave out --model and --set\n"
         )
     assert main([*arguments[:2], "--from", str(tmp_path / "nothing"), "-o", str(tmp_path / "no")]) == 2
     assert "no such model" in capsys.readouterr().err

@@ -322,10 +322,10 @@ def test_a_search_in_which_all_fails_ends_in_one_line(place, tmp_path, capsys):
     [
         ("layers = [2", "not valid TOML"),
         ("", "no settings to try"),
-        ("[grid]\nlayers = [1]\n[other]\nx = 1", "other stands outside of"),
+        ("[grid]\nlayers = [1]\n[other]\nx = 1", "other must be inside"),
         ("layers = []", "layers: the list is empty"),
         ("layers = 3", r"layers: 3 is neither a list of values, such as \[3\]"),
-        ("layers = [1, 1]", "layers: 1 stands there twice"),
+        ("layers = [1, 1]", "layers: 1 appears twice"),
         ("layers = [1, 2.5]", "layers: 2.5 is not a whole number"),
         ("layers = [true]", "layers: True is not a whole number"),
         ("dropout = ['much']", "dropout: 'much' is not a number"),
@@ -344,7 +344,7 @@ def test_a_search_in_which_all_fails_ends_in_one_line(place, tmp_path, capsys):
         ("dropout = { low = 0.0, high = 0.5, log = true }", "dropout: log is for ranges above 0"),
         ("layers = { low = 1, high = 3, by = 2 }", "layers: a range has low, high, step and log, not 'by'"),
         ("profile = { low = 0, high = 1 }", "profile: a range is for numbers"),
-        ("layers = { low = 1, high = 3 }", "TPE has no end of its own: say --trials or --timeout"),
+        ("layers = { low = 1, high = 3 }", "give --trials or --timeout"),
     ],
 )
 def test_a_grid_that_cannot_be_is_told_of_before_anything_is_trained(place, tmp_path, capsys, text, complaint):

@@ -241,7 +241,7 @@ def training_rows(chunk: Chunk, assay: str) -> pd.DataFrame:
     Raises
     ------
     RibocastError
-        Where reads or a fraction are neither missing nor a number from 0 on, or fractions are no shares.
+        Where reads or a fraction are neither missing nor a number from 0 on, or fractions are not shares.
     """
     import pandas as pd
 
@@ -264,7 +264,7 @@ def _refuse_no_shares(chunk: Chunk, rows: pd.DataFrame, assay: str) -> None:
         return
     shares = rows.reindex(columns=[f"r{number}" for number in range(len(known.fraction_weights))])
     whole = shares.sum(axis=1).to_numpy()
-    # Half a profile is none; see `ribocast.learn.train.batches.has_profile`.
+    # Half a profile does not count; see `ribocast.learn.train.batches.has_profile`.
     wrong = (shares.notna().all(axis=1).to_numpy() & (whole < 1 - _SUM_OF_SHARES)) | (whole > 1 + _SUM_OF_SHARES)
     if (bad := wrong & (rows["assay"] == assay).to_numpy()).any():
         row = int(np.flatnonzero(bad)[0])

@@ -231,7 +231,7 @@ def _check(
     n: int, seed: int, min_length: int, max_length: int, fraction_weights: Sequence[float], reads: float
 ) -> Floats:
     if n < 1:
-        raise OptionError(f"{n} sequences cannot be simulated: at least 1")
+        raise OptionError(f"the number of sequences must be at least 1, not {n}")
     if seed < 0:
         raise OptionError(f"the seed is {seed}, but must not be negative")
     if min_length < 1:

@@ -19,7 +19,7 @@ from ribocast.sequence.letters import PAD
 Rows = NDArray[np.int64]
 SplitKind = Literal["auto", "random", "grouped"]
 KMER = 24
-# Random sequences share a 24-mer with probability 1e-14 a pair: more than a few such rows are no accident.
+# Random sequences share a 24-mer with probability 1e-14 a pair: more than a few such rows are not chance.
 _SHARED_BY_ACCIDENT = 0.005
 
 
@@ -120,7 +120,7 @@ def k_fold(rows: int, folds: int, *, seed: int = 42) -> NDArray[np.int64]:
 def grouped_k_fold(groups: NDArray[np.int64], folds: int, *, seed: int = 42) -> NDArray[np.int64]:
     """Give every row a fold, whole groups at a time; each group, in random order, goes to the smallest fold."""
     if not 2 <= folds <= len(np.unique(groups)):
-        raise OptionError(f"{folds} folds: between 2 and the number of groups ({len(np.unique(groups))}) are possible")
+        raise OptionError(f"folds must be between 2 and the number of groups ({len(np.unique(groups))}), not {folds}")
     order, sizes = _shuffled_groups(groups, seed)
     filled = np.zeros(folds, dtype=np.int64)
     fold_of_group = np.empty(int(groups.max()) + 1, dtype=np.int64)
@@ -150,7 +150,7 @@ def shared_kmer_groups(utrs: Sequence[str], k: int = KMER) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     if not 1 <= k <= 25:
-        raise OptionError(f"k-mers of {k}: 1 to 25 are possible")
+        raise OptionError(f"k must be between 1 and 25, not {k}")
     codes = np.zeros(256, dtype=np.uint64)
     for code, spellings in enumerate(("Nn", "Aa", "Cc", "Gg", "TtUu")):
         codes[[ord(letter) for letter in spellings]] = code
@@ -183,7 +183,7 @@ def shared_kmer_groups(utrs: Sequence[str], k: int = KMER) -> NDArray[np.int64]:
 
 def _held_out_rows(rows: int, fraction: float) -> int:
     if not 0 < fraction < 1:
-        raise OptionError(f"a share of {fraction:g} cannot be held out: between 0 and 1, please")
+        raise OptionError(f"the share to hold out must be between 0 and 1, not {fraction:g}")
     held_out = int(np.ceil(fraction * rows))
     if not 0 < held_out < rows:
         raise InputError(f"{rows} row{'s' * (rows != 1)}: too few to hold out {fraction:g} of them")

@@ -290,7 +290,7 @@ def _statistics(means: Floats) -> dict[str, Floats]:
 
 
 def _correlation(x: Floats, y: Floats, xx: Floats, yy: Floats, xy: Floats) -> Floats:
-    # What is no more than rounding is no spread: a constant correlates with nothing.
+    # What may be rounding does not count as spread: a constant correlates with nothing.
     spread_x, spread_y = xx - x * x, yy - y * y
     defined = (spread_x > 1e-12 * xx) & (spread_y > 1e-12 * yy)
     return np.where(defined, (xy - x * y) / np.sqrt(np.where(defined, spread_x * spread_y, 1.0)), np.nan)

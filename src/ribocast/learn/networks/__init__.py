@@ -132,7 +132,7 @@ def architecture(name: str) -> Architecture:
         If there is none of that name.
     """
     if name not in ARCHITECTURES:
-        raise OptionError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
+        raise OptionError(f"unknown architecture {name!r}; use {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 

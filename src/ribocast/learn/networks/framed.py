@@ -45,7 +45,7 @@ class Settings:
     attention_heads : int
         Weighted means over positions, beside the maximum and mean of each frame.
     position_channels, position_length : int
-        Of the branch that keeps position: so many channels of so many bases before the start codon.
+        Of the branch that keeps position: its channels, and the bases before the start codon that it sees.
     hidden : int
         Units before the output.
     dropout : float

@@ -1,7 +1,7 @@
 """Hairpins, computed in the graph: how strongly each base of a UTR can pair.
 
-The full partition function of an RNA is no job for a network's graph, but that of its single hairpins is: a stem of
-stacked pairs that closes a loop, without bulges. Its sum over all stems is a recursion along the stem, one
+The full partition function of an RNA does not fit into a network's graph, but that of its single hairpins does: a stem
+of stacked pairs that closes a loop, without bulges. Its sum over all stems is a recursion along the stem, one
 multiplication and addition for every pair of bases.
 """
 

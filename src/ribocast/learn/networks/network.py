@@ -72,7 +72,7 @@ class Network(nn.Module):
 class LetterTable(nn.Module):
     """Letters, uint8 (rows, length), to one-hot bases and a mask, float32 (rows, 5, length).
 
-    The channels are A, C, G, T (U is T, case does not matter, N is none of them) and 1 where there is a letter.
+    The channels are A, C, G, T (U is T, case does not matter, N is in none of them) and 1 where there is a letter.
     """
 
     def __init__(self) -> None:

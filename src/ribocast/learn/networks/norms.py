@@ -37,7 +37,7 @@ class LengthNorm(nn.BatchNorm1d):
         self.register_buffer("variances", torch.ones(longest + 1, channels))
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
-        """Normalise x (rows, channels, positions), whose rows have so many letters, int64 (rows,)."""
+        """Normalise x (rows, channels, positions), whose rows have `lengths` letters, int64 (rows,)."""
         if self.training:
             y = self._normalise_together(x, self.total) if self.total else super().forward(x)
             with torch.no_grad():
@@ -46,7 +46,7 @@ class LengthNorm(nn.BatchNorm1d):
             return y
         scale = self.weight * torch.rsqrt(self.variances + self.eps)  # (longest + 1, channels)
         shift = self.bias - self.means * scale
-        row = lengths.clamp(min=0, max=self.longest)  # what is no number in a damaged model is no place either
+        row = lengths.clamp(min=0, max=self.longest)  # of a damaged model it may not be a number
         if not torch.compiler.is_exporting():
             return x * scale[row].unsqueeze(2) + shift[row].unsqueeze(2)
         # In an engine's graph a product finds each row's line: it lays it out as a convolution does x, which is then

@@ -68,7 +68,7 @@ def label(
     width : int
         Fractions of the network; 1 if it has none.
     fixed_length : int, optional
-        Keep the last so many letters, and pad to them.
+        Keep this many last letters, and pad to them.
     noise_reads : float
         See `Recipe`.
     """
@@ -94,7 +94,7 @@ def label(
 
 
 def has_profile(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Say which rows have a whole profile, every fraction that any row of their assay has: half a one is none."""
+    """Say which rows have a whole profile, every fraction that any row of their assay has."""
     shares = rows[[f"r{number}" for number in range(20) if f"r{number}" in rows]].notna()
     if "r0" not in shares:
         return np.zeros(len(rows), dtype=bool)

@@ -18,7 +18,7 @@ from ribocast.model.predictor import Predictor
 if TYPE_CHECKING:
     import pandas as pd
 
-# A crossing takes at least so many letters of either parent.
+# A crossing takes at least this many letters of either parent.
 _LEAST_OF_A_PARENT = 5
 # The largest share of letters that a mutant has drawn anew.
 _MUTATED = 1 / 8
@@ -41,7 +41,7 @@ def distilled_rows(
     seed : int
         Of the sequences.
     reads : float
-        How far to trust the labels: as those of so many reads.
+        How far to trust the labels: as those of this many reads.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def distilled_rows(
     import pandas as pd
 
     if not teachers:
-        raise OptionError("nobody to teach: give at least one trained model")
+        raise OptionError("give at least one trained model")
     random = np.random.default_rng(seed)
     measured = set(rows["seq"])
     parts = []

@@ -42,7 +42,7 @@ class Team:
         return self.number == 0
 
     def share(self, batch: NDArray[np.int64]) -> slice:
-        """Return which rows of a batch this process runs: every so manyth, since neighbours are of like length."""
+        """Return which rows of a batch this process runs: every `size`-th, since neighbours are of like length."""
         return slice(self.number, len(batch), self.size)
 
     def total(self, numbers: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def fit(
 ) -> Trained:
     """Train a network on measurements and write it as a bundle.
 
-    Started by ``torchrun``, its processes train one network together. Each takes so many rows of a batch as the recipe
+    Started by ``torchrun``, its processes train one network together. Each takes rows of a batch as the recipe
     says: the result is that of one process with batches as many times larger, but for what dropout draws. All must see
     the same table and folder; the first one writes.
 

@@ -289,7 +289,7 @@ def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def check_loss(loss: float, epoch: int) -> None:
-    """Raise if a loss is no number any more."""
+    """Raise if a loss is not a number any more."""
     if not np.isfinite(loss):
         raise OptionError(f"the loss became {loss} in epoch {epoch}; try a lower learning rate")
 

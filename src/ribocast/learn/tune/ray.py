@@ -90,7 +90,7 @@ def _work(
 
 
 def _join(table: Any, folder: str, workers: int, shared: dict[str, Any]) -> list[str]:
-    """Join the search; return what was said. What one machine cannot do is no end: who asked for it goes on."""
+    """Join the search; return what was said. Where one machine fails, the others go on."""
     said: list[str] = []
     try:
         search(table, folder, workers=workers, say=said.append, **shared)

@@ -39,7 +39,7 @@ class Plan:
     by_grid : bool
         Take all combinations in turn; else ask TPE.
     trials : int or None
-        At most so many.
+        Maximum number of them.
     seed : int
         Of proposals.
     """

@@ -139,7 +139,7 @@ def search(
     sampler : {"auto", "grid", "tpe"}
         Every combination of lists, or proposals by TPE. Auto: the grid, if it is one and `trials` allows all of it.
     trials : int, optional
-        At most so many; of a grid, so many at random.
+        Maximum number of trials; of a grid, this many at random.
     timeout : float, optional
         Seconds after which no fold is begun or continued.
     prune : bool
@@ -170,7 +170,7 @@ def search(
     deadline = time.monotonic() + (math.inf if timeout is None else timeout)
     say, watch, folder = say or (lambda _: None), watch or (lambda done, total, text: None), Path(folder)
     if resume and overwrite:
-        raise OptionError("resume continues a search, overwrite replaces it: one of them, please")
+        raise OptionError("resume continues a search, overwrite replaces it: give one of them")
     if not resume and not overwrite and (folder / JOURNAL_NAME).exists():
         raise OutputError(f"{folder}: holds a search already; --resume continues it, --overwrite replaces it")
     OutputPaths(name for name in (table, grid) if isinstance(name, str | Path)).add_folder(folder, SEARCH_FILES)
@@ -243,13 +243,13 @@ def _choose(space: Space, sampler: Sampler, trials: int | None, timeout: float |
                 raise OptionError(f"{space.source}: {name}: a range is for --sampler tpe; a grid takes lists")
         return True, min(space.size, trials or space.size)
     if trials is None and timeout is None:
-        raise OptionError(f"{space.source}: TPE has no end of its own: say --trials or --timeout")
+        raise OptionError(f"{space.source}: TPE does not end by itself: give --trials or --timeout")
     return False, trials
 
 
 def _divide(rows: pd.DataFrame, folds: int, kind: SplitKind, seed: int) -> Folds:
     if folds < 2:
-        raise OptionError(f"{folds} folds: at least 2, please")
+        raise OptionError(f"folds must be at least 2, not {folds}")
     divided = divide_into_folds(rows["seq"].tolist(), folds, seed=seed, kind=kind)
     for assay in rows["assay"].unique():
         fewest = int(np.bincount(divided.of_row[(rows["assay"] == assay).to_numpy()], minlength=folds).min())

@@ -97,13 +97,13 @@ def read_space(grid: str | Path | Mapping[str, Any], design: Architecture, recip
     Raises
     ------
     RibocastError
-        If it is not TOML, or a setting or value is none.
+        If it is not TOML, or a setting or value is not possible.
     """
     source = "the grid" if isinstance(grid, Mapping) else str(grid)
     table = grid if isinstance(grid, Mapping) else _read_toml(Path(grid))
     if isinstance(inner := table.get("grid"), Mapping):
         if others := [name for name in table if name != "grid"]:
-            raise InputError(f"{source}: {others[0]} stands outside of [grid]")
+            raise InputError(f"{source}: {others[0]} must be inside [grid]")
         table = inner
     flat = {name: value for name, value in table.items() if name != "recipe"}
     under_recipe = table.get("recipe", {})
@@ -111,7 +111,7 @@ def read_space(grid: str | Path | Mapping[str, Any], design: Architecture, recip
         raise InputError(f"{source}: recipe: name a setting of it, e.g. recipe.learning_rate = [0.001, 0.003]")
     flat |= {RECIPE + name: value for name, value in under_recipe.items()}
     if not flat:
-        raise InputError(f"{source}: no settings to try")
+        raise InputError(f"{source}: has no settings to try")
     defaults = _defaults(design, recipe)
     settings = {}
     for name, given in flat.items():
@@ -170,7 +170,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     except (ValueError, RecursionError):
         # A number of thousands of digits, lists in lists in lists; a path with a NUL.
-        raise InputError(f"{path}: not a grid that can be read") from None
+        raise InputError(f"{path}: not a readable grid") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
 
@@ -205,7 +205,7 @@ def _choice(given: Any, default: Any) -> Choice:
     values = tuple(_value(value, default) for value in given)
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise ValueError(f"{reprlib.repr(value)} stands there twice")
+            raise ValueError(f"{reprlib.repr(value)} appears twice")
     return values
 
 

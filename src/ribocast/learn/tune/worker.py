@@ -151,7 +151,7 @@ class _Worker:
             return {"stopped": True}
         except (RibocastError, MemoryError, RuntimeError) as error:
             # PyTorch tells of too little memory by a RuntimeError.
-            return {"error": (str(error) or "there is not enough memory for this").splitlines()[0]}
+            return {"error": (str(error) or "not enough memory").splitlines()[0]}
         return {"r2": r2, "seconds": time.perf_counter() - began}
 
     def _listen(self, lines: IO[str]) -> None:

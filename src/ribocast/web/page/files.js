@@ -62,7 +62,7 @@ export function asIs(file, type = file.name.toLowerCase().endsWith(".gz") ? GZIP
 }
 
 /**
- * Read a stream, no further than so many bytes.
+ * Read a stream up to a number of bytes.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream
  * @param {number} most
  * @returns {Promise<Uint8Array<ArrayBuffer>>}

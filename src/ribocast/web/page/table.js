@@ -296,5 +296,5 @@ function unknownColumn(filter, columns) {
   const { name, column } = comparisonOf(filter, columns);
   if (!name || column) return "";
   const names = columns.filter((one) => one.title && !one.cell).map((one) => one.title);
-  return ` There is no column ${name}; the columns are ${names.join(", ")}.`;
+  return ` No column ${name}; the columns are ${names.join(", ")}.`;
 }

@@ -181,7 +181,7 @@ def _receive_all(
                 raise UnavailableError(f"{part.target.name}: {fault} ({part.url})")
             raise LostError(fault)
         except LostError as lost:
-            # A server that breaks off at one and the same place is no progress.
+            # A server that breaks off at one and the same place makes no progress.
             failures = 1 if part.size() > most else failures + 1
             most = max(most, part.size())
             if failures >= attempts:

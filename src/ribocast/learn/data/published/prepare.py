@@ -89,7 +89,7 @@ def prepare(library: Library, folder: str | Path, output: str | Path, *, replica
         If the file is not there, cannot be read, lacks a column or has no usable row.
     """
     if not 1 <= replicate <= len(library.files):
-        raise OptionError(f"{library.name}: there is no replicate {replicate}, only {len(library.files)}")
+        raise OptionError(f"{library.name}: has no replicate {replicate}, only {len(library.files)}")
     source = Path(folder) / library.files[replicate - 1].name
     if not source.is_file():
         raise InputError(f"{source}: no such file; ribocast data fetch GSE114002 --library {library.name}")
@@ -190,7 +190,7 @@ def _pairs(rows: pd.DataFrame, tally: _Tally) -> pd.DataFrame:
         & (rows["info4"].str.lower() == "variant")
         & (rows["designed"].str.lower() == "true")
     )
-    rows = tally.keep(rows, is_variant, "human UTRs that are no designed variants")
+    rows = tally.keep(rows, is_variant, "human UTRs that are not designed variants")
     reference = rows["mother"].fillna("").str.strip().str.upper().str.replace("U", "T")
     rows["reference"] = _cut(reference, KNOWN_ASSAYS["egfp_human50"].construct, 50, tally)
     rows = tally.keep(rows, rows["reference"].isin(mrl.keys()), "variants whose reference was not measured")
@@ -269,7 +269,7 @@ def _need(rows: pd.DataFrame, name: str, source: str) -> pd.Series[str]:
 
 
 def _spell(column: pd.Series[Any], digits: int) -> pd.Series[Any]:
-    """Write numbers with so many digits, and what is missing as nothing."""
+    """Write numbers with `digits` digits, and what is missing as nothing."""
     if column.dtype.kind != "f":
         return column
     spell: Callable[[float], str] = f"{{:.{digits}g}}".format

@@ -199,7 +199,7 @@ def _reads(source: str, candidates: dict[str, Floats], counts: Floats | None, re
     if counts is not None and _is_whole(counts):
         remarks.append("reads are the sum of the counts of all fractions")
         return np.asarray(counts.sum(axis=1))
-    raise InputError(f"{source}: no whole numbers in {' or '.join(candidates) or 'the counts'}: these are no reads")
+    raise InputError(f"{source}: {' and '.join(candidates) or 'counts'} must be whole numbers of reads")
 
 
 def _is_whole(values: Floats) -> bool:

@@ -7,7 +7,7 @@ What is stated here, and from where:
 - Columns: the header of the authors' published table of variants (``snv_phenotype_log_diff.csv`` of their repository
   ``pjsample/human_5utr_modeling``), their notebooks there, and public code that reads the files. The reads are
   ``total_reads`` in the first eGFP replicate and in the library of varying length, where a column ``total`` stands
-  beside it that is no number of reads; elsewhere they are ``total``. Fractions are named ``0`` … or ``00`` …, their
+  beside it that is not a number of reads; elsewhere they are ``total``. Fractions are named ``0`` … or ``00`` …, their
   shares ``r0`` … or ``r_00`` …; the random library's first replicate and the designed library have 14, that of
   varying length 13, others are said to have fewer. So columns are found by a set of names
   (`ribocast.learn.data.published.published`).
@@ -73,7 +73,7 @@ class Library:
     keep : int or None
         So many rows with the most reads are used; None is all.
     test : int
-        So many of these with the most reads are the test set; for "varying" so many of each length and origin.
+        Number of these with the most reads that are the test set; for "varying", of each length and origin.
     least_reads : int
         Rows with fewer are not used.
     note : str
@@ -146,12 +146,12 @@ def choose_libraries(names: Iterable[str] | None) -> tuple[Library, ...]:
     Raises
     ------
     RibocastError
-        For a name that is none of ``LIBRARIES``.
+        For a name that is not in ``LIBRARIES``.
     """
     wanted = list(dict.fromkeys(names or LIBRARIES))
     for name in wanted:
         if name not in LIBRARIES:
-            raise OptionError(f"{name!r} is no library of {SERIES}; there are {', '.join(LIBRARIES)}")
+            raise OptionError(f"unknown library {name!r}; {SERIES} has: {', '.join(LIBRARIES)}")
     return tuple(LIBRARIES[name] for name in wanted)
 
 

@@ -90,7 +90,7 @@ class Answer:
         Parameters
         ----------
         at_least : int
-            Wait for so many bytes, or the end.
+            Wait for this many bytes, or the end.
         """
         block = b""
         while len(block) < at_least and self._left != 0:
@@ -132,7 +132,7 @@ def ask(url: str, method: str, headers: dict[str, str], timeout: float) -> Answe
     except ValueError as error:
         raise OptionError(f"{url}: not a usable address: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OptionError(f"{url}: not an address that begins with http:// or https://")
+        raise OptionError(f"{url}: the address must begin with http:// or https://")
     # Not urlopen's own opener: that one also opens ftp:, file: and data:.
     opener = urllib.request.OpenerDirector()
     handlers = (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, _Redirects,
