@@ -189,7 +189,7 @@ def _refuse_huge(settings: Any, name: str = "settings") -> None:
 def _difference(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
     """Say in what weights differ from what a network needs; nothing where they fit."""
     for name in sorted(expected.keys() ^ tensors.keys()):
-        return f"{name!r:.80} is {'missing' if name in expected else 'no part of it'}"
+        return f"{name!r:.80} is {'missing' if name in expected else 'not part of it'}"
     for name, tensor in tensors.items():
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
