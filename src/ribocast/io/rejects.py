@@ -34,7 +34,7 @@ class Sieve:
     on_error : {"stop", "skip"}
         What to do at a bad row.
     output_paths : OutputPaths
-        What else the run reads and writes: the list must be none of these.
+        What else the run reads and writes: the list must not be one of these.
     output : str or Path, optional
         What is made of it: the bad rows go to ``NAME.rejected.csv`` beside that. Without it (or ``-``), each is said.
     say : callable

@@ -53,7 +53,7 @@ class Batch:
         Raises
         ------
         SequenceError
-            At the first that is no text, or empty, or has another letter than A, C, G, T, U or N, in either case.
+            At the first that is not text, or empty, or has another letter than A, C, G, T, U or N, in either case.
         """
         batch, faults = _read(utrs)
         if faults:
@@ -62,7 +62,7 @@ class Batch:
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray | pa.Array) -> Batch:
-        """Make a batch of a column of text; what is missing or no text is empty in it (see `suspects`)."""
+        """Make a batch of a column of text; what is missing or not text is empty in it (see `suspects`)."""
         import pyarrow as pa
 
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
