@@ -40,7 +40,6 @@ from ribocast.design.search_space import Space
 from ribocast.design.select import choose, front
 from ribocast.design.verify import find_violations
 from ribocast.errors import RibocastError
-from ribocast.model.members import members_of
 from ribocast.sequence.construct import EGFP, Construct
 
 DNA = st.text(st.sampled_from("ACGT"), max_size=14)
@@ -376,16 +375,6 @@ def test_what_several_networks_differ_by_is_avoided():
     assert careless["mrl"].tolist() == pytest.approx(
         [5 + 0.1 * seq.count("A") for seq in careless["seq"]]
     )  # fmt: skip
-
-
-def test_the_networks_of_the_shipped_model_have_the_mean_that_it_gives():
-    model = ribocast.load("default-large", threads=1)
-    members = members_of(model, threads=1)
-    assert members is not None
-    seqs = [SEED, SEED[10:], "ACGT" * 10]
-    mrls = members.mrls(seqs)
-    assert mrls.shape == (len(model.card.contents), 3)
-    np.testing.assert_allclose(mrls.mean(axis=0), model.mrl(seqs), atol=1e-4)
 
 
 def test_a_trained_model_designs_and_is_predicted_independently(framed):

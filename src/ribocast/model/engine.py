@@ -159,15 +159,20 @@ class OpenVinoEngine:
     def _make_ready(self) -> None:
         core = _import_openvino().Core()
         try:
-            # From memory, so that there is no folder in which anything else could be looked for.
-            network = core.read_model(self._graph.content)
-            compiled = in_background(core.compile_model, network, "CPU", self._options)
+            compiled = in_background(core.compile_model, self._network(core), "CPU", self._options)
         except RuntimeError as error:
             raise ModelError(f"{self._file}: not a network: {_reason(error)}") from None
         streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         # Twice as many as run at once, so that the next one waits inside OpenVINO while Python fetches the last.
         self._requests = [compiled.create_infer_request() for _ in range(2 * streams)]
         self._free = list(self._requests)
+
+    def _network(self, core: Any) -> Any:
+        # From memory, so that there is no folder in which anything else could be looked for.
+        return core.read_model(self._graph.content)
+
+    def _outputs(self, request: Any, rows: int) -> Outputs:
+        return check_outputs(request.get_output_tensor(0).data.copy(), rows, self._shape)
 
     def forget_threads(self) -> None:
         """Leave a parent's requests alone, in its child: to free them would wait for threads that are not there."""
@@ -207,10 +212,11 @@ class OpenVinoEngine:
             # Python hears of Ctrl-C only between two waits.
             while not request.wait_for(_LISTEN_MS):
                 pass
-            output = request.get_output_tensor(0).data.copy()
-            running.popleft()
-            self._give_back(request)
-            results.append(check_outputs(output, len(letters), self._shape))
+            try:
+                results.append(self._outputs(request, len(letters)))
+            finally:
+                running.popleft()
+                self._give_back(request)
 
         try:
             for batch in batches:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.errors import ModelError, StoppedError
+from ribocast.model.engine import OpenVinoEngine, Outputs, check_outputs
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.predictor import Predictor, to_mrl
-from ribocast.model.stopping import is_stopped
+from ribocast.model.stopping import check_stopped
 from ribocast.sequence.batch import encode
 from ribocast.sequence.letters import Letters
 
@@ -21,48 +21,44 @@ PredictMrl = Callable[[list[str]], Sequence[float] | NDArray[np.float64]]
 """A predictor, as a user's own may be: sequences in, one number each out."""
 
 
-class Members:
-    """Networks of an averaged model, run by OpenVINO as one graph without its last step, the mean."""
+class Members(OpenVinoEngine):
+    """Networks of an averaged model, or those of some numbers: one graph without its last step, the mean."""
 
-    def __init__(self, model: Predictor, graph: Any, options: dict[str, object]) -> None:
-        openvino = importlib.import_module("openvino")
-        compiled = openvino.Core().compile_model(graph, "CPU", options)
-        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._requests = [compiled.create_infer_request() for _ in range(streams)]
-        self._outputs = range(len(compiled.outputs))
+    def __init__(self, model: Predictor, only: Sequence[int] | None = None, threads: int | None = None) -> None:
+        self._only = only
+        super().__init__(model.bundle, threads)
         self._card = model.card
+
+    def _network(self, core: Any) -> Any:
+        network = super()._network(core)
+        inputs = _inputs_of_mean(network)
+        assert inputs is not None
+        chosen = inputs if self._only is None else [inputs[number] for number in self._only]
+        return importlib.import_module("openvino").Model(chosen, network.get_parameters())
+
+    def _outputs(self, request: Any, rows: int) -> Outputs:
+        """Return what each network gives; shape (networks, rows, assays, width)."""
+        each = [tensor.data[0].copy() for tensor in request.output_tensors]
+        return np.stack([check_outputs(outputs, rows, self._shape) for outputs in each])
 
     def mrls(self, seqs: Sequence[str], assay: str | None = None) -> NDArray[np.float64]:
         """Predict the MRL of each sequence by each network; shape (networks, n)."""
         card = self._card.assay(assay)
         number = [known.name for known in self._card.assays].index(card.name)
         lengths = np.array([len(seq) for seq in seqs])
-        rows = [part for length in np.unique(lengths) for part in _parts(np.flatnonzero(lengths == length))]
-        outputs = self._run([encode([seqs[row] for row in part]) for part in rows])
-        mrls = np.empty((outputs[0].shape[0], len(seqs)))
-        for part, output in zip(rows, outputs, strict=True):
-            mrls[:, part] = [to_mrl(one[:, number], card) for one in output]
-        if not np.isfinite(mrls).all():
-            raise ModelError("the network gives numbers that are not finite")
-        return mrls
+        same = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+        parts = [rows[first : first + _ROWS] for rows in same for first in range(0, len(rows), _ROWS)]
 
-    def _run(self, batches: list[Letters]) -> list[NDArray[np.float32]]:
-        results: list[NDArray[np.float32]] = []
-        running = len(self._requests)
-        begun = 0
-        for index in range(len(batches) + running):
-            request = self._requests[index % running]
-            if 0 <= index - running < begun:
-                request.wait()
-                outputs = [request.get_output_tensor(number).data for number in self._outputs]
-                results.append(np.concatenate(outputs))  # (networks, rows, assays, width)
-            # What runs is waited for in any case.
-            if index < len(batches) and not is_stopped():
-                request.start_async({0: np.ascontiguousarray(batches[index])})
-                begun += 1
-        if begun < len(batches):
-            raise StoppedError("stopped")
-        return results
+        def batches() -> Iterator[Letters]:
+            for rows in parts:
+                check_stopped()
+                yield encode([seqs[row] for row in rows])
+
+        outputs = self.run(batches())
+        mrls = np.empty((len(outputs[0]), len(seqs)))
+        for rows, output in zip(parts, outputs, strict=True):
+            mrls[:, rows] = [to_mrl(one[:, number], card) for one in output]
+        return mrls
 
 
 def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: int | None = None) -> Members | None:
@@ -72,18 +68,17 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
     """
     if not model.engine.name.startswith("openvino") or model.card.fixed_length is not None:
         return None
-    openvino = importlib.import_module("openvino")
-    graph = openvino.Core().read_model(read_graph(model.bundle).content)
-    last = graph.get_results()[0].input_value(0).get_node()
+    graph = importlib.import_module("openvino").Core().read_model(read_graph(model.bundle).content)
+    return None if _inputs_of_mean(graph) is None else Members(model, only, threads)
+
+
+def _inputs_of_mean(network: Any) -> list[Any] | None:
+    """Return what the last step of a graph takes the mean of, one output a network; None if it is no mean."""
+    last = network.get_results()[0].input_value(0).get_node()
     if last.get_type_name() != "ReduceMean" or len(last.input_value(0).get_partial_shape()) != 4:
         return None
-    stacked = last.input_value(0).get_node()  # one input a network
-    outputs = [stacked.input_value(number) for number in (range(stacked.get_input_size()) if only is None else only)]
-    before = openvino.Model(outputs, graph.get_parameters())
-    options: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-    if threads is not None:
-        options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return Members(model, before, options)
+    stacked = last.input_value(0).get_node()
+    return [stacked.input_value(number) for number in range(stacked.get_input_size())]
 
 
 def share_out_networks(
@@ -123,7 +118,3 @@ def _mean_of(model: Predictor, numbers: list[int], assay: str | None, threads: i
     if members is None:
         return None
     return lambda seqs: np.asarray(members.mrls(seqs, assay).mean(axis=0))
-
-
-def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS)]
