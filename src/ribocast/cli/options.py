@@ -64,9 +64,9 @@ RayOption = Annotated[
 def usable(chunk: Chunk, on_error: OnError, places: OutputPaths | None = None, output: Path | None = None) -> Chunk:
     """Return a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.rejects import Sieve
+    from ribocast.io.rejects import RowFilter
 
-    with Sieve(on_error, places or OutputPaths(), output, say) as sieve:
-        good = sieve.keep(chunk, chunk.faults(need_label=True))
-        sieve.refuse_nothing(len(good.frame))
+    with RowFilter(on_error, places or OutputPaths(), output, say) as row_filter:
+        good = row_filter.keep(chunk, chunk.faults(need_label=True))
+        row_filter.refuse_nothing(len(good.frame))
     return good

@@ -13,7 +13,7 @@ import numpy as np
 from ribocast.errors import InputError, OptionError
 from ribocast.explain.explain import EFFECTS, Explanation, explain_all, find_unexplainable
 from ribocast.io.output_paths import OutputPaths
-from ribocast.io.rejects import OnError, Sieve
+from ribocast.io.rejects import OnError, RowFilter
 from ribocast.io.tables import Chunk, read_chunks
 from ribocast.io.writers import TABLE_ENDINGS, check_output, open_table, whole_file
 from ribocast.model.predictor import Predictor
@@ -87,16 +87,16 @@ def explain_file(
     if output is not None:
         places.add(output, "the page" if ending == ".html" else "the figure")
         places.add_numbered(Path(output), "the figures")
-    sieve = Sieve(on_error, places, table if output is None else output, say)
+    row_filter = RowFilter(on_error, places, table if output is None else output, say)
     entries: list[dict[str, Any]] = []
     rows, figures = 0, 0
     with ExitStack() as stack:
         sink = stack.enter_context(open_table(table)) if table is not None else None
-        stack.enter_context(sieve)
+        stack.enter_context(row_filter)
         for chunk, numbers in _chunks(source, column):
             faults = find_unexplainable(model, chunk.utrs, indels=indels, long=long)
             bad = {fault.row for fault in faults}
-            good = sieve.keep(chunk, faults)
+            good = row_filter.keep(chunk, faults)
             numbers = [number for at, number in enumerate(numbers) if at not in bad]
             several = len(chunk.frame) > 1 or rows > 0
             names = _names(good, numbers, several)
@@ -118,7 +118,7 @@ def explain_file(
                     figures += 1
                 if done:
                     done(rows)
-        sieve.refuse_nothing(rows)
+        row_filter.refuse_nothing(rows)
         if output is not None and ending == ".html":
             from ribocast.io.html import write_page
 
@@ -126,7 +126,7 @@ def explain_file(
             write_page(output, "explanations.html", title=title, command=command, entries=entries)
     if figures > 1:
         say(f"wrote {figures:,} figures: {_numbered(Path(output or ''), '…')}")
-    return Predicted(rows, sieve.count, sieve.path if sieve.count else None)
+    return Predicted(rows, row_filter.count, row_filter.path if row_filter.count else None)
 
 
 def tidy(explanation: Explanation, row: int) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 _MRL = "ribosomes per mRNA"
@@ -61,11 +60,3 @@ COLUMNS = {
     "free_energy": Column("folding energy", "kcal/mol", "Minimum free energy of the 5′ UTR, by ViennaRNA."),
     "edits": Column("edits", "nt", "Edits from the sequence to stay near to."),
 }
-_FRACTION = re.compile(r"r(\d+)")
-
-
-def describe_column(name: str) -> Column | None:
-    """Return what a column of an output means; None for one that is not ribocast's own."""
-    if fraction := _FRACTION.fullmatch(name):
-        return Column(f"fraction {fraction[1]}", "share", "Predicted share of the mRNA in this polysome fraction.")
-    return COLUMNS.get(name)

@@ -23,7 +23,7 @@ from ribocast.sequence.letters import Fault
 OnError = Literal["stop", "skip"]
 
 
-class Sieve:
+class RowFilter:
     """Keeps usable rows; at a bad one it stops, or leaves it out, counts it and lists it with the reason.
 
     Use it as a context: the list stands there whole at the end, and not at all after an error. An earlier run's list is

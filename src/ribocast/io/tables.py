@@ -174,7 +174,7 @@ def read_chunks(
         If there is no such file, it is a directory or a device, it is empty or broken, it is changed while it is read,
         or it lacks the column.
     """
-    name, first_row = table_name(path), 1 + (rows.start if rows else 0)
+    name, first_row = input_name(path), 1 + (rows.start if rows else 0)
     for table in read_arrow(path, chunk_rows=chunk_rows, rows=rows):
         yield _chunk(table, name, first_row, column, label)
         first_row += len(table)
@@ -188,14 +188,14 @@ def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.
 def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
     """Read a whole table at once; see `read_chunks`."""
     rows = pa.concat_tables(read_arrow(path)).combine_chunks()
-    return _chunk(rows, table_name(path), 1, column, label)
+    return _chunk(rows, input_name(path), 1, column, label)
 
 
 def read_arrow(
     path: str | Path, *, chunk_rows: int = CHUNK_ROWS, rows: range | None = None
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Read a table piece by piece as Arrow tables, whatever its columns are; see `read_chunks`."""
-    name, count = table_name(path), 0
+    name, count = input_name(path), 0
     for table in _told(read_pieces(path, chunk_rows, rows), name):
         count += len(table)
         yield table
@@ -206,7 +206,7 @@ def read_arrow(
 
 def rows_of(path: str | Path) -> int:
     """Count the rows of a file; see `ribocast.io.readers.count_rows`."""
-    with _in_our_words(table_name(path)):
+    with _in_our_words(input_name(path)):
         return count_rows(path)
 
 
@@ -247,11 +247,6 @@ def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | Non
     if not len(frame):
         raise InputError("the frame has no rows")
     return _chunk(frame.reset_index(drop=True), "the frame", 1, column, label)
-
-
-def table_name(path: str | Path) -> str:
-    """Return what messages call a table."""
-    return input_name(path)
 
 
 def _names(rows: pd.DataFrame | pa.Table) -> list[str]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ribocast.errors import OptionError, RibocastError
 from ribocast.io.output_paths import OutputPaths
-from ribocast.io.rejects import OnError, Sieve, add_columns
+from ribocast.io.rejects import OnError, RowFilter, add_columns
 from ribocast.io.resume import terms_of_model
 from ribocast.io.tables import Chunk
 from ribocast.io.writers import TableSink, open_table
@@ -134,17 +134,17 @@ def work_through(
         outputs.add(output)
         if are_files and keep:
             outputs.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
-        sieve = Sieve(on_error, outputs, output, say)
+        row_filter = RowFilter(on_error, outputs, output, say)
         if are_files and keep:
             journal = stack.enter_context(_journal(run, output or "", resume, say))
         sink = stack.enter_context(open_table(output))
-        stack.enter_context(sieve)
-        rows = run.pump(work.chunks(), sieve, sink, journal, done)
+        stack.enter_context(row_filter)
+        rows = run.pump(work.chunks(), row_filter, sink, journal, done)
         if may_be_empty:
             run.write_header(sink)
         else:
-            sieve.refuse_nothing(rows)
-    return Predicted(rows, sieve.count, sieve.path if sieve.count else None, run.networked)
+            row_filter.refuse_nothing(rows)
+    return Predicted(rows, row_filter.count, row_filter.path if row_filter.count else None, run.networked)
 
 
 @contextmanager
@@ -181,7 +181,7 @@ class _Run:
         }
 
     def pump(
-        self, chunks: Iterator[Chunk], sieve: Sieve, sink: TableSink, journal: Journal | None,
+        self, chunks: Iterator[Chunk], row_filter: RowFilter, sink: TableSink, journal: Journal | None,
         done: Callable[[int], None],
     ) -> int:  # fmt: skip
         """Keep reading, the network and writing at work; return the number of rows."""
@@ -198,7 +198,7 @@ class _Run:
             try:
                 for chunk in chunks:
                     sink.check(chunk.table.schema)
-                    good, batch = self._check(chunk, sieve)
+                    good, batch = self._check(chunk, row_filter)
                     reading = False
                     if len(good):
                         piece = self._begin(good, batch, network, journal)
@@ -217,7 +217,7 @@ class _Run:
                 raise
         return rows
 
-    def _check(self, chunk: Chunk, sieve: Sieve) -> tuple[Chunk, Batch]:
+    def _check(self, chunk: Chunk, row_filter: RowFilter) -> tuple[Chunk, Batch]:
         """Leave the rows out that cannot be predicted, or stop at the first."""
         batch = self.work.batch(chunk)
         suspects = np.unique(batch.suspects(LONGEST) % len(chunk))
@@ -226,7 +226,7 @@ class _Run:
         rows = np.zeros(len(chunk), dtype=bool)
         rows[suspects] = True
         faults = self.work.faults(chunk.keep(rows))
-        good = sieve.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
+        good = row_filter.keep(chunk, [Fault(int(suspects[fault.row]), fault.reason) for fault in faults])
         self._nothing = None if len(good) else good
         return good, self.work.batch(good)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ribocast.errors import OutputError, RibocastError
 from ribocast.io.output_paths import OutputPaths
-from ribocast.io.rejects import OnError, Sieve
+from ribocast.io.rejects import OnError, RowFilter
 from ribocast.io.writers import TABLE_ENDINGS, open_table, unsupported_extension
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.arrow import from_texts
@@ -162,7 +162,7 @@ def score_vcf(
     output_paths.add(output)
     with ExitStack() as stack:
         vcf = stack.enter_context(open_vcf(path))
-        sieve = stack.enter_context(Sieve(on_error, output_paths, output, say))
+        row_filter = stack.enter_context(RowFilter(on_error, output_paths, output, say))
         if as_vcf:
             about = f"model {model.card.name}, assay {scorer.card.name}"
             write = stack.enter_context(_vcf_output(output, with_our_header(vcf.header, about)))
@@ -170,7 +170,7 @@ def score_vcf(
             write = stack.enter_context(_table_output(output))
         haplotypes = Haplotypes(utrs, vcf.header) if phased else None
         size = Path(path).stat().st_size if Path(path).is_file() else 0
-        run = _VcfRun(scorer, vcf, size, utrs, haplotypes, sieve, write, as_vcf, done or (lambda *_: None))
+        run = _VcfRun(scorer, vcf, size, utrs, haplotypes, row_filter, write, as_vcf, done or (lambda *_: None))
         for row in vcf.rows:
             run.add(row, stop=on_error == "stop")
         run.finish()
@@ -179,7 +179,7 @@ def score_vcf(
         if rows:
             names = ", ".join(list(rows)[:5]) + (", …" if len(rows) > 5 else "")
             say(f"{rows.total():,} row{'s are' if rows.total() > 1 else ' is'} on contigs {what}: {names}")
-    return Scored(run.rows, run.scored, run.reported, sieve.count, run.rows / since(run.began))
+    return Scored(run.rows, run.scored, run.reported, row_filter.count, run.rows / since(run.began))
 
 
 @dataclass
@@ -191,7 +191,7 @@ class _VcfRun:
     size: int
     utrs: GenomeUtrs
     haplotypes: Haplotypes | None
-    sieve: Sieve
+    row_filter: RowFilter
     write: Callable[[_Batch, pd.DataFrame], None]
     keeps_rows: bool
     done: Callable[[int, int | None, str], None]
@@ -241,7 +241,7 @@ class _VcfRun:
             self._flush()
 
     def _flush(self) -> None:
-        _leave_out(self.sieve, self.vcf.name, self.batch.bad)
+        _leave_out(self.row_filter, self.vcf.name, self.batch.bad)
         table = self.scorer.table(self.batch.alleles)
         if self.haplotypes:
             each = [self.batch.haplotypes.get(row) for row in range(len(table))]
@@ -280,11 +280,11 @@ def _vcf_output(output: str | Path | None, header: list[str]) -> Iterator[Callab
         yield lambda batch, table: _write_vcf(write, batch, table)
 
 
-def _leave_out(sieve: Sieve, name: str, bad: list[tuple[int, list[str], str]]) -> None:
+def _leave_out(row_filter: RowFilter, name: str, bad: list[tuple[int, list[str], str]]) -> None:
     if bad:
         cells = zip(*(cells for _, cells, _ in bad), strict=True)
         rows = pa.table(dict(zip(("chrom", "pos", "id", "ref", "alt"), map(from_texts, cells), strict=True)))
-        sieve.leave_out(name, rows, [row for row, _, _ in bad], [reason for _, _, reason in bad])
+        row_filter.leave_out(name, rows, [row for row, _, _ in bad], [reason for _, _, reason in bad])
 
 
 def _write_vcf(write: Callable[[str], object], batch: _Batch, table: pd.DataFrame) -> None:

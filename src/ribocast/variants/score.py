@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, SequenceError
+from ribocast.io.inputs import input_name
 from ribocast.io.rejects import OnError
-from ribocast.io.tables import Chunk, need_column, read_arrow, table_name
+from ribocast.io.tables import Chunk, need_column, read_arrow
 from ribocast.model.bundle import AssayCard
 from ribocast.model.engine import Outputs
 from ribocast.model.predictor import Predictor, around, index_of, to_mrl
@@ -179,7 +180,7 @@ class _Pairs:
         self._rows = rows
 
     def chunks(self) -> Iterator[Chunk]:
-        name, first_row = table_name(self._path), 1 + (self._rows.start if self._rows else 0)
+        name, first_row = input_name(self._path), 1 + (self._rows.start if self._rows else 0)
         for table in read_arrow(self._path, chunk_rows=self.piece_rows, rows=self._rows):
             ref, self._alt = pair_columns(table.column_names, name, self._ref, self._wanted_alt)
             chunk = Chunk(table, name, first_row, ref, None)
