@@ -36,7 +36,9 @@ def cluster():
     """Start a cluster of two nodes with one CPU each, on this machine."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_health_check_period_ms"] = "500"  # noqa: SIM112
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    # Workers import this module, for what it has them do, and what it imports.
+    here = Path(__file__).parent
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 1, "object_store_memory": 80 << 20, "node_ip_address": "127.0.0.2"}
