@@ -12,6 +12,7 @@ import numpy as np
 
 from ribocast.errors import InputError, OptionError
 from ribocast.explain.explain import EFFECTS, Explanation, explain_all, find_unexplainable
+from ribocast.io.columns import column_called
 from ribocast.io.output_paths import OutputPaths
 from ribocast.io.rejects import OnError, RowFilter
 from ribocast.io.tables import Chunk, read_chunks
@@ -231,8 +232,7 @@ def _chunks(source: str, column: str | None) -> Iterator[tuple[Chunk, list[int]]
 
 
 def _names(chunk: Chunk, numbers: list[int], several: bool) -> list[str]:
-    by_lower = {str(name).lower(): name for name in reversed(list(chunk.frame.columns))}
-    found = next((by_lower[name] for name in NAME_COLUMNS if name in by_lower), None)
+    found = column_called(chunk.frame.columns, NAME_COLUMNS)
     if found is None:
         return [f"row {number}" if several else "" for number in numbers]
     return chunk.names(found)

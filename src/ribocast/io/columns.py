@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 _MRL = "ribosomes per mRNA"
 _LOG2 = "log2"
+Name = TypeVar("Name")
 
 
 class Column(NamedTuple):
@@ -60,3 +62,9 @@ COLUMNS = {
     "free_energy": Column("folding energy", "kcal/mol", "Minimum free energy of the 5′ UTR, by ViennaRNA."),
     "edits": Column("edits", "nt", "Edits from the sequence to stay near to."),
 }
+
+
+def column_called(columns: Iterable[Name], names: Sequence[str]) -> Name | None:
+    """Return the column that has the first of some names, in any case; None if none has one."""
+    by_name = {str(column).strip().lower(): column for column in reversed(list(columns))}
+    return next((by_name[name] for name in names if name in by_name), None)

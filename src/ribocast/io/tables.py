@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from ribocast.errors import InputError
+from ribocast.io.columns import column_called
 from ribocast.io.inputs import cut_short, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
@@ -279,8 +280,7 @@ def find_column(
         if wanted not in columns:
             raise InputError(f"{name}: no {kind} column {wanted!r} among: {', '.join(columns)} (from {option})")
         return wanted
-    by_lower = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_lower[usual_name] for usual_name in usual if usual_name in by_lower), None)
+    return column_called(columns, usual)
 
 
 def need_column(

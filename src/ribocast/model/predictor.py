@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, OptionError, SequenceError
+from ribocast.io.columns import column_called
 from ribocast.model.applicability import Unusual, how_unusual, interval_scaling, remark
 from ribocast.model.bundle import DEFAULT_MODEL, AssayCard, Bundle, Interval, ModelCard, open_bundle
 from ribocast.model.engine import Engine, EngineName, Outputs, start_engine
@@ -371,8 +372,7 @@ def _sequences(utrs: str | Iterable[str] | pd.Series | pd.DataFrame) -> list[str
         frame = cast("pd.DataFrame", utrs)
         if frame.columns.has_duplicates:
             raise InputError("the frame has columns of the same name")
-        by_lower = {str(column).lower(): column for column in reversed(list(columns))}
-        found = next((by_lower[name] for name in SEQUENCE_NAMES if name in by_lower), None)
+        found = column_called(columns, SEQUENCE_NAMES)
         if found is None:
             known = ", ".join(map(str, columns))
             raise InputError(f"the frame has no sequence column ({', '.join(SEQUENCE_NAMES)}) among: {known}")

@@ -37,9 +37,11 @@ class Annotation:
     transcripts: list[Transcript]
     skipped: list[tuple[str, str, str]]
 
-    def reasons(self) -> dict[str, int]:
-        """Count what is skipped, by reason; the most frequent first."""
-        return dict(Counter(reason for _, _, reason in self.skipped).most_common())
+
+def count_reasons(skipped: list[tuple[str, str, str]]) -> str:
+    """Count what is skipped by reason, in words, the most frequent first; see `Annotation.skipped`."""
+    reasons = Counter(reason for _, _, reason in skipped)
+    return ", ".join(f"{count:,}: {reason}" for reason, count in reasons.most_common())
 
 
 @dataclass(slots=True)
@@ -175,8 +177,7 @@ class _Reader:
             else:
                 result.transcripts.append(built)
         if not result.transcripts:
-            reasons = ", ".join(f"{count:,}: {reason}" for reason, count in result.reasons().items())
-            raise InputError(f"{self._name}: no transcript has a 5' UTR ({reasons})")
+            raise InputError(f"{self._name}: no transcript has a 5' UTR ({count_reasons(result.skipped)})")
         result.transcripts.sort(key=lambda one: (one.contig, one.utr, one.strand, one.name))
         return result
 

@@ -11,7 +11,7 @@ from ribocast.errors import InputError
 from ribocast.io.output_paths import OutputPaths, remove_list
 from ribocast.io.writers import open_table
 from ribocast.sequence.construct import Construct
-from ribocast.variants.annotation import Annotation, read_annotation
+from ribocast.variants.annotation import Annotation, count_reasons, read_annotation
 from ribocast.variants.genome import Genome, contig_key
 from ribocast.variants.placement import SplicedTranscript
 from ribocast.variants.transcripts import Transcript
@@ -140,15 +140,12 @@ def open_utrs(
     count = len(utrs.transcripts)
     say(f"{Path(gtf).name}: {count:,} transcript{'s' * (count != 1)} with a 5' UTR")
     if skipped:
-        reasons = ", ".join(
-            f"{count:,}: {reason}" for reason, count in Annotation([], skipped).reasons().items()
-        )  # fmt: skip
         listed = ""
         if listing:
             with open_table(listing) as sink:
                 sink.write(pd.DataFrame(skipped, columns=["gene", "transcript", "reason"]))
             listed = f", listed in {listing}"
-        say(f"skipped {len(skipped):,} transcript{'s' * (len(skipped) != 1)} ({reasons}){listed}")
+        say(f"skipped {len(skipped):,} transcript{'s' * (len(skipped) != 1)} ({count_reasons(skipped)}){listed}")
     elif listing and remove_list(listing, "skipped"):
         say(f"no transcript is skipped; removed an earlier run's list, {listing}")
     if (share := utrs.with_atg()) < 0.5:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
+from ribocast.io.columns import column_called
 from ribocast.io.tables import Chunk, read_rows, read_table
 from ribocast.io.writers import TABLE_ENDINGS
 from ribocast.learn.evaluate.metrics import Floats, was_trained_on
@@ -197,8 +198,7 @@ def _keys(chunk: Chunk, assays: NDArray[np.object_] | None) -> list[tuple[str, s
 
 
 def _find_column(path: Path, columns: Sequence[str]) -> str:
-    by_lower = {column.lower(): column for column in reversed(columns)}
-    found = next((by_lower[name] for name in PREDICTION_NAMES if name in by_lower), None)
+    found = column_called(columns, PREDICTION_NAMES)
     if found is None:
         raise InputError(
             f"{path}: no column of predictions ({', '.join(PREDICTION_NAMES)}) among: {', '.join(columns)}; name it "
