@@ -3,7 +3,7 @@
 ``python tests/mutants.py -n 200`` draws changes of ``sequence/``, ``io/``, ``variants/`` and the constraints of
 ``design/`` with a seed: ``<`` becomes ``<=``, ``+`` becomes ``-``, ``and`` ``or``, a ``not`` is left out, a number or
 an index is one further, ``True`` is ``False``. Each is written into a temporary copy of ``src`` and meets the tests of
-its room that reach its line (coverage says which). The results are kept in a file; a second run continues: what was
+its room that reach its line (coverage says which). The results are kept in a folder; a second run continues: what was
 noticed stays so while its module is unchanged, what survived is tried again when the room's tests have changed.
 
 It needs the ``dev`` extra and a system that can fork.
@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,17 +100,22 @@ def put(tree: ast.AST, node: ast.AST, other: ast.AST) -> None:
     raise LookupError(node)
 
 
+def modules(room: str) -> list[Path]:
+    """List the files of a room."""
+    found = (ROOT / SRC).glob(ROOMS[room])
+    return sorted(file for path in found for file in (path.rglob("*.py") if path.is_dir() else [path]))
+
+
 def mutants(room: str) -> Iterator[dict[str, object]]:
     """Yield every change of a room, with the text of its module as it would be."""
-    for path in sorted((ROOT / SRC).glob(ROOMS[room])):
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            text = file.read_text(encoding="utf-8")
-            tree = ast.parse(text)
-            for node in code(tree):
-                for other in changes(node):
-                    shown = f"{ast.unparse(node)}  ->  {ast.unparse(other)}"
-                    yield {"room": room, "file": file.relative_to(ROOT).as_posix(), "line": node.lineno,
-                           "change": shown, "tree": (tree, node, other), "of": digest(text)}  # fmt: skip
+    for file in modules(room):
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        for node in code(tree):
+            for other in changes(node):
+                shown = f"{ast.unparse(node)}  ->  {ast.unparse(other)}"
+                yield {"room": room, "file": file.relative_to(ROOT).as_posix(), "line": node.lineno,
+                       "change": shown, "tree": (tree, node, other), "of": digest(text)}  # fmt: skip
 
 
 def digest(text: str) -> str:
@@ -192,7 +198,7 @@ def run_tests(work: Path, tests: list[str], log: str, allowed: float, *, reached
     return os.waitstatus_to_exitcode(ended[1]), time.monotonic() - start
 
 
-def reach(work: Path, room: str) -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
+def reach(work: Path, room: str) -> dict[str, Any]:
     """Run a room's tests on the code as it is; return which reach each file's lines, and the seconds each took."""
     from coverage import CoverageData
 
@@ -216,7 +222,7 @@ def reach(work: Path, room: str) -> tuple[dict[str, dict[str, list[str]]], dict[
         # What no test reaches by itself (at import, in a fixture, in a thread) meets all tests of its module.
         every = sorted({test for tests in lines.values() for test in tests})
         found[Path(measured).relative_to(work).as_posix()] = {line: tests or every for line, tests in lines.items()}
-    return found, seconds
+    return {"lines": found, "seconds": seconds}
 
 
 def main() -> None:
@@ -225,52 +231,43 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=200, help="how many changes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--room", action="append", choices=ROOMS, help="only this room; may be repeated")
-    parser.add_argument("--kept", type=Path, default=ROOT / ".mutants.json", help="the file of results")
+    parser.add_argument("--kept", type=Path, default=ROOT / ".mutants", help="the folder of results")
     parser.add_argument("--times", action="store_true", help="print the seconds that each change took")
     asked = parser.parse_args()
     everything = [mutant for room in asked.room or ROOMS for mutant in mutants(room)]
     drawn = random.Random(asked.seed).sample(everything, min(asked.n, len(everything)))
-    kept = json.loads(asked.kept.read_text()) if asked.kept.is_file() else {}
-    for heavy in (
-        "coverage",
-        "pandas",
-        "pyarrow.parquet",
-        "openvino",
-        "torch",
-        "onnxscript",
-        "scipy.stats",
-    ):
+    asked.kept.mkdir(exist_ok=True)
+    results_file = asked.kept / "results.json"
+    kept = json.loads(results_file.read_text()) if results_file.is_file() else {}
+    for heavy in ("coverage", "pandas", "pyarrow.parquet", "openvino", "torch", "onnxscript", "scipy.stats"):
         __import__(heavy)  # once, not in every child
     results = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.copytree(ROOT / "src", work / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        (work / "models").mkdir()
-        reached = {}
+        (work / "models").symlink_to(asked.kept.resolve())
         for number, mutant in enumerate(drawn, 1):
             room, name = str(mutant["room"]), str(mutant["file"])
             tests = digest("".join(file.read_text() for file in sorted((ROOT / "tests" / room).glob("test_*.py"))))
             key = f"{name}:{mutant['line']}: {mutant['change']}"
             old = kept.get(key, {})
             if old.get("of") != mutant["of"] or not (old["noticed"] or old["tests"] == tests):
-                if room not in reached:
-                    reached[room] = reach(work, room)
+                known = asked.kept / f"{room}-{tests}-{digest(''.join(m.read_text() for m in modules(room)))}.json"
+                if not known.is_file():
+                    known.write_text(json.dumps(reach(work, room)))
+                reached = json.loads(known.read_text())
                 tree, node, other = mutant["tree"]
                 put(tree, node, other)
                 (work / name).write_text(ast.unparse(tree), encoding="utf-8")
                 put(tree, other, node)
-                lines, times = reached[room]
-                mine = lines.get(name, {}).get(str(mutant["line"]), [])
-                rc, seconds = (
-                    run_tests(work, mine, "mutant.log", 20 + 3 * sum(times[test] for test in mine))
-                    if mine
-                    else (0, 0.0)
-                )
+                mine = reached["lines"].get(name, {}).get(str(mutant["line"]), [])
+                allowed = 20 + 3 * sum(reached["seconds"][test] for test in mine)
+                rc, seconds = run_tests(work, mine, "mutant.log", allowed) if mine else (0, 0.0)
                 shutil.copy(ROOT / name, work / name)
                 old = {"of": mutant["of"], "tests": tests, "noticed": rc != 0, "seconds": round(seconds, 1),
                        "reached": len(mine)}  # fmt: skip
                 kept[key] = old
-                asked.kept.write_text(json.dumps(kept, indent=1))
+                results_file.write_text(json.dumps(kept, indent=1))
             results.append((key, old))
             if asked.times or not old["noticed"]:
                 said = (
