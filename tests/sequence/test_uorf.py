@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ribocast.sequence.construct import EGFP, Construct
 from ribocast.sequence.uorf import (
+    KOZAK_POSITIONS,
     KOZAK_WEIGHTS,
     MOST_TOLD,
     NEAR_COGNATES,
@@ -95,6 +96,15 @@ def test_of_a_variant_that_moves_a_great_many_stops_the_first_are_told_and_how_m
     assert told[-1] == f"and {101 - MOST_TOLD} more"
 
 
+def test_as_many_consequences_as_are_told_are_told_without_more():
+    ref = "ATGAAA" * MOST_TOLD + CALM
+    # Not right before the change, where it would be in the Kozak context too.
+    alt = ref[: 6 * MOST_TOLD + 9] + "TGA" + ref[6 * MOST_TOLD + 12 :]
+    told = consequence(ref, alt).split("; ")
+    assert len(told) == MOST_TOLD
+    assert all(one.startswith("stop gained of the uATG") for one in told)
+
+
 @given(utr=ANY)
 def test_rna_and_lower_case_have_the_same_uorfs(utr):
     assert find_uorfs(utr.replace("T", "u").lower()) == find_uorfs(utr)
@@ -170,6 +180,14 @@ def test_the_score_of_a_context_is_the_sum_of_its_letters(letters):
     assert kozak_score(letters) == pytest.approx(expected, abs=0.005)
 
 
+@pytest.mark.parametrize(("place", "position"), [*enumerate(KOZAK_POSITIONS)])
+def test_a_weight_is_that_of_its_position(place, position):
+    # There is no 0: +4 is the tenth of the eleven letters −6 to +5.
+    index = position + 6 - (position > 0)
+    for letter, weights in KOZAK_WEIGHTS.items():
+        assert kozak_score("N" * index + letter + "N" * (10 - index)) == weights[place]
+
+
 def test_each_position_of_the_score_sums_to_nothing_and_the_best_known_letters_score_best():
     assert all(abs(sum(column)) < 0.02 for column in zip(*KOZAK_WEIGHTS.values(), strict=True))
     assert kozak_score("GCCACCATGGC") > kozak_score("GCCACCATGCC") > kozak_score("GCCTCCATGCC")
@@ -234,6 +252,28 @@ def test_an_indel_in_windows_of_one_length_moves_what_is_before_it(size):
     assert "uATG lost" not in told
     assert told == consequence(whole, whole[:40] + whole[40 + size :])
     assert consequence(alt, ref) == consequence(whole[:40] + whole[40 + size :], whole)
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "is_indel"),
+    [
+        ("AATGC", "GAATG", True),  # four letters moved, four differ
+        ("ATGCC", "GGATG", False),  # three moved
+        ("AAAATGC", "AAAAATG", False),  # three differ
+    ],
+)
+def test_an_indel_in_a_window_moves_four_letters_and_makes_four_differ(ref, alt, is_indel):
+    # Windows of one length: C behind the first letters is deleted, and letters come in before them.
+    bare = Construct("", "ATGGCC")
+    for old, new in ((ref, alt), (alt, ref)):
+        told = consequence(old + CALM, new + CALM, bare)
+        assert ("uATG lost" in told) == ("uATG gained" in told) == (not is_indel)
+
+
+def test_a_kozak_context_begins_with_the_first_letter_of_the_construct():
+    bare = Construct("", "ATGGCC")
+    assert consequence("ACCCCC" + CALM, "ACCATG" + CALM, bare).startswith("uATG gained, moderate Kozak")
+    assert consequence("CCC", "ACC", bare) == "Kozak of the start codon changed at -3 (C to A), moderate to strong"
 
 
 @given(ref=ANY, alt=ANY)
