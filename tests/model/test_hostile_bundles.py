@@ -665,7 +665,7 @@ def test_nothing_is_loaded_before_card_and_hashes_are_right(framed, tmp_path, mo
     def loading(*_, **__):
         pytest.fail("it was loaded")
 
-    monkeypatch.setattr("ribocast.model.engine._import_openvino", loading)
+    monkeypatch.setattr("openvino.Core.read_model", loading)
     monkeypatch.setattr("safetensors.torch.load", loading)
     for number, (name, spoil) in enumerate([
         (CARD_NAME, lambda text: text.replace(b'"format_version": 1', b'"format_version": 2')),
