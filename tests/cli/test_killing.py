@@ -12,8 +12,8 @@ WITH_OUTPUTS = ["predict CSV", "predict Parquet", "variants table", "variants VC
 
 
 def test_every_command_with_outputs_is_killed(framed, tmp_path):
-    jobs = killing.make_jobs(tmp_path, str(framed), 2)
-    assert [name for name, job in jobs.items() if job.outputs] == WITH_OUTPUTS
+    commands = killing.make_commands(tmp_path, str(framed), 2)
+    assert [name for name, command in commands.items() if command.outputs] == WITH_OUTPUTS
 
 
 @pytest.mark.thorough
