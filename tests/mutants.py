@@ -194,6 +194,8 @@ def run_tests(work: Path, tests: list[str], log: str, allowed: float, *, reached
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
         if time.monotonic() - start > allowed:
             os.killpg(child, signal.SIGKILL)
+            ended = os.waitpid(child, 0)
+            break
         time.sleep(0.02)
     return os.waitstatus_to_exitcode(ended[1]), time.monotonic() - start
 
