@@ -177,6 +177,21 @@ def test_a_forgotten_job_is_stopped_and_freed():
         kept.cancel(job.id)
 
 
+def test_a_job_nobody_asks_about_is_cancelled():
+    kept, gates = jobs(at_once=2, unasked_seconds=1), [Gate(), Gate()]
+    watched, left, waiting = (kept.submit(lambda _, gate=gate: gate()) for gate in (*gates, Gate()))
+
+    def is_left():
+        kept.get(watched.id)
+        return left.state == waiting.state == "cancelled"
+
+    wait_until(is_left)
+    assert left.remark == waiting.remark == "nobody asked about it for 1 s"
+    assert (watched.state, gates[1].done) == ("running", [])
+    kept.cancel(watched.id)
+    wait_for(watched, "cancelled")
+
+
 def test_results_of_whoever_keeps_most_go_first():
     kept = jobs(size_of=lambda size: size)
 

@@ -64,6 +64,7 @@ def _pick(seqs: Sequence[str], order: NDArray[np.int64], count: int, apart: int,
     letters = _padded([seqs[number] for number in order])
     lengths = np.array([len(seqs[number]) for number in order])
     waiting = np.ones(len(order), dtype=bool)
+    # Sums of small whole numbers: NumPy's usual 64 bits take eight times as long.
     words = _count_words(letters) if least > 1 else np.empty((len(order), 0), dtype=np.int16)
     taken: list[int] = []  # places in `order`
     while len(taken) < count and waiting.any():
@@ -73,12 +74,12 @@ def _pick(seqs: Sequence[str], order: NDArray[np.int64], count: int, apart: int,
         # Edits are never more than substitutions, but can be fewer.
         if least > 1:
             # An edit changes three words of three letters: few pairs share enough of them to be near.
-            shared = np.abs(words[taken] - words[place]).sum(axis=1) < 2 * _WORD * least
+            shared = np.abs(words[taken] - words[place]).sum(axis=1, dtype=np.int16) < 2 * _WORD * least
             if any(quick_edit_distance(own, seqs[order[taken[other]]]) < least for other in np.flatnonzero(shared)):
                 continue
         taken.append(place)
         if apart > least:
-            waiting &= ~((lengths == len(own)) & ((letters != letters[place]).sum(axis=1) < apart))
+            waiting &= ~((lengths == len(own)) & ((letters != letters[place]).sum(axis=1, dtype=np.uint16) < apart))
             if len(taken) + np.count_nonzero(waiting) < count:
                 break
     return [int(order[place]) for place in taken]

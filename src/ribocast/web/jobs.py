@@ -62,6 +62,7 @@ class Job(Generic[T]):
     remark: str = ""
     result: T | None = None
     size: int = 0
+    asked: float = field(default_factory=time.monotonic)
     began: float = 0.0
     ended: float = 0.0
     deadline: float = float("inf")
@@ -98,6 +99,8 @@ class Jobs(Generic[T]):
         How many of one client may run and wait.
     seconds : float
         After which a job ends with what it has.
+    unasked_seconds : float
+        After which a job that nobody has asked about is cancelled.
     keep_seconds : float
         How long an ended job is kept, unless there are more than 500, or results of more than 100 MB: then the oldest
         of whoever has most are forgotten.
@@ -109,9 +112,11 @@ class Jobs(Generic[T]):
 
     def __init__(
         self, *, at_once: int, waiting: int, seconds: float, keep_seconds: float, each: int = 1_000,
+        unasked_seconds: float = float("inf"),
         size_of: Callable[[T], int] = lambda _: 0, ended: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._seconds, self._keep, self._size_of, self._ended = seconds, keep_seconds, size_of, ended
+        self._unasked = unasked_seconds
         self._jobs: dict[str, Job[T]] = {}
         self._changed = threading.Condition()
         self._closing = False
@@ -132,10 +137,11 @@ class Jobs(Generic[T]):
                 raise RefusedError(503, STOPPING, 60)
             job.turn = self._pool.submit(lambda: self._run(job, work), is_unwanted=job.is_unwanted)
             self._jobs[job.id] = job
+            self._changed.notify_all()
         return job
 
     def get(self, id: str) -> Job[T]:
-        """Find a job.
+        """Find a job; whoever asks for it is waiting for it.
 
         Raises
         ------
@@ -145,7 +151,9 @@ class Jobs(Generic[T]):
         with self._changed:
             if id not in self._jobs:
                 raise RefusedError(404, "unknown job; results are kept for a limited time")
-            return self._jobs[id]
+            job = self._jobs[id]
+            job.asked = time.monotonic()
+            return job
 
     def cancel(self, id: str) -> Job[T]:
         """End a job that waits or runs; one that has ended stays as it is."""
@@ -218,7 +226,7 @@ class Jobs(Generic[T]):
         try:
             job.result = work(job)
             job.size = self._size_of(job.result)
-            state = "cancelled" if job.remark == "cancelled" else "done"
+            state = "cancelled" if job.stop.is_set() else "done"
         except StoppedError:
             state = "cancelled" if job.stop.is_set() else "failed"
             job.error = "" if job.stop.is_set() else f"nothing was found in {self._seconds:g} s, the most of a job"
@@ -239,12 +247,20 @@ class Jobs(Generic[T]):
         self._changed.notify_all()
 
     def _expire(self) -> None:
-        """Forget results when their time has come, whether or not anybody asks."""
+        """Forget results, and cancel what nobody waits for, when their time has come."""
         with self._changed:
             while True:
                 self._forget()
-                first = min((job.ended for job in self._jobs.values() if job.state in ENDED), default=None)
-                self._changed.wait(None if first is None else max(0.01, first + self._keep - time.monotonic()))
+                for job in [job for job in self._jobs.values() if self._due(job) <= time.monotonic()]:
+                    self._cancel(job, f"nobody asked about it for {self._unasked:g} s")
+                first = min((self._due(job) for job in self._jobs.values()), default=float("inf"))
+                self._changed.wait(None if first == float("inf") else max(0.01, first - time.monotonic()))
+
+    def _due(self, job: Job[T]) -> float:
+        """Return when an ended job is forgotten, or another one cancelled because nobody asked about it."""
+        if job.ended:
+            return job.ended + self._keep
+        return float("inf") if job.stop.is_set() else job.asked + self._unasked
 
     def _forget(self) -> None:
         now = time.monotonic()

@@ -112,7 +112,8 @@ class Service:
             self.models[name] = Served(name, predictor, batcher)
         self.jobs: Jobs[Designed] = Jobs(
             at_once=settings.jobs_at_once, waiting=settings.jobs_waiting, each=settings.jobs_per_client,
-            seconds=settings.job_seconds, keep_seconds=settings.keep_job_seconds, size_of=_size_of,
+            seconds=settings.job_seconds, unasked_seconds=settings.unasked_job_seconds,
+            keep_seconds=settings.keep_job_seconds, size_of=_size_of,
             ended=lambda state: metrics.jobs.labels(state).inc(),
         )  # fmt: skip
         metrics.watch_jobs(self.jobs.count)
