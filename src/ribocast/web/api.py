@@ -337,26 +337,28 @@ def _either(asked: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 def _rows_of(column: str, items: list[Any]) -> Rows:
     """Read a list of sequences, each a text or an object with ``seq`` and ``id``."""
-    found = [_fields(item, (column,)) if isinstance(item, dict) else (None, item) for item in items]
+    found = [
+        _fields(row, item, (column,)) if isinstance(item, dict) else (None, item) for row, item in enumerate(items, 1)
+    ]
     return Rows(range(1, len(found) + 1), [one[0] for one in found], (column,), ([one[1] for one in found],), None)
 
 
 def _rows_of_pairs(items: list[Any]) -> Rows:
-    found = [_fields(item, ("ref", "alt")) for item in items]
+    found = [_fields(row, item, ("ref", "alt")) for row, item in enumerate(items, 1)]
     return Rows(
         range(1, len(found) + 1), [one[0] for one in found], ("ref", "alt"),
         ([one[1] for one in found], [one[2] for one in found]), None,
     )  # fmt: skip
 
 
-def _fields(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+def _fields(row: int, item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """Take the name and the sequences of an item; a field that is not known is refused, not ignored."""
     if not isinstance(item, dict) or not item.keys() <= {"id", *names}:
         wanted = ", ".join(names)
-        raise RefusedError(422, f"each item must have {wanted} and optionally id, nothing else", field=names[0])
+        raise RefusedError(422, f"row {row}: must have {wanted} and optionally id, nothing else", field=names[0])
     name = item.get("id")
     if not (name is None or (isinstance(name, str) and len(name) <= schemas.MOST_TEXT)):
-        raise RefusedError(422, f"an id must be a text of at most {schemas.MOST_TEXT} characters", field="id")
+        raise RefusedError(422, f"row {row}: id must be a text of at most {schemas.MOST_TEXT} characters", field="id")
     return name, *(item.get(column) for column in names)
 
 

@@ -1,7 +1,7 @@
 // The tab Design: what is wanted and which rules hold, progress while it is searched, the designs.
 import { ApiError, call, callJson } from "./api.js";
+import { explainColumn, filled, intervalColumn, stripColumn } from "./columns.js";
 import { Field, Menu, PasteBox, Tick, UploadButton } from "./inputs.js";
-import { explainColumn, filled, intervalColumn, stripColumn } from "./predict.js";
 import { readSequences } from "./sequences.js";
 import { problemOf, Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";

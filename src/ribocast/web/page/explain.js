@@ -2,7 +2,8 @@
 import { ApiError } from "./api.js";
 import { HeatMap, Profile, UorfMap, uorfInWords } from "./charts.js";
 import { Menu, PasteBox, Tick, UploadButton } from "./inputs.js";
-import { ACCEPT, textBody } from "./predict.js";
+import { ACCEPT } from "./predict.js";
+import { textBody } from "./rows_tab.js";
 import { readSequences } from "./sequences.js";
 import { Tab } from "./tab.js";
 import { columnsOf, ResultTable } from "./table.js";

@@ -1,10 +1,10 @@
 // The tab Variants: pairs of sequences, or a small VCF against pasted 5′ UTRs.
 import { ApiError, checkSize } from "./api.js";
-import { PasteBox, SkippedNote, Tick, UploadButton } from "./inputs.js";
-import { explainColumn, filled, identity, intervalColumn, withInputs } from "./predict.js";
+import { explainColumn, filled, identity, intervalColumn, withInputs } from "./columns.js";
+import { PasteBox, UploadButton } from "./inputs.js";
+import { RowsTab } from "./rows_tab.js";
 import { readSequences } from "./sequences.js";
-import { Tab } from "./tab.js";
-import { columnsOf, ResultTable } from "./table.js";
+import { columnsOf } from "./table.js";
 import { html, some } from "./view.js";
 
 /** @typedef {import("./api.js").Call} Call */
@@ -13,41 +13,16 @@ import { html, some } from "./view.js";
 const WHOLE = 60;
 const PART = 25;
 
-class Scores extends Tab {
+class Scores extends RowsTab {
   path = "variants";
-
-  /** @param {any} found */
-  words(found) {
-    const skipped = found.skipped_total ? `, ${some(found.skipped_total, "row")} skipped` : "";
-    return `${some(found.rows, "variant")} scored by the model ${found.model}, ${found.unit} of ${found.assay}${skipped}`;
-  }
-
-  get query() {
-    return this.props.values.skip ? { on_error: "skip" } : {};
-  }
-
-  /** @param {string} go The words on the button. */
-  skipTick(go) {
-    const { values } = this.props;
-    return html`<${Tick}
-      id=${`${this.name}-skip`} label="Skip bad rows" value=${Boolean(values.skip)} key=${go}
-      onChange=${(/** @type {boolean} */ skip) => this.change({ skip: skip ? "1" : "" })}
-    />`;
-  }
+  what = "variant";
+  done = " scored";
 
   /** @param {any} found */
   show(found) {
-    const table = tableOf(found.variants, this.props.catalogue.columns, this.props.go);
-    /** @type {(shown: any[], of: number) => any} */
-    const actions = (shown, of) => this.actions(shown, of, table.rows, [["csv", "variants.csv", "Download CSV"]]);
-    return html`<${SkippedNote} rows=${found.skipped} total=${found.skipped_total} />
-      ${
-        found.variants.length === 0
-          ? html`<p>No row could be used.</p>`
-          : html`<${ResultTable}
-            rows=${table.rows} columns=${table.columns} caption=${this.words(found)} actions=${actions} ...${this.view}
-          />`
-      }`;
+    /** @param {any[]} answers */
+    const make = (answers) => tableOf(answers, this.props.catalogue.columns, this.props.go);
+    return this.tableOf(found, found.variants, "variants.csv", make);
   }
 }
 
@@ -109,10 +84,11 @@ export class PairsTab extends Scores {
           <button type="button" onClick=${() => this.change({ refs: example.refs, alts: example.alts }, "go")}>
             Example: ${example.title}
           </button>
-          ${settings} ${this.skipTick("Score")}
+          ${settings} ${this.skipTick()}
         </div>
       </form>
-      ${this.notes(values.skip ? undefined : () => this.change({ skip: "1" }, "go"))} ${result && this.frame(this.show(result.found), "Score")}`;
+      ${this.notesOfRows()}
+      ${result && this.frame(this.show(result.found), "Score")}`;
   }
 
   /**
@@ -175,10 +151,11 @@ export class VcfTab extends Scores {
           <button type="button" onClick=${() => this.change({ utrs: example.utrs, vcf: example.vcf }, "go")}>
             Example: ${example.title}
           </button>
-          ${settings} ${this.skipTick("Score the VCF")}
+          ${settings} ${this.skipTick()}
         </div>
       </form>
-      ${this.notes(values.skip ? undefined : () => this.change({ skip: "1" }, "go"))} ${result && this.frame(this.show(result.found), "Score the VCF")}`;
+      ${this.notesOfRows()}
+      ${result && this.frame(this.show(result.found), "Score the VCF")}`;
   }
 }
 
@@ -193,17 +170,12 @@ function jsonCall(json, query, catalogue) {
   return { json, query };
 }
 
-/** @type {WeakMap<object, {rows: any[], columns: import("./table.js").TableColumn[]}>} */
-const tables = new WeakMap();
-
 /**
  * @param {any[]} variants
  * @param {Record<string, import("./api.js").ColumnWords>} words
  * @param {(tab: string, changes: import("./link.js").Values) => void} go
  */
 function tableOf(variants, words, go) {
-  const known = tables.get(variants);
-  if (known) return known;
   const { rows, inputs } = withInputs(variants);
   /** @param {any} row */
   const name = (row) => row.id ?? (row.chrom ? `${row.chrom}:${row.pos}${row.vcf_ref}>${row.vcf_alt}` : null);
@@ -236,9 +208,7 @@ function tableOf(variants, words, go) {
     ...inputs,
     ...made("log2_low", "log2_high", "ref", "alt"),
   ];
-  const table = { rows, columns };
-  tables.set(variants, table);
-  return table;
+  return { rows, columns };
 }
 
 /** @type {import("./table.js").TableColumn} */
