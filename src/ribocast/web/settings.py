@@ -57,9 +57,7 @@ class Settings(BaseModel):
     max_budget: int = Field(200_000, ge=1, description="Predictions of a job.")
     max_design_length: int = Field(300, ge=1, description="Letters of a design.")
     job_seconds: float = Field(300.0, gt=0, description="A job ends then, with what it has found.")
-    unasked_job_seconds: float = Field(
-        120.0, gt=0, description="A job nobody asks about for this long is cancelled."
-    )
+    unasked_job_seconds: float = Field(120.0, gt=0, description="A job nobody asks about for this long is cancelled.")
     jobs_at_once: int = Field(2, ge=1, description="Jobs that run; more wait.")
     jobs_waiting: int = Field(20, ge=0, description="Jobs that may wait.")
     jobs_per_client: int = Field(4, ge=1, description="Jobs of a client that run and wait.")
