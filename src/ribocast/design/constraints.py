@@ -367,5 +367,5 @@ def read_seed(seed: str) -> str:
     """Spell a sequence to start from in upper case with T for U; it has no N."""
     letters = to_dna(seed.strip())
     if not letters or set(letters) - set("ACGT"):
-        raise OptionError(f"cannot start from {seed[:60]!r}: a start has A, C, G, T or U only")
+        raise OptionError(f"cannot start from {seed[:60]!r}: the sequence must have A, C, G, T or U only")
     return letters
