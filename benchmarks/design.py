@@ -24,10 +24,9 @@ import pandas as pd
 
 import ribocast
 from ribocast.cli.terminal import number, print_table
-from ribocast.design import Brief, Forbid, Length
-from ribocast.design import design as propose
+from ribocast.design import DesignRequest, Forbid, Length, propose
 from ribocast.design.algorithms import ALGORITHMS
-from ribocast.design.automaton import strings_of
+from ribocast.design.codes import strings_of
 from ribocast.design.distances import quick_edit_distance
 from ribocast.design.feasibility import make_space
 from ribocast.design.verify import find_violations
@@ -60,14 +59,14 @@ def main() -> None:
     ):
         runs = []
         for seed in range(args.seeds):
-            brief = Brief(
-                None if wanted == "max" else float(wanted), n=args.designs, forbid="ATG", algorithm=algorithm,
+            request = DesignRequest(
+                target=None if wanted == "max" else float(wanted), n=args.designs, forbid="ATG", algorithm=algorithm,
                 budget=args.calls, risk_aversion=risk_aversion,
                 out_of_distribution_penalty=out_of_distribution_penalty, seed=seed,
             )  # fmt: skip
             began = time.perf_counter()
             try:
-                found = propose(model, brief, independent=independent, threads=args.threads)
+                found = propose(model, request, independent=independent, threads=args.threads)
             except RibocastError as error:
                 print(f"{algorithm}: {error}")
                 break

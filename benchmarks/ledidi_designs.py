@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ribocast.design.automaton import BASES
+from ribocast.design.codes import BASES
 from ribocast.learn.gradient import SoftMrl
 from ribocast.model.predictor import Predictor
 

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ribocast
-from ribocast.design import Brief
-from ribocast.design import design as propose
+from ribocast.design import DesignRequest, propose
 from ribocast.design.algorithms import ALGORITHMS
 from ribocast.errors import RibocastError, SequenceError
 from ribocast.io.tables import read_chunks, read_table
@@ -192,8 +191,8 @@ def of_letters(utrs):
 def test_a_designer_keeps_rules_and_budget_and_repeats_itself(algorithm, wanted, framed):
     # Gradients need a trained model.
     model = ribocast.load(framed, threads=1) if algorithm == "gradient" else of_letters
-    brief = Brief(algorithm=algorithm, budget=400, seed=2, **wanted)
-    found, again = (propose(model, brief, independent=None) for _ in range(2))
+    request = DesignRequest(algorithm=algorithm, budget=400, seed=2, **wanted)
+    found, again = (propose(model, request, independent=None) for _ in range(2))
     pd.testing.assert_frame_equal(found.table, again.table)
     goals = len(wanted["target"]) if isinstance(wanted.get("target"), tuple) else 1
     assert len(found.table) == wanted["n"] * goals

@@ -1,4 +1,4 @@
-"""Any brief gives designs that are what was asked for, or one line that says why there are none."""
+"""Any request gives designs that are what was asked for, or one line that says why there are none."""
 
 import functools
 import importlib
@@ -30,7 +30,7 @@ BRIEFS = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded_once():
-    """Load the independent shipped model once, not for every brief."""
+    """Load the independent shipped model once, not for every request."""
     with pytest.MonkeyPatch.context() as patch:
         module = importlib.import_module("ribocast.design.design")
         patch.setattr(module, "load", functools.cache(module.load))
@@ -44,35 +44,35 @@ def cheap(seqs):
 
 @settings(max_examples=12, deadline=None)
 @given(BRIEFS)
-def test_designs_are_what_was_asked_for_with_the_mrls_that_the_model_gives(brief):
+def test_designs_are_what_was_asked_for_with_the_mrls_that_the_model_gives(request):
     def design():
-        return ribocast.design(cheap, budget=200, independent=None, **brief)
+        return ribocast.design(cheap, budget=200, independent=None, **request)
 
     try:
         found = design()
     except RibocastError as error:
         # Rules that leave no sequence, such as a length that is too far from what is to be stayed near to.
-        assert set(brief) & {"forbid", "like", "length"}
+        assert set(request) & {"forbid", "like", "length"}
         assert len(str(error).splitlines()) == 1  # noqa: PT017
         return
-    targets = brief.get("target")
+    targets = request.get("target")
     targets = targets if isinstance(targets, list) else [targets]
     assert found["target"].nunique(dropna=False) <= len(targets)
     for _, of_one in found.groupby("target", dropna=False):
-        assert 1 <= len(of_one) <= brief["n"]
+        assert 1 <= len(of_one) <= request["n"]
         assert of_one["seq"].is_unique
     np.testing.assert_allclose(found["mrl"], cheap(found["seq"]))
     assert found["length"].tolist() == found["seq"].str.len().tolist()
-    if "length" in brief:
-        least, most = brief["length"] if isinstance(brief["length"], tuple) else (brief["length"],) * 2
+    if "length" in request:
+        least, most = request["length"] if isinstance(request["length"], tuple) else (request["length"],) * 2
         assert found["length"].between(least, most).all()
-    motifs = [brief["forbid"]] if isinstance(brief.get("forbid"), str) else brief.get("forbid", [])
+    motifs = [request["forbid"]] if isinstance(request.get("forbid"), str) else request.get("forbid", [])
     for motif in motifs:
         spelled = motif.replace("N", "[ACGT]").replace("R", "[AG]").replace("Y", "[CT]")
         whole = EGFP.before[-len(motif) + 1 :] + found["seq"] + EGFP.after[: len(motif) - 1]
         assert not whole.str.contains(spelled).any()
-    if "like" in brief:
-        edits = [edit_distance(brief["like"], seq) for seq in found["seq"]]
+    if "like" in request:
+        edits = [edit_distance(request["like"], seq) for seq in found["seq"]]
         assert found["edits"].tolist() == edits
-        assert max(edits) <= max(1, len(brief["like"]) // 4)
+        assert max(edits) <= max(1, len(request["like"]) // 4)
     pd.testing.assert_frame_equal(design(), found)

@@ -7,7 +7,7 @@ import pytest
 
 import ribocast
 from ribocast.design.design import propose
-from ribocast.design.request import Brief
+from ribocast.design.request import DesignRequest
 from ribocast.errors import StoppedError
 from ribocast.model.stopping import check_stopped, is_stopped, stopping_when
 
@@ -32,7 +32,7 @@ def after(count):
         lambda model: model.substitutions(LONG),
         lambda model: ribocast.explain(model, LONG),
         lambda model: ribocast.score_variants(model, [LONG] * 300, [LONG[:at] + "A" for at in range(50, 350)]),
-        lambda model: propose(model, Brief(n=20, length=50), independent=None),
+        lambda model: propose(model, DesignRequest(n=20, length=50), independent=None),
     ],
     ids=["predict", "substitutions", "explain", "variants", "design"],
 )
@@ -46,7 +46,7 @@ def test_work_ends_when_it_is_asked_to(model, work):
 def test_a_search_that_is_stopped_keeps_what_it_has_found(model):
     rounds = []
     with stopping_when(lambda: len(rounds) >= 3):
-        found = propose(model, Brief(n=5, length=300, budget=50_000), watch=rounds.append)
+        found = propose(model, DesignRequest(n=5, length=300, budget=50_000), watch=rounds.append)
     assert found.stopped
     assert len(found.table) == 5
     # What takes long is left out of what is given at once.
@@ -59,7 +59,7 @@ def test_many_long_designs_are_given_soon_after_being_stopped():
     with stopping_when(lambda: bool(rounds)):
         found = propose(
             model,
-            Brief(n=200, length=300, budget=200_000),
+            DesignRequest(n=200, length=300, budget=200_000),
             independent=None,
             watch=lambda _: rounds.append(time.monotonic()),
         )

@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if "design" in arguments:
+        design.add_request_options()
     command = typer.main.get_command(app)
     try:
         # Not by its own main(), which would print and exit in its own ways.

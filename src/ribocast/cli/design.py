@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app
 from ribocast.cli.terminal import print_json, progress, say
-from ribocast.errors import OptionError
+from ribocast.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from ribocast.design.constraints.base import Spelling
     from ribocast.design.design import Designs
+    from ribocast.design.request import DesignRequest
     from ribocast.design.rounds import Progress
+
+_MOST_STEPS = 1_000
+_FIGURES = (".png", ".svg", ".pdf")
 
 
 @app.command(epilog="Example: ribocast design --target 8 --length 50 -n 20 --forbid ATG -o designs.csv")
@@ -25,75 +35,14 @@ def design(
     series: Annotated[
         str | None, typer.Option(metavar="LOW:HIGH:STEPS", help="Wanted MRLs, evenly from the lowest to the highest.")
     ] = None,
-    n: Annotated[
-        int | None, typer.Option("-n", min=1, help="Designs of each MRL: 10, or 1 of each in a series.")
-    ] = None,
-    length: Annotated[
-        str | None, typer.Option(help="Letters, as 50 or 40:60; else of the template or seed, or 50.")
-    ] = None,
-    template: Annotated[str | None, typer.Option(help="IUPAC letters from 5′ to 3′, e.g. NNNNNNNNNNGCCACC.")] = None,
-    like: Annotated[
-        str | None, typer.Option(help="Stay near to this sequence, or to the one in this file.", show_default=False)
-    ] = None,
-    max_edits: Annotated[
-        int | None, typer.Option(min=0, help="Maximum edits away from --like; a quarter of its length by default.")
-    ] = None,
-    keep_start: Annotated[int, typer.Option(min=0, help="First letters that stay as in --like.")] = 0,
-    keep_end: Annotated[int, typer.Option(min=0, help="Last letters that stay as in --like.")] = 0,
-    forbid: Annotated[
-        list[str] | None, typer.Option(help="Motifs (IUPAC, commas) that no design holds, nor its joints.")
-    ] = None,
-    avoid: Annotated[
-        list[str] | None, typer.Option(help="The same, but allowed where a target is not reached without.")
-    ] = None,
-    forbid_sites: Annotated[
-        list[str] | None, typer.Option(help="Restriction enzymes, both strands, e.g. BsaI,BsmBI,EcoRI.")
-    ] = None,
-    no_near_cognates: Annotated[
-        bool, typer.Option("--no-near-cognates", help="No upstream ATG, CTG, GTG, TTG and the like.")
-    ] = False,
-    no_stops: Annotated[bool, typer.Option("--no-stops", help="No stop in the frame of the start codon.")] = False,
-    gc: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Share of G and C, as 0.35:0.6.")] = None,
-    gc_window: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH:SIZE", help="The same in every window of SIZE nt.")
-    ] = None,
-    max_run: Annotated[int | None, typer.Option(min=1, help="Longest run of one letter.")] = None,
-    no_repeat: Annotated[int | None, typer.Option(min=1, help="No word of this length twice.")] = None,
-    min_distance: Annotated[int, typer.Option(min=1, help="Edits between any two designs of an MRL.")] = 1,
-    no_overlap: Annotated[
-        Path | None, typer.Option(help="Share no word with these sequences: FASTA, or a table.")
-    ] = None,
-    overlap: Annotated[int, typer.Option(min=1, max=31, help="Letters of such a word.")] = 12,
-    free_energy: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH", help="kcal/mol of the UTR, as -8:-2; needs ViennaRNA.")
-    ] = None,
-    for_cds: Annotated[
-        Path | None, typer.Option(help="FASTA of the coding sequence that follows; else the assay's.")
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option(help="What stands before the UTR; else the assay's. May be empty.")
-    ] = None,
-    algorithm: Annotated[
-        Literal["genetic", "beam", "evolution", "gradient"], typer.Option(help="How to search.")
-    ] = "genetic",
-    budget: Annotated[
-        int | None,
-        typer.Option(min=1, help="Predictions at most, after a first round; 600 a design, at least 6,000."),
-    ] = None,
-    risk_aversion: Annotated[float, typer.Option(min=0, help="What a standard deviation of uncertainty costs.")] = 1.0,
-    out_of_distribution_penalty: Annotated[
-        float, typer.Option(min=0, help="What being unlike the measured sequences costs.")
-    ] = 0.1,
+    n: Annotated[int | None, typer.Option("-n", help="Designs of each MRL: 10, or 1 of each in a series.")] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="A folder or a shipped model; several are averaged, default without it.")
     ] = None,
-    assay: Annotated[str | None, typer.Option(help="In which assay's units; see ribocast models.")] = None,
     independent: Annotated[
         str | None, typer.Option(help="A model that the search does not use, for independent_mrl.")
     ] = None,
     second: Annotated[str | None, typer.Option(help="A model whose MRL is a second objective.")] = None,
-    weight: Annotated[float, typer.Option(help="Of the second objective; below 0, lower is better.")] = 1.0,
-    pareto: Annotated[bool, typer.Option("--pareto", help="Designs along the front of the two objectives.")] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help=".csv, .tsv (also .gz), .parquet, or .fasta; else standard output."),
@@ -102,10 +51,10 @@ def design(
         Literal["idt"] | None, typer.Option(help="Also an order sheet with adapters: NAME.order.csv beside the output.")
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="Path of the search and final set: .png, .svg or .pdf.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Makes it repeatable.")] = 0,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
+    **given: Any,
 ) -> None:
     """Design 5′ UTRs for the highest mean ribosome load (MRL), a wanted one or a series, under rules that always hold.
 
@@ -113,10 +62,9 @@ def design(
     again by other code. Columns: target, seq, mrl with its 90 % interval, independent_mrl (an independent prediction),
     upstream starts, gc, free_energy, edits from the seed.
     """
-    from ribocast.design import parse as options
     from ribocast.design.design import propose
     from ribocast.design.output import FASTA_ENDINGS
-    from ribocast.design.request import Brief
+    from ribocast.design.request import DesignRequest
     from ribocast.io.output_paths import OutputPaths
     from ribocast.io.writers import TABLE_ENDINGS, check_output
     from ribocast.model.predictor import load
@@ -125,46 +73,166 @@ def design(
         raise OptionError("give one of --target, --maximise and --series")
     if order and (output is None or str(output) == "-"):
         raise OptionError("--order writes beside the output: give -o too")
-    if weight != 1.0 and second is None:
+    if given["weight"] != 1.0 and second is None:
         raise OptionError("--weight is that of a second objective: give --second too")
     check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
-    places = OutputPaths((like, for_cds, no_overlap, *(model or []), independent, second))
+    files = [given[name] for name, field in DesignRequest.model_fields.items() if _spelling(field).file]
+    places = OutputPaths((*files, *(model or []), independent, second))
     places.add(output, "the designs")
     sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:
-        options.check_figure(figure)
+        _check_figure(figure)
         places.add(figure, "the figure")
-    given = options.Given(
-        length=length, template=template, like=like, max_edits=max_edits, keep_start=keep_start, keep_end=keep_end,
-        forbid=tuple(forbid or ()), avoid=tuple(avoid or ()), forbid_sites=tuple(forbid_sites or ()),
-        no_near_cognates=no_near_cognates, no_stops=no_stops, gc=gc, gc_window=gc_window, max_run=max_run,
-        no_repeat=no_repeat, min_distance=min_distance, no_overlap=no_overlap, overlap=overlap, free_energy=free_energy,
-    )  # fmt: skip
-    rules, remarks = options.read_rules(given)
-    wanted = options.read_series(series) if series is not None else target
+    wanted = _read_series(series) if series is not None else target
+    n = (10 if series is None else 1) if n is None else n
+    request = _read_request({**given, "target": wanted, "n": n})
     loaded = [load(name, engine=engine, threads=threads) for name in model or ["default"]]
-    construct = options.read_construct(for_cds, adapter, loaded[0].card.assay(assay).surroundings)
-    brief = Brief(
-        target=wanted, n=n or (1 if series else 10), constraints=rules, like=options.read_like(like), assay=assay,
-        construct=construct, algorithm=algorithm, budget=budget, seed=seed, risk_aversion=risk_aversion,
-        out_of_distribution_penalty=out_of_distribution_penalty, weight=weight, pareto=pareto,
-    )  # fmt: skip
     with progress("designing", results_to=output) as (advance, _):
 
         def watch(now: Progress) -> None:
             advance(now.calls, now.budget, f"best {now.best[-1].mrl:.2f}" if now.best else "")
 
         found = propose(
-            loaded, brief, watch=watch, threads=threads,
+            loaded, request, watch=watch, threads=threads,
             second=load(second, engine=engine, threads=threads) if second else None,
             independent=load(independent, engine=engine, threads=threads) if independent else "shipped",
         )  # fmt: skip
-    for line in [*remarks, *found.remarks]:
-        say(line)
+    for line in found.remarks:
+        say(_spelt(line))
     _write(found, output, order, sheet, figure, as_json=as_json)
-    if assay is None and len(loaded[0].card.assays) > 1:
+    if request.assay is None and len(loaded[0].card.assays) > 1:
         chosen = loaded[0].card.assay()
         say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+
+
+_OWN = inspect.signature(design, eval_str=True)
+_PARAMETERS = [one for one in _OWN.parameters.values() if one.kind is not one.VAR_KEYWORD]
+design.__signature__ = _OWN.replace(parameters=_PARAMETERS)  # type: ignore[attr-defined]
+
+
+def add_request_options() -> None:
+    """Give the command the options of a request, which takes a time that other commands spare."""
+    from ribocast.design.request import DesignRequest
+
+    options = [option for name, field in DesignRequest.model_fields.items() if (option := _option(name, field))]
+    parameters = sorted([*_PARAMETERS[:4], *options, *_PARAMETERS[4:]], key=lambda one: one.kind)
+    design.__signature__ = _OWN.replace(parameters=parameters)  # type: ignore[attr-defined]
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter | None:
+    """Make the option of a field; None for what is no option, or has one of its own."""
+    if name in _OWN.parameters or not field.description:
+        return None
+    spelling, kind = _spelling(field), _kind_of(field)
+    default = None if isinstance(field.default, tuple) else field.default
+    option = typer.Option(_name_of(name, field), help=field.description, metavar=spelling.metavar or None)
+    kind = kind if default is not None else kind | None
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _kind_of(field: FieldInfo) -> Any:
+    """Return the type that the command line reads a field as."""
+    if isinstance(field.default, tuple):
+        return list[str]
+    kind: Any = field.annotation
+    while get_args(kind) and get_origin(kind) is not Literal:
+        kinds = [one for one in get_args(kind) if one is not type(None)]
+        if get_origin(kind) is not Annotated and len(kinds) > 1:
+            return str
+        kind = kinds[0]
+    return kind if kind in (bool, int, float) or get_origin(kind) is Literal else str
+
+
+def _spelling(field: FieldInfo) -> Spelling:
+    from ribocast.design.constraints.base import Spelling
+
+    return next((one for one in field.metadata if isinstance(one, Spelling)), Spelling())
+
+
+def _read_request(given: dict[str, Any]) -> DesignRequest:
+    """Make the request of the options, with what files of theirs hold.
+
+    Raises
+    ------
+    RibocastError
+        If an option cannot be read; the message names it.
+    """
+    from ribocast.design.request import DesignRequest, FieldError
+
+    fields = DesignRequest.model_fields
+    names = {name: _name_of(name, field) for name, field in fields.items()}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in values:
+        spelling = _spelling(fields[name])
+        if spelling.file:
+            values[name] = _read_file(given[name], names[name], spelling.file)
+        elif ":" in spelling.metavar:
+            values[name] = given[name].split(":")
+    try:
+        request = DesignRequest(**values)
+        request.rules  # noqa: B018  (what cannot be read is said before a model is loaded)
+    except FieldError as error:
+        shown, example = given[error.field], _spelling(fields[error.field]).example
+        shown = ",".join(shown) if isinstance(shown, list) and error.field != "target" else shown
+        ask = f"; such as {example}" if example else ""
+        raise OptionError(f"{names[error.field]} {str(shown)[:60]}: {error.reason}{ask}") from None
+    except OptionError as error:
+        raise OptionError(_spelt(str(error))) from None
+    return request
+
+
+def _spelt(message: str) -> str:
+    """Return a message with the fields that it names spelled as options."""
+    return re.sub("`([a-z_]+)`", lambda found: f"--{found[1].replace('_', '-')}", message)
+
+
+def _name_of(name: str, field: FieldInfo) -> str:
+    """Return how the command line calls a field."""
+    return _spelling(field).option or f"--{name.replace('_', '-')}"
+
+
+def _read_file(given: str, option: str, what: str) -> str | tuple[str, ...]:
+    """Read the sequences of a file, or the one that there is to be; of ``letters``, the option may have them itself."""
+    from ribocast.io.tables import read_table
+    from ribocast.sequence.letters import to_dna
+
+    if what == "letters" and not os.path.isfile(given):  # noqa: PTH113 (a Path raises where a name is too long)
+        if set(to_dna(given)) <= set("ACGT"):
+            return given
+        raise InputError(f"{option} {given}: neither a file nor a sequence of A, C, G and T (or U)")
+    chunk = read_table(given)
+    chunk.check(need_label=False)
+    if what == "sequences":
+        return tuple(chunk.utrs)
+    if len(chunk.utrs) > 1:
+        raise InputError(f"{option} {given}: has {len(chunk.utrs):,} sequences; give one")
+    return chunk.utrs[0]
+
+
+def _read_series(series: str) -> list[float]:
+    """Read LOW:HIGH:STEPS as MRLs."""
+    import numpy as np
+
+    from ribocast.design.request import LARGEST
+
+    try:
+        low, high, steps = map(float, series.split(":"))
+    except ValueError:
+        raise OptionError(f"--series {series}: give LOW:HIGH:STEPS, such as 4:8:9") from None
+    if not max(abs(low), abs(high)) <= LARGEST or steps not in range(1, _MOST_STEPS + 1):
+        raise OptionError(f"--series {series}: give MRLs, and from 1 to {_MOST_STEPS:,} steps, such as 4:8:9")
+    return [round(float(mrl), 6) for mrl in np.linspace(low, high, int(steps))]
+
+
+def _check_figure(path: Path) -> None:
+    """Raise RibocastError unless a figure can be drawn and has an ending that is known."""
+    from ribocast.io.writers import unsupported_extension
+
+    if path.suffix.lower() not in _FIGURES:
+        raise OutputError(f"--figure {unsupported_extension(path, _FIGURES)}")
+    import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
 
 
 def _bare(output: Path | None) -> Path | None:

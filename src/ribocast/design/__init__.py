@@ -16,17 +16,18 @@ from ribocast.design.constraints import (
     NoInFrameStops,
     NoOverlap,
     NoRepeat,
+    Rule,
     Template,
+    forbid_sites,
     no_upstream_starts,
 )
 from ribocast.design.design import Designs, design, propose
-from ribocast.design.request import Brief
-from ribocast.design.restriction_sites import forbid_sites
+from ribocast.design.request import DesignRequest
 from ribocast.design.rounds import Progress
 
 __all__ = [
-    "GC", "Brief", "Constraint", "Designs", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun",
-    "MinDistance", "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Template", "design", "forbid_sites",
+    "GC", "Constraint", "DesignRequest", "Designs", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun",
+    "MinDistance", "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Rule", "Template", "design", "forbid_sites",
     "no_upstream_starts", "propose",
 ]  # fmt: skip
 

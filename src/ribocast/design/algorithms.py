@@ -10,18 +10,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.design.automaton import Codes
+from ribocast.design.codes import Codes
 from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.search_space import Space
 from ribocast.errors import MissingExtraError, OptionError
 
 Search = Generator[Codes, Floats, None]
-ALGORITHMS = ("genetic", "beam", "evolution", "gradient")
-DEFAULT_ALGORITHM = "genetic"
+Algorithm = Literal["genetic", "beam", "evolution", "gradient"]
+ALGORITHMS = get_args(Algorithm)
 _ABROAD = 0.3
 
 

@@ -10,20 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.design.constraints import GC, IUPAC, Constraint, Forbid, Keep, MaxRun, NoInFrameStops, Template
+from ribocast.design.codes import ANY, BASES, IUPAC, Codes, Near
+from ribocast.design.constraints.base import Rule
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
-from ribocast.sequence.uorf import STOPS
 
-BASES = "ACGT"
-ANY = 255
-Codes = NDArray[np.uint8]
 _MOST_STATES = 20_000
 _MOST_COUNTS = 40_000_000
 _SETS = {letter: frozenset(map(BASES.index, bases)) for letter, bases in IUPAC.items()}
@@ -52,35 +47,12 @@ class Automaton:
     start: int
 
 
-class Near(NamedTuple):
-    """A seed, laid along UTRs of one length, and how many of its letters may be others.
-
-    `letters` has shape (length,), with ``ANY`` where a letter is inserted, which no substitution is counted at.
-    """
-
-    letters: Codes
-    most: int
-
-    def differs(self, block: Codes) -> NDArray[np.bool_]:
-        """Say where sequences, shape (n, length), have another letter; same shape."""
-        return np.asarray((block != self.letters) & (self.letters != ANY))
-
-    def changes(self, block: Codes) -> NDArray[np.int64]:
-        """Count the other letters; shape (n,)."""
-        return np.asarray(self.differs(block).sum(axis=1))
-
-
-def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automaton:
+def build_automaton(rules: Sequence[Rule], construct: Construct) -> Automaton:
     """Make the automaton of all motifs of the rules between the two joints."""
-    patterns: list[tuple[frozenset[int], ...]] = []
-    for rule in rules:
-        if isinstance(rule, Forbid):
-            patterns += [tuple(_SETS[letter] for letter in motif) for motif in rule.patterns()]
-        elif isinstance(rule, MaxRun):
-            patterns += [(_SETS[base],) * (rule.most + 1) for base in BASES]
-    framed = len(patterns)
-    if any(isinstance(rule, NoInFrameStops) for rule in rules):
-        patterns += [tuple(_SETS[letter] for letter in stop) for stop in sorted(STOPS)]
+    plain = dict.fromkeys(motif for rule in rules for motif in rule.patterns())
+    in_frame = dict.fromkeys(motif for rule in rules for motif in rule.in_frame_patterns())
+    patterns = [tuple(_SETS[letter] for letter in motif) for motif in (*plain, *in_frame)]
+    framed = len(plain)
 
     if (total := sum(map(len, patterns))) > _MOST_STATES:
         raise OptionError(f"the forbidden motifs have {total:,} letters; the maximum is {_MOST_STATES:,}")
@@ -130,18 +102,12 @@ def build_automaton(rules: Sequence[Constraint], construct: Construct) -> Automa
     return Automaton(np.array(following), np.array(hits), np.array(stops), np.array(may_end), 0)
 
 
-def allowed_letters(rules: Sequence[Constraint], length: int) -> NDArray[np.bool_]:
+def allowed_letters(rules: Sequence[Rule], length: int) -> NDArray[np.bool_]:
     """Say which letters the templates and kept ends leave to each position; shape (length, 4)."""
     allowed = np.ones((length, 4), dtype=bool)
     for rule in rules:
-        if isinstance(rule, Template):
-            for at, letter in enumerate(rule.letters[:length]):
-                allowed[at] &= [base in IUPAC[letter] for base in BASES]
-        elif isinstance(rule, Keep):
-            first, last = min(rule.first, length), min(rule.last, length)
-            kept = [*enumerate(rule.seed[:first]), *enumerate(rule.seed[len(rule.seed) - last :], length - last)]
-            for at, letter in kept:
-                allowed[at] &= [base == letter for base in BASES]
+        for at, letter in rule.fixed(length):
+            allowed[at] &= [base in IUPAC[letter] for base in BASES]
     return allowed
 
 
@@ -158,18 +124,15 @@ class LetterRules:
         The fewest and the most G and C.
     """
 
-    def __init__(
-        self, rules: Sequence[Constraint], construct: Construct, length: int, near: Near | None = None
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], construct: Construct, length: int, near: Near | None = None) -> None:
         self.length = length
         self.automaton = build_automaton(rules, construct)
         self.allowed = allowed_letters(rules, length)
         self.gc = 0, length
         self.near = near
         for rule in rules:
-            if isinstance(rule, GC) and (rule.window is None or rule.window >= length):
-                low, high = rule.counts(length)
-                self.gc = max(self.gc[0], low), min(self.gc[1], high)
+            low, high = rule.gc_counts(length)
+            self.gc = max(self.gc[0], low), min(self.gc[1], high)
         self._counts: NDArray[np.float64] | None = None
         # By position, what follows state · 4 + letter, times 4; a wrong letter leads to a last state, never left.
         states = len(self.automaton.following)
@@ -257,17 +220,3 @@ class LetterRules:
         if self.near is not None:
             good &= self.near.changes(block) <= self.near.most
         return np.asarray(good)
-
-
-def codes_of(sequences: Sequence[str]) -> Codes:
-    """Turn sequences of one length, in A, C, G and T, into numbers 0 to 3; shape (n, length)."""
-    letters = np.frombuffer("".join(sequences).encode("ascii"), dtype=np.uint8).reshape(len(sequences), -1)
-    # A, C, G and T end in the bits 00, 01, 11 and 10.
-    two_bits = letters >> 1 & 3
-    return np.asarray(np.where(two_bits > 1, 5 - two_bits, two_bits), dtype=np.uint8)
-
-
-def strings_of(block: Codes) -> list[str]:
-    """Turn numbers 0 to 3, shape (n, length), back into sequences."""
-    text = np.frombuffer(BASES.encode("ascii"), dtype=np.uint8)[block].tobytes().decode("ascii")
-    return [text[begin:end] for begin, end in pairwise(range(0, len(text) + 1, block.shape[1]))]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ribocast.design.automaton import LetterRules
-from ribocast.design.constraints import GC, Constraint, Forbid, Keep, Length, MaxEdits, Template, occurrences
-from ribocast.design.search_space import Space, lay_along
+from ribocast.design.codes import Near
+from ribocast.design.constraints.base import LONGEST, Rule
+from ribocast.design.search_space import Space
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct, position_from_start
 
 DEFAULT_LENGTH = 50
-LONGEST = 1_000
-"""Letters of the longest designs."""
-_LAYINGS = 25
 
 
-def possible_lengths(rules: Sequence[Constraint]) -> range:
+def longest_asked(rules: Sequence[Rule]) -> int:
+    """Return the longest design that rules speak of; 0 if they do not."""
+    limits = [limit for rule in rules if (limit := rule.lengths()) is not None]
+    return max((limit.longest if limit.exact else limit.usual or 0 for limit in limits), default=0)
+
+
+def possible_lengths(rules: Sequence[Rule]) -> range:
     """Return the lengths that the rules leave; 50 if they say nothing of it.
 
     Raises
@@ -27,38 +31,23 @@ def possible_lengths(rules: Sequence[Constraint]) -> range:
         If they leave none, or more than 1,000 nt.
     """
     lowest, highest = 1, LONGEST
-    says: list[tuple[str, int, int]] = []
-    for rule in rules:
-        match rule:
-            case Length():
-                says.append((str(rule), rule.shortest, rule.longest))
-            case Template():
-                says.append((f"{rule.name} of {len(rule.letters)} letters", len(rule.letters), len(rule.letters)))
-            case MaxEdits():
-                size = len(rule.seed)
-                says.append((f"{rule} of a seed of {size} nt", max(1, size - rule.most), size + rule.most))
-            case Keep():
-                says.append((str(rule), max(rule.first, rule.last, 1), LONGEST))
-    # A limit on edits alone asks for the length of its seed.
-    exact = [rule for rule in rules if isinstance(rule, Length | Template)]
-    asked = [rule.longest if isinstance(rule, Length) else len(rule.letters) for rule in exact]
-    seeds = [len(rule.seed) for rule in rules if isinstance(rule, MaxEdits)]
-    too_long = max([0, *asked, *seeds])
-    if too_long > LONGEST:
+    limits = [limit for rule in rules if (limit := rule.lengths()) is not None]
+    usual = [limit.usual for limit in limits if limit.usual is not None]
+    if (too_long := longest_asked(rules)) > LONGEST:
         raise OptionError(f"designs are up to {too_long:,} nt; the maximum is {LONGEST:,}")
-    for name, shortest, longest in says:
-        if shortest > highest or longest < lowest:
-            other = next(other for other, low, high in says if shortest > high or longest < low)
-            raise OptionError(f"{other} and {name} contradict each other")
-        lowest, highest = max(lowest, shortest), min(highest, longest)
-    if exact:
+    for limit in limits:
+        if limit.shortest > highest or limit.longest < lowest:
+            other = next(one for one in limits if limit.shortest > one.longest or limit.longest < one.shortest)
+            raise OptionError(f"{other.words} and {limit.words} contradict each other")
+        lowest, highest = max(lowest, limit.shortest), min(highest, limit.longest)
+    if any(limit.exact for limit in limits):
         return range(lowest, highest + 1)
     # Only what limits it speaks of length: as the seed, if there is one.
-    length = seeds[0] if seeds else min(max(DEFAULT_LENGTH, lowest), highest)
+    length = usual[0] if usual else min(max(DEFAULT_LENGTH, lowest), highest)
     return range(length, length + 1)
 
 
-def make_space(rules: Sequence[Constraint], construct: Construct, length: int, rng: np.random.Generator) -> Space:
+def make_space(rules: Sequence[Rule], construct: Construct, length: int, rng: np.random.Generator) -> Space:
     """Make the space of one length.
 
     Where a limit on edits needs letters put in or left out, their places are drawn: each call gives another such space.
@@ -68,24 +57,27 @@ def make_space(rules: Sequence[Constraint], construct: Construct, length: int, r
     RibocastError
         If the rules contradict each other; it names the fewest that do.
     """
-    seed = next((rule for rule in rules if isinstance(rule, MaxEdits)), None)
-    if seed is None:
-        space = Space(rules, construct, length)
-        if not space.letters.possible():
-            raise OptionError(_explain(rules, construct, length))
-        return space
-    # A seed of this length has one laying; another length has many, of which some may hold what is forbidden.
-    for _ in range(1 if len(seed.seed) == length else _LAYINGS):
-        space = Space(rules, construct, length, lay_along(seed.seed, length, seed.most, rng))
+    for near in _layings(rules, length, rng):
+        space = Space(rules, construct, length, near)
         if space.letters.possible():
             return space
     raise OptionError(_explain(rules, construct, length))
 
 
-def _explain(rules: Sequence[Constraint], construct: Construct, length: int) -> str:
+def _layings(rules: Sequence[Rule], length: int, rng: np.random.Generator) -> Iterator[Near | None]:
+    """Give the ways to lay the first seed along; None alone where there is no seed."""
+    for rule in rules:
+        if (first := next(others := rule.layings(length, rng), None)) is not None:
+            yield first
+            yield from others
+            return
+    yield None
+
+
+def _explain(rules: Sequence[Rule], construct: Construct, length: int) -> str:
     """Name the fewest rules that contradict each other, found by leaving out one after the other."""
-    needed = [rule for rule in rules if not isinstance(rule, Length)]
-    for rule in list(needed):
+    needed = list(rules)
+    for rule in rules:
         fewer = [other for other in needed if other is not rule]
         if not _possible(fewer, construct, length):
             needed = fewer
@@ -95,32 +87,15 @@ def _explain(rules: Sequence[Constraint], construct: Construct, length: int) -> 
     return f"{', '.join(names[:-1])} and {names[-1]} contradict each other{_why(needed, construct, length)}"
 
 
-def _possible(rules: Sequence[Constraint], construct: Construct, length: int) -> bool:
-    seed = next((rule for rule in rules if isinstance(rule, MaxEdits)), None)
-    rng = np.random.default_rng(0)
-    near = [None] if seed is None else [lay_along(seed.seed, length, seed.most, rng)
-                                        for _ in range(1 if len(seed.seed) == length else _LAYINGS)]  # fmt: skip
-    return any(LetterRules(rules, construct, length, one).possible() for one in near)
+def _possible(rules: Sequence[Rule], construct: Construct, length: int) -> bool:
+    layings = _layings(rules, length, np.random.default_rng(0))
+    return any(LetterRules(rules, construct, length, near).possible() for near in layings)
 
 
-def _why(rules: Sequence[Constraint], construct: Construct, length: int) -> str:
-    """Say where fixed letters hold a forbidden motif, or what share of GC they leave, if that is it."""
+def _why(rules: Sequence[Rule], construct: Construct, length: int) -> str:
+    """Say in the words of the rules why they contradict each other, if they know."""
     allowed = LetterRules(rules, construct, length).allowed
     if not allowed.any(axis=1).all():
         at = int(np.flatnonzero(~allowed.any(axis=1))[0])
         return f": they leave no letter for position {position_from_start(at, length)}"
-    fixed = "".join("ACGT"[row.argmax()] if row.sum() == 1 else "N" for row in allowed)
-    for rule in rules:
-        if isinstance(rule, Forbid):
-            for motif in rule.patterns():
-                for at in occurrences(motif, fixed, construct):
-                    return f": the fixed letters hold {motif} at {position_from_start(at, length)}"
-        if isinstance(rule, GC) and rule.window is None:
-            least = float(allowed[:, [0, 3]].any(axis=1).__invert__().mean())
-            most = float(allowed[:, [1, 2]].any(axis=1).mean())
-            low, high = rule.counts(length)
-            if low > high:
-                return f": no whole number of {length} letters has such a share"
-            if least > rule.high or most < rule.low:
-                return f": the fixed letters leave shares from {least:.2f} to {most:.2f}"
-    return ""
+    return next((why for rule in rules if (why := rule.contradiction(allowed, construct))), "")

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.design.automaton import strings_of
+from ribocast.design.codes import strings_of
 from ribocast.errors import ModelError, OptionError
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Sequence
 
-from ribocast.design.constraints import Forbid
 from ribocast.errors import MissingExtraError, OptionError
 
 # REBASE (Roberts et al., Nucleic Acids Research 51, D629–D630 (2023)); the test compares them with Biopython.
@@ -53,14 +51,6 @@ def find_site(enzyme: str) -> str:
     if found is None:
         raise OptionError(f"unknown restriction enzyme {name!r}{_near(name, list(map(str, every.values())))}")
     return str(found.site)
-
-
-def forbid_sites(enzymes: Sequence[str]) -> Forbid:
-    """Forbid the sites of enzymes, on both strands and across the joints."""
-    names = [name.strip() for name in enzymes if name.strip()]
-    if not names:
-        raise OptionError("forbid sites: no enzyme is named")
-    return Forbid(tuple(map(find_site, names)), both_strands=True, name=f"forbid sites {','.join(names)}")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ribocast.design.algorithms import Search
-from ribocast.design.automaton import Codes, strings_of
+from ribocast.design.codes import Codes, strings_of
 from ribocast.design.objectives import Estimator, Floats, Goal
 from ribocast.design.select import are_enough, choose
 from ribocast.errors import StoppedError
@@ -46,7 +46,7 @@ class Progress(NamedTuple):
 
 
 @dataclass
-class Pursuit:
+class GoalSearch:
     """One goal, with the searches for it and all that they found.
 
     Attributes
@@ -84,7 +84,7 @@ class Pursuit:
 
 
 def run(
-    pursuits: Sequence[Pursuit],
+    goal_searches: Sequence[GoalSearch],
     estimator: Estimator,
     *,
     budget: int,
@@ -98,7 +98,7 @@ def run(
 
     Parameters
     ----------
-    pursuits : sequence of Pursuit
+    goal_searches : sequence of GoalSearch
         The goals; what is found is put into them.
     estimator : Estimator
         Who is asked.
@@ -119,12 +119,12 @@ def run(
         Whether it was stopped.
     """
     end, rounds, in_vain = estimator.calls + budget, 0, 0
-    for pursuit in pursuits:
-        pursuit.waiting = [next(search) for search in pursuit.searches]
-    while active := [pursuit for pursuit in pursuits if not pursuit.done]:
+    for goal_search in goal_searches:
+        goal_search.waiting = [next(search) for search in goal_search.searches]
+    while active := [goal_search for goal_search in goal_searches if not goal_search.done]:
         if stop is not None and (stop() if callable(stop) else stop.is_set()):
             return True
-        asked = [[strings_of(block) for block in pursuit.waiting] for pursuit in active]
+        asked = [[strings_of(block) for block in goal_search.waiting] for goal_search in active]
         everything = dict.fromkeys(seq for mine in asked for seqs in mine for seq in seqs)
         new = sum(not estimator.knows(seq) for seq in everything)
         in_vain = 0 if new else in_vain + 1
@@ -133,21 +133,23 @@ def run(
         try:
             estimator.estimate(list(everything))
             rounds += 1
-            for pursuit, mine in zip(active, asked, strict=True):
-                _score(pursuit, mine, estimator, risk_aversion, out_of_distribution_penalty)
-                pursuit.done = (rounds >= _FEWEST_ROUNDS and _met(pursuit)) or (give_up and _is_hopeless(pursuit))
+            for goal_search, mine in zip(active, asked, strict=True):
+                _score(goal_search, mine, estimator, risk_aversion, out_of_distribution_penalty)
+                goal_search.done = (rounds >= _FEWEST_ROUNDS and _met(goal_search)) or (
+                    give_up and _is_hopeless(goal_search)
+                )
         except StoppedError:
-            if not any(pursuit.scores for pursuit in pursuits):
+            if not any(goal_search.scores for goal_search in goal_searches):
                 raise
             return True
         if watch is not None:
-            best = [pursuit.steps[-1] for pursuit in pursuits if pursuit.steps]
+            best = [goal_search.steps[-1] for goal_search in goal_searches if goal_search.steps]
             watch(Progress(estimator.calls, end, best))
     return False
 
 
 def _score(
-    pursuit: Pursuit,
+    goal_search: GoalSearch,
     asked: list[list[str]],
     estimator: Estimator,
     risk_aversion: float,
@@ -155,38 +157,40 @@ def _score(
 ) -> None:
     """Tell the searches of a goal how good what they proposed is, and take what they propose next."""
     after: list[Codes] = []
-    for search, seqs in zip(pursuit.searches, asked, strict=True):
+    for search, seqs in zip(goal_search.searches, asked, strict=True):
         scores = np.empty(0)
         if seqs:
-            scores = pursuit.goal.score(estimator.estimate(seqs), risk_aversion, out_of_distribution_penalty)
-            pursuit.scores.update(zip(seqs, map(float, scores), strict=True))
+            scores = goal_search.goal.score(estimator.estimate(seqs), risk_aversion, out_of_distribution_penalty)
+            goal_search.scores.update(zip(seqs, map(float, scores), strict=True))
             first = int(scores.argmax())
-            if not pursuit.best or scores[first] > pursuit.scores[pursuit.best]:
-                pursuit.best = seqs[first]
+            if not goal_search.best or scores[first] > goal_search.scores[goal_search.best]:
+                goal_search.best = seqs[first]
         after.append(search.send(scores))
-    pursuit.waiting = after
-    mrl = float(estimator.estimate([pursuit.best]).mrl[0])
-    pursuit.steps.append(Step(estimator.calls, pursuit.goal, pursuit.best, mrl, pursuit.scores[pursuit.best]))
+    goal_search.waiting = after
+    mrl = float(estimator.estimate([goal_search.best]).mrl[0])
+    goal_search.steps.append(
+        Step(estimator.calls, goal_search.goal, goal_search.best, mrl, goal_search.scores[goal_search.best])
+    )
 
 
-def _met(pursuit: Pursuit) -> bool:
+def _met(goal_search: GoalSearch) -> bool:
     """Say whether enough sequences meet the target."""
-    if pursuit.goal.target is None or pursuit.goal.weight:
+    if goal_search.goal.target is None or goal_search.goal.weight:
         return False
-    good: Floats = np.array([score for score in pursuit.scores.values() if score >= -CLOSE])
-    if len(good) < 2 * pursuit.count:
+    good: Floats = np.array([score for score in goal_search.scores.values() if score >= -CLOSE])
+    if len(good) < 2 * goal_search.count:
         return False
-    seqs = [seq for seq, score in pursuit.scores.items() if score >= -CLOSE]
+    seqs = [seq for seq, score in goal_search.scores.items() if score >= -CLOSE]
     # Where they are too near to each other, some more will hardly help.
-    if len(good) < 1.1 * pursuit.looked_at:
+    if len(good) < 1.1 * goal_search.looked_at:
         return False
-    pursuit.looked_at = len(good)
-    return are_enough(seqs, good, pursuit.count, least=pursuit.least)
+    goal_search.looked_at = len(good)
+    return are_enough(seqs, good, goal_search.count, least=goal_search.least)
 
 
-def _is_hopeless(pursuit: Pursuit) -> bool:
+def _is_hopeless(goal_search: GoalSearch) -> bool:
     """Say whether a target is far and has come no nearer for some rounds."""
-    steps = pursuit.steps
+    steps = goal_search.steps
     if len(steps) <= _STALLED or steps[-1].score >= -_HOPELESS:
         return False
     return steps[-1].score - steps[-1 - _STALLED].score < CLOSE / 2

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ribocast.design.constraints import Constraint, MinDistance
+from ribocast.design.constraints.base import Rule
 from ribocast.design.distances import closer_than
 from ribocast.sequence.construct import Construct
 
 
-def find_violations(seqs: Sequence[str], constraints: Sequence[Constraint], construct: Construct) -> list[list[str]]:
+def find_violations(seqs: Sequence[str], rules: Sequence[Rule], construct: Construct) -> list[list[str]]:
     """Say in words all that is wrong with designs; empty lists where nothing is.
 
     Parameters
     ----------
     seqs : sequence of str
         The designs of one goal.
-    constraints : sequence of Constraint
+    rules : sequence of Rule
         The rules.
     construct : Construct
         What stands around them.
     """
-    least = max((rule.least for rule in constraints if isinstance(rule, MinDistance)), default=1)
+    least = max((rule.distance for rule in rules), default=1)
     found: list[list[str]] = []
     before = _Before(least, min(map(len, seqs), default=0) // least)
     for seq in seqs:
         wrong = [f"{letter!r} is not a base" for letter in sorted(set(seq) - set("ACGT"))] + ["is empty"] * (not seq)
         if not wrong:
-            wrong += [f"{rule}: {said}" for rule in constraints for said in rule.violations(seq, construct)]
+            wrong += [f"{rule}: {said}" for rule in rules for said in rule.violations(seq, construct)]
             if any(closer_than(seq, other, least) for other in before.that_may_be_near(seq)):
                 wrong.append(f"fewer than {least} edits from another design")
         before.add(seq)

@@ -153,7 +153,8 @@ def wrong_field(error: ValidationError, prefix: str = "") -> RefusedError:
     """Say the first thing that a model does not take."""
     first = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(map(str, first["loc"]))[:_SHOWN_LETTERS]
-    return RefusedError(422, f"{prefix}{where or 'the body'}: {first['msg'][:200]}", field=where or None)
+    reason = str(first.get("ctx", {}).get("error") or first["msg"])
+    return RefusedError(422, f"{prefix}{where or 'the body'}: {reason[:200]}", field=where or None)
 
 
 def read_rows(

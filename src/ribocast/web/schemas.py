@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from ribocast.design.request import DesignOptions
 from ribocast.web import examples
 
 MOST_TEXT = 200
@@ -14,9 +15,6 @@ _CHANGED = examples.HBB_CHANGED
 
 Sequence = Annotated[str, Field(description="5′→3′, ending right before the start codon; A, C, G, T or U, N.")]
 Name = Annotated[str | None, Field(max_length=MOST_TEXT)]
-Text = Annotated[str | None, Field(max_length=2_000)]
-Words = Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=100)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -239,54 +237,15 @@ class VariantsOut(_Skipped):
     variants: list[VariantOut]
 
 
-class DesignIn(_In):
+class DesignIn(DesignOptions):
     """Designs that are wanted, and the rules that they keep; as the options of ``ribocast design``."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"target": 7.5, "n": 3, "length": 50, "forbid": ["ATG"], "budget": 2000}]}
-    )
-    target: float | Annotated[list[float], Field(max_length=1_000)] | None = Field(
-        None, description="The wanted MRL, or several; the highest without it."
-    )
-    n: int = Field(10, ge=1, description="Designs of each target.")
-    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
+        json_schema_extra={"examples": [{"target": 7.5, "n": 3, "length": 50, "forbid": ["ATG"], "gc": [0.35, 0.6],
+                                         "budget": 2000}]}
+    )  # fmt: skip
     model: Name = Field(None, description="One of GET /models; the first without it.")
-    length: int | tuple[int, int] | None = Field(
-        None, description="Letters, or the fewest and the most; else of the template or of like, or 50."
-    )
-    template: Text = Field(None, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC.")
-    like: Text = Field(None, description="Stay near to this sequence.")
-    max_edits: int | None = Field(
-        None, ge=0, le=2_000, description="Letters that may differ from the sequence to stay near to; else a quarter."
-    )
-    keep_start: int = Field(
-        0, ge=0, le=2_000, description="First letters of the sequence to stay near to that are kept."
-    )
-    keep_end: int = Field(0, ge=0, le=2_000, description="Last letters of the sequence to stay near to that are kept.")
-    forbid: Words = Field([], description="Motifs (IUPAC letters) that no design holds, nor its joints.")
-    avoid: Words = Field([], description="The same, but allowed where a target is not reached without.")
-    forbid_sites: Words = Field([], description="Restriction enzymes, both strands, such as BsaI.")
-    no_near_cognates: bool = Field(False, description="No upstream ATG, CTG, GTG, TTG and the like.")
-    no_stops: bool = Field(False, description="No stop in the frame of the start codon.")
-    gc: tuple[Share, Share] | None = Field(None, description="Share of G and C, least and most.")
-    gc_window: tuple[Share, Share, Annotated[int, Field(ge=1, le=2_000)]] | None = Field(
-        None, description="The same in every window, and the size of the window in nt."
-    )
-    max_run: int | None = Field(None, ge=1, le=2_000, description="Equal letters in a row at most.")
-    no_repeat: int | None = Field(None, ge=1, le=2_000, description="No word of this length twice.")
-    min_distance: int = Field(1, ge=1, le=2_000, description="Edits between any two designs of a target at least.")
-    free_energy: tuple[float, float] | None = Field(
-        None, description="kcal/mol of the folded 5′ UTR, lowest and highest; needs ViennaRNA."
-    )
-    adapter: Text = Field(None, description="What stands before the 5′ UTR; else the assay's. May be empty.")
-    cds: str | None = Field(None, max_length=20_000, description="The coding sequence that follows; else the assay's.")
     algorithm: Literal["genetic", "beam", "evolution"] = Field("genetic", description="How to search.")
-    budget: int | None = Field(None, ge=1, description="Predictions at most; 600 a design, at least 6,000, without it.")
-    risk_aversion: float = Field(1.0, ge=0, le=1e6, description="What a standard deviation of uncertainty costs.")
-    out_of_distribution_penalty: float = Field(
-        0.1, ge=0, le=1e6, description="What being unlike the measured sequences costs."
-    )
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="Makes a search repeatable.")
 
 
 class JobOut(_Out):

@@ -1,0 +1,75 @@
+"""Fixed letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from ribocast.design.codes import IUPAC, Near
+from ribocast.design.constraints.base import Lengths, Penalty, Rule, RuleOptions, Spelling, read_motif, shown_position
+from ribocast.sequence.construct import Construct
+
+
+@dataclass(frozen=True)
+class Template(Rule):
+    """A fixed length, with the bases that each position may have.
+
+    Parameters
+    ----------
+    letters : str
+        IUPAC letters from 5′ to 3′; N is any base.
+    name : str
+        What messages call it.
+
+    Examples
+    --------
+    >>> from ribocast.design import Template
+    >>> from ribocast.sequence.construct import EGFP
+    >>> Template("NNNNRCC").violations("ACGTTCC", EGFP)
+    ['T at -3, not R']
+    """
+
+    letters: str
+    name: str = "template"
+
+    class Options(RuleOptions):
+        """Its field."""
+
+        template: Annotated[str | None, Spelling("LETTERS")] = Field(
+            None, max_length=2_000, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC."
+        )
+
+    @classmethod
+    def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
+        """Make one of ``template``."""
+        return [] if request.template is None else [cls(request.template)]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "letters", read_motif(self.letters))
+
+    def violations(self, seq: str, construct: Construct) -> list[str]:
+        """Name each position with another base, or the length."""
+        if len(seq) != len(self.letters):
+            return [f"{len(seq)} nt, the {self.name} has {len(self.letters)}"]
+        pairs = enumerate(zip(seq, self.letters, strict=True))
+        return [f"{base} at {shown_position(at, len(seq))}, not {wanted}" for at, (base, wanted) in pairs
+                if base not in IUPAC[wanted]]  # fmt: skip
+
+    def lengths(self) -> Lengths:
+        """Give the length of the template."""
+        size = len(self.letters)
+        return Lengths(f"{self.name} of {size} letters", size, size, exact=True)
+
+    def fixed(self, length: int) -> Iterator[tuple[int, str]]:
+        """Give every position."""
+        return enumerate(self.letters[:length])
+
+    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
+        """Count nothing: no other letter is tried."""
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.letters}"
