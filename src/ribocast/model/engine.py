@@ -29,6 +29,7 @@ from ribocast.model.background import in_background, leave
 from ribocast.model.bundle import Bundle
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.onnx_cost import check_cost
+from ribocast.model.stopping import check_stopped
 from ribocast.sequence.letters import Letters
 
 EngineName = Literal["auto", "openvino", "openvino-bf16", "torch"]
@@ -209,9 +210,9 @@ class OpenVinoEngine:
 
         def finish() -> None:
             request, letters = running[0]
-            # Python hears of Ctrl-C only between two waits.
+            # Only between two waits does Python hear of Ctrl-C, and we that nobody waits for the result any more.
             while not request.wait_for(_LISTEN_MS):
-                pass
+                check_stopped()
             try:
                 results.append(self._outputs(request, len(letters)))
             finally:
