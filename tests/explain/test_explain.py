@@ -41,7 +41,10 @@ def test_every_change_has_the_mrl_of_the_changed_sequence_and_the_own_letter_cha
     some = found.effects.sample(min(12, len(found.effects)), random_state=0)
     changed = [apply_change(found.seq, Change(*row)) for row in
                some[["position", "kind", "ref", "alt"]].itertuples(index=False)]  # fmt: skip
-    np.testing.assert_allclose(some["mrl"], model.mrl(changed), atol=1e-3)
+    # NAC without its C is NA, which a user's list holds for a missing sequence.
+    are_known = [not is_missing(other) for other in changed]
+    asked = [other for other, is_known in zip(changed, are_known, strict=True) if is_known]
+    np.testing.assert_allclose(some["mrl"][are_known], model.mrl(asked), atol=1e-3)
     assert some["consequence"].tolist() == [consequence(utr, other) for other in changed]
     assert found.uorfs == tuple(find_uorfs(utr))
     assert found.mrl == pytest.approx(float(model.mrl([utr])[0]), abs=1e-3)

@@ -82,7 +82,7 @@ def test_agreement_is_that_of_what_both_have(utrs):
 
 
 def test_too_few_utrs_without_an_upstream_atg_are_refused():
-    with pytest.raises(RibocastError, match="0 UTRs without an upstream ATG"):
+    with pytest.raises(RibocastError, match=r"0 UTRs .*10"):
         summarise(["ATGC"] * 50, np.ones(50), EGFP)
 
 
