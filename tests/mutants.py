@@ -247,7 +247,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.copytree(ROOT / "src", work / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        (work / "models").symlink_to(asked.kept.resolve())
+        whole = digest("".join(file.read_text() for file in sorted((ROOT / SRC).rglob("*.py"))))
+        models = asked.kept.resolve() / f"models-{whole}"
+        models.mkdir(exist_ok=True)
+        (work / "models").symlink_to(models)
         for number, mutant in enumerate(drawn, 1):
             room, name = str(mutant["room"]), str(mutant["file"])
             tests = digest("".join(file.read_text() for file in sorted((ROOT / "tests" / room).glob("test_*.py"))))
