@@ -1,90 +1,79 @@
-"""Edges of what a variant touches: repeats, splice sites, ends of spans, long REFs, borders of bins."""
+"""Placing variants: every way to write an indel is found, and no more of the genome is read than that takes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ribocast.errors import RibocastError
-from ribocast.variants.alleles import find_alleles
-from ribocast.variants.annotation import read_annotation
-from ribocast.variants.genome import Genome
-from ribocast.variants.placement import equivalent_edits, trim
-from ribocast.variants.utrs import GenomeUtrs
-from ribocast.variants.vcf import Record
-from small_genomes import Gene, Small, fasta, gtf
-
-# A UTR of 10 + 10 nt around an intron of 20, then the start codon.
-SPLICED = Small("C" * 60 + "ATGGCC" + "G" * 40, [Gene("g", "+", [(31, 40), (51, 106)], 61)])
+from ribocast.variants.placement import Edit, UtrEdit, apply_edits, equivalent_edits, trim
 
 
-@pytest.fixture
-def utrs_of(tmp_path):
-    opened = []
+class Letters:
+    """A contig, as `Genome` gives it, that notes what is read of it."""
 
-    def open_utrs(small, contig="chr1"):
-        (tmp_path / "genes.gtf").write_text(gtf(small, contig))
-        (tmp_path / "genome.fa").write_text(fasta(small, "chr1"))
-        opened.append(Genome(tmp_path / "genome.fa"))
-        return GenomeUtrs(read_annotation(tmp_path / "genes.gtf"), opened[-1])
+    def __init__(self, text):
+        self.text, self.read = text, []
 
-    yield open_utrs
-    for genome in opened:
-        genome.close()
+    def letters(self, contig, begin, end):
+        self.read.append((begin, end))
+        return self.text[max(0, begin) : end]
 
 
-def row(spot, ref, alt, info="."):
-    return Record(1, ["chr1", str(spot), ".", ref, alt, ".", ".", info], spot, alt.split(","))
+def changed(text, edit):
+    return text[: edit.begin] + edit.letters + text[edit.end :]
 
 
-@pytest.mark.parametrize("repeat", [3, 60, 68, 69, 300, 2_000])
-def test_an_indel_stands_anywhere_in_its_repeat(utrs_of, repeat):
-    small = Small("GC" + "A" * repeat + "CG" * 20 + "ATGGCCTAA", [Gene("g", "+", [(1, repeat + 51)], repeat + 43)])
-    for spot in (2, repeat // 2 + 2, repeat + 1):
-        ref = small.letters[spot - 1 : spot + 1]
-        found = equivalent_edits(utrs_of(small).genome, "chr1", trim(spot, ref, ref[0]))
-        assert [edit.begin for edit in found] == list(range(2, 2 + repeat))
+@given(st.text("AC", min_size=1, max_size=12), st.data())
+def test_every_way_to_write_an_indel_is_found(text, data):
+    begin = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(begin, len(text)))
+    letters = data.draw(st.text("AC", min_size=1, max_size=3)) if begin == end else ""
+    wanted = changed(text, Edit(begin, end, letters))
+    sizes = range(end - begin, end - begin + 1)
+    ways = [
+        Edit(at, at + size, wanted[at : at + len(letters)])
+        for size in sizes for at in range(len(text) - size + 1)
+    ]  # fmt: skip
+    expected = [way for way in ways if changed(text, way) == wanted]
+    assert equivalent_edits(Letters(text), "chr1", Edit(begin, end, letters)) == expected
+
+
+def test_an_indel_without_repeats_is_read_once():
+    genome = Letters("ACGT" * 10_000)
+    assert equivalent_edits(genome, "chr1", Edit(2_000, 2_001, "")) == [Edit(2_000, 2_001, "")]
+    assert len(genome.read) == 1
+
+
+@pytest.mark.parametrize("at", [0, 500_000])
+def test_a_run_without_end_is_read_in_bounds(at):
+    genome = Letters("A" * 1_000_000)
+    found = equivalent_edits(genome, "chr1", Edit(at, at + 1, ""))
+    assert len(found) > 2_000
+    assert max(end - begin for begin, end in genome.read) < 20_000
+
+
+def test_a_change_of_letters_is_written_one_way_without_reading():
+    genome = Letters("")
+    assert equivalent_edits(genome, "chr1", Edit(5, 6, "T")) == [Edit(5, 6, "T")]
+    assert genome.read == []
+
+
+@given(st.text("ACG", max_size=6), st.text("ACG", min_size=1, max_size=6), st.text("ACG", min_size=1, max_size=6))
+def test_what_alleles_share_is_cut_off(before, ref, alt):
+    edit = trim(len(before) + 1, ref, alt)
+    assert changed(before + ref, edit) == before + alt
+    kept = (before + ref)[edit.begin : edit.end]
+    assert not (kept and edit.letters) or (kept[0] != edit.letters[0] and kept[-1] != edit.letters[-1])
 
 
 @pytest.mark.parametrize(
-    ("spot", "touched"),
-    [(40, False), (41, True), (42, True), (43, False), (48, False), (49, True), (50, True), (51, False)],
+    ("edits", "result"),
+    [
+        ([(1, 2, "T"), (3, 3, "GG")], "ATCGGC"),
+        ([(3, 3, "GG"), (1, 2, "T")], "ATCGGC"),
+        ([(1, 3, ""), (3, 4, "A")], "AA"),
+        ([(1, 3, ""), (2, 4, "A")], None),
+        ([(2, 2, "A"), (2, 2, "T")], None),
+    ],
 )
-def test_a_splice_site_is_two_letters_at_either_end(utrs_of, spot, touched):
-    found = find_alleles(utrs_of(SPLICED), row(spot, "C", "T"))
-    assert any("splice site: not scored" in one.words for one in found) == touched
-
-
-def test_a_span_ends_where_it_no_longer_overlaps(utrs_of):
-    transcript = utrs_of(SPLICED).transcripts[0]
-    (first, last), _ = transcript.utr
-    assert not transcript.overlaps(first - 3, first)
-    assert transcript.overlaps(first - 3, first + 1)
-    # The UTR, two letters of the intron, and no more.
-    assert transcript.overlaps(last + 1, last + 2)
-    assert not transcript.overlaps(last + 2, last + 3)
-
-
-@pytest.mark.parametrize(
-    ("alts", "info", "span"),
-    [("<DEL>", "SVLEN=-63", (50, 113)), ("<DUP>,<DEL>", "SVLEN=70,-63", (50, 120)),
-     ("<DEL>,T", "SVLEN=-63,.", (50, 113)), ("<DEL>", "END=90", (50, 90)),
-     ("<DEL>", ".", (49, 50)), ("<INS>", "SVLEN=63", (49, 50))],
-)  # fmt: skip
-def test_the_first_length_counts_like_the_others(alts, info, span):
-    assert row(50, "C", alts, info).span == span
-
-
-@pytest.mark.parametrize(("letters", "shown"), [(60, "A" * 60), (61, "A" * 59 + "…")])
-def test_a_long_ref_is_shown_by_its_beginning(utrs_of, letters, shown):
-    with pytest.raises(RibocastError, match=rf"chr1:1: REF is {shown}, but genome\.fa has C"):
-        find_alleles(utrs_of(SPLICED), row(1, "A" * letters, "C"))
-
-
-def test_an_indel_reaches_over_the_border_of_a_bin(utrs_of):
-    # A repeat in the UTR goes on before it, to where no transcript is near: 2,048 letters are looked up together.
-    small = Small("C" * 2_030 + "A" * 40 + "CG" * 10 + "ATGGCCTAA", [Gene("g", "+", [(2_060, 2_099)], 2_091)])
-    found = find_alleles(utrs_of(small), row(2_030, "CA", "C"))
-    assert [one.alt for one in found] == ["A" * 10 + "CG" * 10]
-
-
-def test_a_genome_without_the_contigs_names_the_last_transcript(utrs_of):
-    with pytest.raises(RibocastError, match=r"^genome\.fa: .*: g, and so for all others"):
-        utrs_of(SPLICED, "chr9")
+def test_edits_that_overlap_have_no_result(edits, result):
+    assert apply_edits("ACCC", [UtrEdit(*edit, "") for edit in edits]) == result
