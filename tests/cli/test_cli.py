@@ -62,7 +62,7 @@ def test_predictions_are_added_to_the_input_as_it_stands(framed, table, tmp_path
     pd.testing.assert_frame_equal(got[["id", "seq"]], given)
     expected = ribocast.load(framed).mrl(UTRS, assay="egfp_varying25to100")
     np.testing.assert_allclose(got["mrl"].astype(float), expected, atol=1e-5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["utrs.csv", "out.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "utrs.csv"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"])
