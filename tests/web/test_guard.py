@@ -355,16 +355,16 @@ module.explain = explain
 
 
 @pytest.mark.parametrize(
-    "stuck",
+    ("stuck", "seconds"),
     [
-        # A thread that heeds nothing.
-        "module.explain = lambda *_, **__: time.sleep(1e6)",
-        # The thread of the event loop.
-        "import ribocast.web.service as service; service.Service.find = lambda *_: [None for _ in iter(int, 1)]",
+        # A thread that heeds nothing is left behind.
+        ("module.explain = lambda *_, **__: time.sleep(1e6)", 12),
+        # The thread of the event loop can only be ended from outside.
+        ("import ribocast.web.service as service; service.Service.find = lambda *_: [None for _ in iter(int, 1)]", 2),
     ],
 )
-def test_a_server_that_is_stuck_ends_in_time(tmp_path, stuck):
-    soon = STUCK.format(stuck + "\nimport ribocast.web.serving; ribocast.web.serving.STOP_SECONDS = 12")
+def test_a_server_that_is_stuck_ends_in_time(tmp_path, stuck, seconds):
+    soon = STUCK.format(f"{stuck}\nimport ribocast.web.serving; ribocast.web.serving.STOP_SECONDS = {seconds}")
     with (
         serving(tmp_path, "--no-page", "--model", "default", before=soon, shutdown_seconds=0.2) as server,
         send(server, {"seq": UTR}, "1.2.3.4"),
