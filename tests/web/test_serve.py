@@ -297,6 +297,14 @@ def test_designs_stand_in_the_construct_that_is_given(server):
     assert "ATG" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("rule", ["forbid", "avoid"])
+def test_motifs_of_too_many_letters_are_refused(server, rule):
+    answer = server.post("design", {"n": 1, "length": 50, "budget": 100, rule: ["ACGT" * 500] * 3})
+    assert answer.status_code == 422
+    assert "6,000" in answer.json()["detail"]
+    assert "5,000" in answer.json()["detail"]
+
+
 def test_rules_that_contradict_each_other_fail_the_job_in_words(server):
     place = server.post("design", {"template": "ATGNN", "forbid": ["ATG"], "budget": 100}).headers["location"]
     job = server.wait_for_job(place)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from ribocast.design.request import DesignOptions
 from ribocast.web import examples
 
-MOST_TEXT = 200
+MOST_TEXT, MOST_MOTIF_LETTERS = 200, 5_000
 _UTR = examples.HBB
 _CHANGED = examples.HBB_CHANGED
 
@@ -246,6 +246,14 @@ class DesignIn(DesignOptions):
     )  # fmt: skip
     model: Name = Field(None, description="One of GET /models; the first without it.")
     algorithm: Literal["genetic", "beam", "evolution"] = Field("genetic", description="How to search.")
+
+    @field_validator("forbid", "avoid")
+    @classmethod
+    def _few_letters(cls, motifs: tuple[str, ...]) -> tuple[str, ...]:
+        # Making ready to keep them takes time that no other limit bounds.
+        if (letters := sum(map(len, motifs))) > MOST_MOTIF_LETTERS:
+            raise ValueError(f"the motifs have {letters:,} letters in all; the maximum is {MOST_MOTIF_LETTERS:,}")
+        return motifs
 
 
 class JobOut(_Out):
