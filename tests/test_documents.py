@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from where import ROOT, TESTS
 
 TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 CODE = [path for folder in ("src", "tests", "benchmarks", "fuzz", ".ci") for path in (ROOT / folder).rglob("*.py")]
+SCRIPTS = [ROOT / ".ci" / "run", ROOT / ".pre-commit-config.yaml", *(ROOT / ".github").rglob("*.yml")]
 PAST = ROOT / "CHANGELOG.md"
 pytestmark = pytest.mark.skipif(not PAST.is_file(), reason="not in a checkout")
 
@@ -55,7 +57,8 @@ def test_tests_that_are_named_are_there():
 
 def test_files_that_are_named_are_there():
     names = named(
-        r"\b((?:src/ribocast|tests|benchmarks|docs|fuzz|examples|\.ci)/[\w./-]*\w\.\w+)", {*TEXTS, *CODE} - {PAST}
+        r"\b((?:src/ribocast|tests|benchmarks|docs|fuzz|examples|\.ci)/[\w./-]*\w\.\w+)",
+        {*TEXTS, *CODE, *filter(Path.is_file, SCRIPTS)} - {PAST},
     )
     assert len(names) > 20
     assert {name: files for name, files in names.items() if not (ROOT / name).exists()} == {}
