@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fault_matrix import BEGIN, COMMANDS, DOCS, END, FAILED, FAULTS, MEANS, NEVER, Bench, cell, in_docs, never
-from killing import make_jobs
+from killing import make_commands
 
 
 def test_the_table_in_the_docs_is_that_of_the_code_and_holds_no_failure(framed, tmp_path):
@@ -15,7 +15,7 @@ def test_the_table_in_the_docs_is_that_of_the_code_and_holds_no_failure(framed, 
     assert re.match(r"ribocast [\d.]+, 20\d\d-\d\d-\d\d, linux:\n", made.strip())
     cells = in_docs()
     assert list(cells) == list(itertools.product(COMMANDS, FAULTS))
-    assert [*make_jobs(tmp_path, str(framed), 2), "serve"] == list(COMMANDS)
+    assert [*make_commands(tmp_path, str(framed), 2), "serve"] == list(COMMANDS)
     bench = Bench(tmp_path, str(framed), 2)
     for (command, fault), found in cells.items():
         assert found != FAILED, (command, fault)
