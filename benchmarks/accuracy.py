@@ -30,8 +30,8 @@ import ribocast
 from ribocast.errors import RibocastError
 from ribocast.learn import fit
 from ribocast.learn.data.assays import ASSAYS
-from ribocast.learn.evaluate.metrics import Floats
-from ribocast.learn.evaluate.variant_changes import pair_unseen
+from ribocast.learn.evaluation.metrics import Floats
+from ribocast.learn.evaluation.variant_changes import pair_unseen
 from ribocast.learn.train.setup import own_recipe
 from ribocast.model.bundle import PRETRAINED, Evaluation, open_bundle
 from train_shipped import FOLDS, HUMAN, SHIPPED, VARYING, evaluate_subsets, evaluate_variants, read_rows

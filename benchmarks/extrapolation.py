@@ -4,7 +4,7 @@
 
 A network is trained without a fifth of the sequences and without the UTRs of the varying-length library that are longer
 than 70 nt, and evaluated on those of that fifth, by length: the residual that one row in ten exceeds, and how many
-times that of 61 to 70 nt it is. `ribocast.learn.evaluate.intervals.BEYOND_LENGTHS` comes from here.
+times that of 61 to 70 nt it is. `ribocast.learn.evaluation.intervals.BEYOND_LENGTHS` comes from here.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import ribocast
 from ribocast.learn.networks import architecture, load_network
-from ribocast.learn.train.export import export
+from ribocast.learn.train.export import write_network
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -135,7 +135,7 @@ def _by_assays(seconds: float) -> list[dict[str, float]]:
         network = architecture(own.card.architecture).build(cards, **own.card.settings)
         card = own.card.model_copy(update={"assays": tuple(cards), "default_assay": cards[0].name})
         with tempfile.TemporaryDirectory() as folder:
-            model = ribocast.Predictor(export(network, card, folder))
+            model = ribocast.Predictor(write_network(network, card, folder))
         found.append(
             {"assays": number, "sequences_per_second": 2048 * _rate(lambda model=model: model.mrl(utrs), seconds)}
         )

@@ -19,7 +19,7 @@ import pandas as pd
 import ribocast
 from ribocast.learn import fit
 from ribocast.learn.data.assays import ASSAYS
-from ribocast.learn.evaluate.variant_changes import pair_unseen
+from ribocast.learn.evaluation.variant_changes import pair_unseen
 from ribocast.learn.networks import parse_settings
 from ribocast.learn.recipe import FRAMED_RECIPE
 from train_shipped import (

@@ -34,13 +34,13 @@ import ribocast
 from ribocast.learn import average, distilled_rows, fit
 from ribocast.learn.data.assays import ASSAYS, load_measurements
 from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.learn.evaluate.calibration import calibrate_card, evaluate_subset
-from ribocast.learn.evaluate.intervals import calibrate
-from ribocast.learn.evaluate.metrics import Floats, score_profile
-from ribocast.learn.evaluate.variant_changes import pair_unseen, with_change_interval
+from ribocast.learn.evaluation.calibration import calibrate_card, evaluate_subset
+from ribocast.learn.evaluation.intervals import calibrate
+from ribocast.learn.evaluation.metrics import Floats, score_profile
+from ribocast.learn.evaluation.variant_changes import pair_unseen, with_change_interval
 from ribocast.learn.networks import load_network
 from ribocast.learn.recipe import FRAMED_RECIPE
-from ribocast.learn.train.export import export
+from ribocast.learn.train.export import write_network
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import PRETRAINED, Evaluation, ModelCard, open_bundle
 from ribocast.model.predictor import Predictor, interval
@@ -153,7 +153,7 @@ def ship(name: str, rows: pd.DataFrame, fold: NDArray[np.int64], options: argpar
         card = with_change_interval(card, assay, found["log2_fold_change"].to_numpy(), found["predicted"].to_numpy())
     card = card.model_copy(update={"name": name, "evaluations": tuple(evaluations)})
     if len(whole) == 1:
-        export(load_network(whole[0]), card, options.output / name)
+        write_network(load_network(whole[0]), card, options.output / name)
     else:
         average(whole, options.output / name, card=card)
     return {"evaluations": [entry.model_dump() for entry in evaluations], "coverage": coverage}

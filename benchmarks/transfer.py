@@ -25,7 +25,7 @@ import ribocast
 from ribocast.learn import fit
 from ribocast.learn.data.assays import ASSAYS, load_measurements
 from ribocast.learn.data.splits import grouped_k_fold, shared_kmer_groups
-from ribocast.learn.evaluate.metrics import fit_line, score
+from ribocast.learn.evaluation.metrics import fit_line, score
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import Recipe
 from ribocast.model.bundle import Bundle, open_bundle

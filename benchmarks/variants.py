@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ribocast.learn.evaluate.metrics import score
-from ribocast.learn.evaluate.variant_changes import covered_unseen, detect, pair_unseen
+from ribocast.learn.evaluation.metrics import score
+from ribocast.learn.evaluation.variant_changes import covered_unseen, detect, pair_unseen
 from ribocast.sequence.uorf import consequence
 
 ASSAY = "egfp_human50"

@@ -256,7 +256,7 @@ def test_a_card_that_is_no_object_is_refused(folder, content):
         ({"default_assay": "unknown"}, "default_assay 'unknown' is not one of the assays"),
         ({"fixed_length": 0}, "fixed_length"),
         ({"settings": []}, "settings"),
-        ({"files": {}}, "files: model.onnx is not described"),
+        ({"files": {}}, "files: model.safetensors is not described"),
         ({"files": []}, "files"),
     ],
 )

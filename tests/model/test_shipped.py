@@ -7,7 +7,7 @@ import pytest
 import ribocast
 from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.data.simulate import simulate
-from ribocast.learn.evaluate.metrics import evaluate
+from ribocast.learn.evaluation.metrics import evaluate
 from ribocast.model.bundle import PRETRAINED, open_bundle, shipped_models
 from where import MEASUREMENTS
 

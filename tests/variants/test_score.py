@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.learn.evaluate.variant_changes import with_change_interval
+from ribocast.learn.evaluation.variant_changes import with_change_interval
 from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, open_bundle, write_bundle
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.letters import is_missing

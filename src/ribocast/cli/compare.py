@@ -23,7 +23,7 @@ from ribocast.errors import OutputError
 from ribocast.io.text import number
 
 if TYPE_CHECKING:
-    from ribocast.learn.evaluate.compare import Comparison
+    from ribocast.learn.evaluation.compare import Comparison
 
 
 @app.command(epilog="Example: ribocast compare default run1 theirs.csv:pred --data test.csv --by uatg -o report.html")
@@ -58,10 +58,10 @@ def compare(
     """
     from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
-    from ribocast.learn.evaluate.by_assay import under_one_roof
-    from ribocast.learn.evaluate.compare import compare as compare_predictions
-    from ribocast.learn.evaluate.compare import group_rows
-    from ribocast.learn.evaluate.contenders import contender, file_of, predicted_by_all
+    from ribocast.learn.evaluation.by_assay import under_one_roof
+    from ribocast.learn.evaluation.compare import compare as compare_predictions
+    from ribocast.learn.evaluation.compare import group_rows
+    from ribocast.learn.evaluation.contenders import contender, file_of, predicted_by_all
 
     if output is None and not as_json:
         output = Path("comparison.html")
@@ -89,7 +89,7 @@ def compare(
     groups = None if groups is None else groups[kept]
     found = compare_predictions(rows.labels()[kept], predicted, groups, seed=seed, resamples=resamples)
     if output is not None:
-        from ribocast.learn.evaluate.report import write_report
+        from ribocast.learn.evaluation.report import write_report
 
         given = {"by": by, "assay": assay, "on-missing": on_missing, "column": column, "label": label,
                  "on-error": on_error, "engine": engine, "resamples": resamples, "seed": seed}  # fmt: skip

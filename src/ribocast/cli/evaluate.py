@@ -22,7 +22,7 @@ from ribocast.errors import OptionError
 from ribocast.io.text import number
 
 if TYPE_CHECKING:
-    from ribocast.learn.evaluate.by_assay import AssayScores
+    from ribocast.learn.evaluation.by_assay import AssayScores
 
 
 @app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
@@ -53,9 +53,9 @@ def evaluate(
     """
     from ribocast.io.output_paths import OutputPaths
     from ribocast.io.tables import read_table
-    from ribocast.learn.evaluate.by_assay import evaluate_by_assay, named_assay, split_by_assay
-    from ribocast.learn.evaluate.metrics import evaluate as evaluate_model
-    from ribocast.learn.evaluate.metrics import was_trained_on
+    from ribocast.learn.evaluation.by_assay import evaluate_by_assay, named_assay, split_by_assay
+    from ribocast.learn.evaluation.metrics import evaluate as evaluate_model
+    from ribocast.learn.evaluation.metrics import was_trained_on
     from ribocast.model.predictor import load
 
     if by is None and len(paths) > 2:

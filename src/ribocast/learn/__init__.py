@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ribocast.learn.evaluate.metrics import evaluate
+    from ribocast.learn.evaluation.metrics import evaluate
     from ribocast.learn.train.distill import distilled_rows
     from ribocast.learn.train.ensemble import average
     from ribocast.learn.train.fit import fit
@@ -14,7 +14,7 @@ __all__ = ["average", "distilled_rows", "evaluate", "fit"]
 
 _HOMES = {
     "average": "ribocast.learn.train.ensemble",
-    "evaluate": "ribocast.learn.evaluate.metrics",
+    "evaluate": "ribocast.learn.evaluation.metrics",
     "fit": "ribocast.learn.train.fit",
     "distilled_rows": "ribocast.learn.train.distill",
 }

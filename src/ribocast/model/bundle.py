@@ -287,8 +287,10 @@ class Bundle:
         Raises
         ------
         RibocastError
-            If they are others, or cannot be read.
+            If they are others, cannot be read, or were never written.
         """
+        if name not in self.card.files:
+            raise ModelError(f"{self.folder}: has no {name}: it was trained with export=False; use the engine torch")
         try:
             return _read_file(self.folder / name, self.card.files[name])
         except OSError as error:
@@ -317,10 +319,10 @@ def open_bundle(model: str | Path = DEFAULT_MODEL) -> Bundle:
             shipped = ", ".join(shipped_models()) or "none"
             raise ModelError(f"{model}: no such model; give a folder, or the name of a shipped one ({shipped})")
         card = _read_card(folder / CARD_NAME)
-        for name in (RUNNING_NAME, LEARNING_NAME):
-            if name not in card.files:
-                raise ModelError(f"{folder / CARD_NAME}: files: {name} is not described")
-            _read_file(folder / name, card.files[name])
+        if LEARNING_NAME not in card.files:
+            raise ModelError(f"{folder / CARD_NAME}: files: {LEARNING_NAME} is not described")
+        for name, described in card.files.items():
+            _read_file(folder / name, described)
     except OSError as error:
         raise ModelError(f"{model}: {error.strerror or error}") from None
     return Bundle(folder, card)
@@ -341,7 +343,7 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
     card : ModelCard
         Its `files` are filled in here.
     files : dict of str to bytes
-        By name.
+        By name; the running form may be missing.
 
     Raises
     ------
@@ -354,8 +356,9 @@ def write_bundle(folder: str | Path, card: ModelCard, files: dict[str, bytes]) -
     card = _parse_card(text, folder / CARD_NAME)
     make_folder(folder)
     try:
-        # An old card must not stand beside new weights if we are stopped in between.
-        (folder / CARD_NAME).unlink(missing_ok=True)
+        # An old card must not stand beside new weights if we are stopped in between, nor an old graph afterwards.
+        for name in (CARD_NAME, *({RUNNING_NAME} - files.keys())):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror or error}") from None
     for name, data in [*files.items(), (CARD_NAME, text.encode())]:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ribocast.errors import MissingExtraError, ModelError, OptionError, RibocastError, UnavailableError
 from ribocast.io.interrupts import verdict
 from ribocast.model.background import in_background, leave
-from ribocast.model.bundle import Bundle
+from ribocast.model.bundle import RUNNING_NAME, Bundle
 from ribocast.model.onnx_check import read_graph
 from ribocast.model.onnx_cost import check_cost
 from ribocast.model.stopping import check_stopped
@@ -67,8 +67,8 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
     bundle : Bundle
         A checked bundle.
     engine : {"auto", "openvino", "openvino-bf16", "torch"}
-        ``auto`` is PyTorch where it is already imported and has a GPU, else OpenVINO. ``openvino-bf16`` multiplies in
-        bfloat16: faster, MRLs differ by some hundredths (docs/speed.md).
+        ``auto`` is PyTorch where it is already imported and has a GPU, or the model has no running form; else OpenVINO.
+        ``openvino-bf16`` multiplies in bfloat16: faster, MRLs differ by some hundredths (docs/speed.md).
     threads : int, optional
         CPU threads; as many as there are cores without it.
 
@@ -82,7 +82,7 @@ def start_engine(bundle: Bundle, engine: EngineName = "auto", *, threads: int | 
         raise OptionError(f"unknown engine {engine!r}; use {', '.join(get_args(EngineName))}")
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise OptionError(f"threads must be between 1 and {MOST_THREADS:,}, not {threads:,}")
-    if engine == "torch" or (engine == "auto" and _gpu_in_use()):
+    if engine == "torch" or (engine == "auto" and (RUNNING_NAME not in bundle.card.files or _gpu_in_use())):
         return _registered_engine("torch")(bundle, threads)
     return OpenVinoEngine(bundle, threads, bfloat16=engine == "openvino-bf16")
 

@@ -1,5 +1,7 @@
 """Distilling: what new sequences are like, what their labels are, and that a student fits them."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ribocast
+from ribocast import learn
 from ribocast.errors import RibocastError
-from ribocast.learn import distilled_rows, fit
+from ribocast.learn import distilled_rows
 from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.networks import architecture
 from ribocast.sequence.letters import is_missing
+
+# The running form, which takes longer than these trainings, is tested once an architecture (test_registries).
+fit = partial(learn.fit, export=False)
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,7 @@ def children(number):
     return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_killed_they_go_on_to_the_same_weights_by_dropout_too(table, tmp_path):
     options = ("--set", "channels=16", "--device", "cpu", "--batch-size", "32")

@@ -1,13 +1,11 @@
 """Training: repeatable, resumable after a kill at any moment, the best epoch kept."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +18,22 @@ from hypothesis import strategies as st
 
 import ribocast
 import ribocast.model.bundle
+from ribocast import learn
 from ribocast.errors import RibocastError
 from ribocast.io.tables import as_chunk
-from ribocast.learn import evaluate, fit
+from ribocast.learn import evaluate
 from ribocast.learn.data.assays import ASSAYS, Assay, describe_assay, describe_data, labelled_rows
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.data.splits import Split, random_split
-from ribocast.learn.evaluate.metrics import was_trained_on
+from ribocast.learn.evaluation.metrics import was_trained_on
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
 from ribocast.learn.train.batches import epoch_batches, label, trim
 from ribocast.learn.train.setup import with_profile
 from ribocast.model.bundle import PRETRAINED, open_bundle
+
+# The running form, which takes longer than these trainings, is tested once an architecture (test_registries).
+fit = partial(learn.fit, export=False)
 
 RANDOM = {"egfp_random50": ASSAYS["egfp_random50"]}
 SMALL = {"channels": 8, "dilations": (1, 2)}
@@ -211,46 +213,77 @@ def test_mrls_that_do_not_differ_are_refused(tmp_path):
         fit(table(50).assign(mrl=5.0), tmp_path, assays=RANDOM, model="attention-2conv")
 
 
-RUN = """
-import sys, ribocast
-from ribocast.learn import evaluate, fit
-from ribocast.learn.data.assays import ASSAYS
-from ribocast.learn.networks import architecture
-from ribocast.learn.data.simulate import simulate
-name, folder, resume = sys.argv[1], sys.argv[2], sys.argv[3] == "resume"
-settings = {"channels": 8, "dilations": (1, 2)} if name == "framed" else {}
-fit(simulate(1200, seed=3).assign(assay="egfp_random50"), folder, assays={"egfp_random50": ASSAYS["egfp_random50"]},
-    model=name, settings=settings, recipe=architecture(name).recipe.with_changes(epochs=5), resume=resume, device="cpu",
-    say=lambda line: print(line, flush=True))
-"""
+def six_epochs(name, folder, **options):
+    fit(table(400), folder, assays=RANDOM, model=name, settings=SMALL if name == "framed" else {},
+        recipe=quick(name, epochs=6), device="cpu", resume=True, **options)  # fmt: skip
+
+
+def assert_same_run(one, other):
+    assert same(weights(one), weights(other))
+    first, second = (json.loads((folder / "model.json").read_text()) for folder in (one, other))
+    first.pop("name"), second.pop("name")
+    assert first == second
 
 
 @pytest.mark.parametrize("name", ["attention-3conv", "framed"])
-def test_a_run_killed_again_and_again_ends_with_the_weights_of_an_undisturbed_one(tmp_path, name):
-    def start(folder):
-        return subprocess.Popen(
-            [sys.executable, "-c", RUN, name, str(folder), "resume"], stdout=subprocess.PIPE, text=True
-        )
+def test_a_run_interrupted_in_every_epoch_ends_as_an_undisturbed_one(tmp_path, name):
+    six_epochs(name, tmp_path / "whole")
+    for epoch in range(1, 7):
 
-    whole = start(tmp_path / "whole")
-    assert whole.communicate()[0]
-    random = np.random.default_rng(11)
-    for _ in range(4):
-        process = start(tmp_path / "killed")
-        # Wait for the training itself, then strike at a random moment of it.
-        for line in process.stdout:
-            if line.startswith("epoch"):
-                break
-        time.sleep(random.uniform(0, 0.5))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    last = start(tmp_path / "killed")
-    assert last.communicate()[0]
-    assert last.returncode == 0
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
-    first, second = (json.loads((tmp_path / run / "model.json").read_text()) for run in ("whole", "killed"))
-    first.pop("name"), second.pop("name")
-    assert first == second
+        def stop(step, epoch=epoch):
+            if (step.epoch, step.batch) == (epoch, min(epoch, step.batches)):  # further into each
+                raise InterruptedError
+
+        said = []
+        with pytest.raises(InterruptedError):
+            six_epochs(name, tmp_path / "stopped", watch=stop, say=said.append)
+        assert epoch < 3 or f"resuming after epoch {epoch - 2} of 6" in said
+    six_epochs(name, tmp_path / "stopped")
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+RUN = """
+import pathlib, sys, time
+sys.path.insert(0, sys.argv[3])
+from test_fit import six_epochs
+six_epochs(sys.argv[1], pathlib.Path(sys.argv[2]), watch=lambda step: time.sleep(0.05),
+           say=lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [
+        ("attention-3conv", 1),
+        pytest.param("framed", 3, marks=pytest.mark.thorough),
+    ],
+)
+def test_a_run_killed_at_work_ends_as_an_undisturbed_one(tmp_path, name, kills):
+    six_epochs(name, tmp_path / "whole")
+    for _ in range(kills):
+        command = [sys.executable, "-c", RUN, name, str(tmp_path / "killed"), str(Path(__file__).parent)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert any(line.startswith("epoch ") for line in process.stdout)
+            process.kill()
+    said = []
+    six_epochs(name, tmp_path / "killed", say=said.append)
+    assert any(line.startswith("resuming after epoch") for line in said)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_without_export_a_model_runs_with_pytorch_alone(tmp_path):
+    run = partial(fit, table(60), tmp_path / "m", assays=RANDOM, model="optimus", settings=TINY,
+                  recipe=quick("optimus", epochs=1))  # fmt: skip
+    run(export=True)
+    utrs = table(20)["seq"].tolist()
+    exported = ribocast.load(tmp_path / "m", engine="openvino").mrl(utrs)
+    run()
+    assert not (tmp_path / "m" / "model.onnx").exists()
+    alone = ribocast.load(tmp_path / "m")
+    assert alone.engine.name == "torch"
+    np.testing.assert_allclose(alone.mrl(utrs), exported, atol=1e-4)
+    with pytest.raises(RibocastError, match=r"has no model\.onnx.*engine torch"):
+        ribocast.load(tmp_path / "m", engine="openvino")
 
 
 def test_a_run_goes_on_in_a_folder_of_another_name(tmp_path):
@@ -438,9 +471,8 @@ def test_half_a_profile_is_refused_and_cut_sequences_are_said(tmp_path):
     assert any(line.startswith("60 sequences are longer than 50 nt: only their last 50 nt are read") for line in said)
 
 
-def test_an_exported_graph_says_nothing_of_the_machine_it_was_made_on(tmp_path):
-    fit(table(60), tmp_path, assays=RANDOM, settings=SMALL, recipe=quick("framed", epochs=1))
-    for folder in (tmp_path, PRETRAINED / "default"):
+def test_an_exported_graph_says_nothing_of_the_machine_it_was_made_on(framed):
+    for folder in (framed, PRETRAINED / "default"):
         graph = (folder / "model.onnx").read_bytes()
         assert b".py" not in graph
         assert b"stack_trace" not in graph

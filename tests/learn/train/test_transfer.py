@@ -1,6 +1,7 @@
 """Fine-tuning: where it begins, what it keeps, and that it helps."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,15 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ribocast
+from ribocast import learn
 from ribocast.cli import main
 from ribocast.errors import RibocastError
-from ribocast.learn import average, fit
 from ribocast.learn.data.assays import ASSAYS
 from ribocast.learn.data.simulate import simulate
-from ribocast.learn.evaluate.metrics import fit_line
+from ribocast.learn.evaluation.metrics import fit_line
 from ribocast.learn.networks import architecture
 from ribocast.learn.train.transfer import begin_from, fine_tuning_recipe, tilt_to
 from ribocast.model.bundle import open_bundle
+
+# The running form, which takes longer than these trainings, is tested once an architecture (test_registries).
+fit = partial(learn.fit, export=False)
+average = partial(learn.average, export=False)
 
 
 @pytest.fixture(scope="module")
@@ -186,14 +191,14 @@ def test_what_cannot_be_fine_tuned_is_said(trained, tmp_path):
         begin_from(trained, [assay], wide.assign(mrl=wide["mrl"].clip(0, 19)), lambda _: None)
 
 
-def test_the_command_fine_tunes(trained, tmp_path, capsys):
+def test_the_command_fine_tunes(fixed, tmp_path, capsys):
     table = tmp_path / "few.csv"
     other_scale(120, seed=10).to_csv(table, index=False)
-    arguments = ["train", str(table), "--from", str(trained.folder), "--assay", "psi", "--epochs", "1"]
+    arguments = ["train", str(table), "--from", str(fixed), "--assay", "psi", "--epochs", "1"]
     assert main([*arguments, "-o", str(tmp_path / "run"), "--json"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["evaluations"][0]["assay"] == "psi"
-    assert "starting from trained, its assay egfp_random50" in printed.err
+    assert "starting from fixed, its assay mine" in printed.err
     for wrong in (("--model", "framed"), ("--set", "channels=8")):
         assert main([*arguments, *wrong, "-o", str(tmp_path / "no")]) == 2
         assert capsys.readouterr().err == (

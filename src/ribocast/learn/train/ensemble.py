@@ -9,11 +9,13 @@ from typing import Any
 from ribocast.errors import ModelError
 from ribocast.learn.networks import load_network
 from ribocast.learn.networks.ensemble import EnsembleNetwork, Settings
-from ribocast.learn.train.export import export
+from ribocast.learn.train.export import write_network
 from ribocast.model.bundle import LEARNING_NAME, Bundle, ModelCard
 
 
-def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | None = None) -> Bundle:
+def average(
+    bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | None = None, export: bool = True
+) -> Bundle:
     """Write a model that gives the mean of several.
 
     Parameters
@@ -26,6 +28,8 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
         What to say of it (its architecture, settings and recipe are filled in; ``members`` of these is what they
         differ in); else what the first says of itself, without evaluations and intervals, since those were the first
         one's own.
+    export : bool
+        Whether to write the running form; see `ribocast.learn.fit`.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def average(bundles: Sequence[Bundle], folder: str | Path, *, card: ModelCard | 
         "recipe": recipe | ({"members": recipes} if recipes else {}),
     }  # fmt: skip
     card = card.model_copy(update=update)
-    return export(network, card, folder)
+    return write_network(network, card, folder, export=export)
 
 
 def _scales(card: ModelCard) -> list[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, Bundle, ModelCard
 _OPSET = 20
 
 
-def export(network: Network, card: ModelCard, folder: str | Path) -> Bundle:
+def write_network(network: Network, card: ModelCard, folder: str | Path, *, export: bool = True) -> Bundle:
     """Write a network as a bundle.
 
     Parameters
@@ -30,12 +30,15 @@ def export(network: Network, card: ModelCard, folder: str | Path) -> Bundle:
         What is known about it; its files and package versions are filled in.
     folder : str or Path
         Where to.
+    export : bool
+        Whether to make the running form too, which for a small network takes longer than its training.
     """
     network = network.cpu().eval()
     names = ("ribocast", "torch", "numpy", "onnx")
     card = card.model_copy(update={"packages": {name: importlib.metadata.version(name) for name in names}})
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    files = {RUNNING_NAME: to_onnx(network), LEARNING_NAME: safetensors.torch.save(weights)}
+    running = {RUNNING_NAME: to_onnx(network)} if export else {}
+    files = {**running, LEARNING_NAME: safetensors.torch.save(weights)}
     return write_bundle(folder, card, files)
 
 

@@ -16,13 +16,13 @@ from ribocast.io.writers import make_folder
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Split, SplitKind, split
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluate.calibration import calibrate_card
+from ribocast.learn.evaluation.calibration import calibrate_card
 from ribocast.learn.networks.network import Network
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.batches import has_profile
 from ribocast.learn.train.checkpoint import CHECKPOINT_NAME, Progress, load_checkpoint, save_checkpoint
 from ribocast.learn.train.distributed import join_team, own_device
-from ribocast.learn.train.export import export
+from ribocast.learn.train.export import write_network
 from ribocast.learn.train.history import in_words, write_history
 from ribocast.learn.train.loop import Loop, Step, check_loss
 from ribocast.learn.train.setup import longer_than_read, own_recipe, prepare, with_profile
@@ -61,6 +61,7 @@ def fit(
     resume: bool = False,
     device: str | None = None,
     name: str | None = None,
+    export: bool = True,
     watch: Callable[[Step], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Trained:
@@ -103,6 +104,8 @@ def fit(
         ``cpu``, ``cuda``, ``mps``; the best there is without it.
     name : str, optional
         The model's; the folder's name without it.
+    export : bool
+        Whether to write the running form, ``model.onnx``; without it, the model runs with PyTorch alone.
     watch, say : callable, optional
         Told of every batch, and in words of what was chosen.
 
@@ -172,7 +175,7 @@ def fit(
         loop.network.load_state_dict(progress.best_weights)
         loop.settle()
         if team.is_first:
-            _write(loop, progress, folder, val_rows, parts.how)
+            _write(loop, progress, folder, val_rows, parts.how, export=export)
         team.wait()
     return Trained(open_bundle(folder), progress.history)
 
@@ -200,12 +203,12 @@ def _learn_epoch(loop: Loop, progress: Progress, watch: Callable[[Step], None] |
         progress.best_epoch, progress.best_loss, progress.best_weights = epoch, loss, _copy(loop.network)
 
 
-def _write(loop: Loop, progress: Progress, folder: Path, val_rows: pd.DataFrame, how: str) -> None:
+def _write(loop: Loop, progress: Progress, folder: Path, val_rows: pd.DataFrame, how: str, *, export: bool) -> None:
     card = loop.card.model_copy(update={"epoch": progress.best_epoch})
     if len(val_rows):
         card = calibrate_card(card, val_rows, loop.predict(val_rows), f"validation rows ({how})", loop.predict)
     write_history(folder, progress.history, progress.best_epoch, f"{card.name}: {card.architecture}")
-    export(loop.network, card, folder)
+    write_network(loop.network, card, folder, export=export)
 
 
 def _divide(rows: pd.DataFrame, held_out: Split | float, kind: SplitKind, seed: int) -> Split:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ribocast.errors import ModelError, OptionError
 from ribocast.learn.data.assays import Assay, describe_assay
-from ribocast.learn.evaluate.metrics import Floats, fit_line
+from ribocast.learn.evaluation.metrics import Floats, fit_line
 from ribocast.learn.networks import architecture, load_network
 from ribocast.learn.networks.network import Network
 from ribocast.learn.recipe import FINE_TUNING, Recipe

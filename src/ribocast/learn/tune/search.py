@@ -24,7 +24,7 @@ from ribocast.io.writers import make_folder, sync_folder, whole_file
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Folds, SplitKind, divide_into_folds
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluate.calibration import calibrate_card
+from ribocast.learn.evaluation.calibration import calibrate_card
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.fit import fit

@@ -25,7 +25,7 @@ from ribocast.errors import RibocastError
 from ribocast.io.writers import whole_file
 from ribocast.learn.data.assays import Assay
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluate.metrics import score
+from ribocast.learn.evaluation.metrics import score
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.setup import prepare
 from ribocast.sequence.construct import Construct

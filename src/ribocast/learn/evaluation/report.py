@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ribocast.io.text import number
-from ribocast.learn.evaluate.compare import FIGURES, Comparison, Group
+from ribocast.learn.evaluation.compare import FIGURES, Comparison, Group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, OptionError
-from ribocast.learn.evaluate.intervals import FEWEST_ROWS, conformal_change_interval
+from ribocast.learn.evaluation.intervals import FEWEST_ROWS, conformal_change_interval
 from ribocast.model.bundle import Interval, ModelCard
 from ribocast.model.predictor import around
 

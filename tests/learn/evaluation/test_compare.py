@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import ribocast
 from ribocast.cli import main
 from ribocast.learn.data.simulate import simulate
-from ribocast.learn.evaluate.compare import compare, group_rows, upstream_atg
+from ribocast.learn.evaluation.compare import compare, group_rows, upstream_atg
 from ribocast.sequence.construct import EGFP
 
 

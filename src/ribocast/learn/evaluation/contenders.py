@@ -13,7 +13,7 @@ from ribocast.errors import InputError
 from ribocast.io.columns import column_called
 from ribocast.io.tables import Chunk, read_rows, read_table
 from ribocast.io.writers import TABLE_ENDINGS
-from ribocast.learn.evaluate.metrics import Floats, was_trained_on
+from ribocast.learn.evaluation.metrics import Floats, was_trained_on
 from ribocast.model.bundle import shipped_models
 from ribocast.model.engine import EngineName
 from ribocast.model.predictor import Predictor, load

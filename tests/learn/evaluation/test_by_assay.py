@@ -12,8 +12,8 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.io.tables import as_chunk, read_table
 from ribocast.learn.data.simulate import simulate
-from ribocast.learn.evaluate.by_assay import evaluate_by_assay, on_a_line, split_by_assay
-from ribocast.learn.evaluate.metrics import evaluate, fit_line
+from ribocast.learn.evaluation.by_assay import evaluate_by_assay, on_a_line, split_by_assay
+from ribocast.learn.evaluation.metrics import evaluate, fit_line
 
 
 @given(slope=st.floats(0.01, 100), intercept=st.floats(-100, 100), seed=st.integers(0, 99))

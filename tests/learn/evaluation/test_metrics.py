@@ -10,7 +10,7 @@ from sklearn import metrics
 
 import ribocast
 from ribocast.errors import RibocastError
-from ribocast.learn.evaluate.metrics import evaluate, score, score_profile
+from ribocast.learn.evaluation.metrics import evaluate, score, score_profile
 
 UTRS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
 MRLS = st.floats(-20, 20).map(lambda mrl: round(mrl, 4))

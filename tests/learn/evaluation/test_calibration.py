@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ribocast.learn.evaluate.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calibrate, conformal_interval
+from ribocast.learn.evaluation.intervals import BEYOND_LENGTHS, FEWEST_ROWS, calibrate, conformal_interval
 from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import interval

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ribocast.errors import RibocastError
-from ribocast.learn.evaluate.intervals import conformal_change_interval
-from ribocast.learn.evaluate.variant_changes import covered_unseen, detect, pair_unseen, with_change_interval
+from ribocast.learn.evaluation.intervals import conformal_change_interval
+from ribocast.learn.evaluation.variant_changes import covered_unseen, detect, pair_unseen, with_change_interval
 from ribocast.model.bundle import open_bundle
 from ribocast.model.predictor import around
 

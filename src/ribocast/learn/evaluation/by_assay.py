@@ -15,7 +15,7 @@ import numpy as np
 
 from ribocast.errors import InputError
 from ribocast.learn.data.assays import assay_of
-from ribocast.learn.evaluate.metrics import Floats, Scores, evaluate, fit_line, score, was_trained_on
+from ribocast.learn.evaluation.metrics import Floats, Scores, evaluate, fit_line, score, was_trained_on
 from ribocast.sequence.letters import Fault
 
 if TYPE_CHECKING:

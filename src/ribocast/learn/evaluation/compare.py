@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
-from ribocast.learn.evaluate.metrics import RESAMPLES, Floats, Scores, middle95, score_together
+from ribocast.learn.evaluation.metrics import RESAMPLES, Floats, Scores, middle95, score_together
 from ribocast.sequence.construct import EGFP, Construct, frame
 from ribocast.sequence.letters import is_missing
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ribocast.learn.evaluate.intervals import FEWEST_ROWS, calibrate
-from ribocast.learn.evaluate.metrics import score
+from ribocast.learn.evaluation.intervals import FEWEST_ROWS, calibrate
+from ribocast.learn.evaluation.metrics import score
 from ribocast.model.bundle import Evaluation, ModelCard
 
 if TYPE_CHECKING:
