@@ -382,8 +382,8 @@ def test_a_model_trains_on_prepared_tables(frames, tmp_path):
     reports = [prepared(frames[name], name, tmp_path, small(name, keep=200))[0] for name in names]
     rows = pd.concat([labelled_rows(report.output)[0] for report in reports], ignore_index=True)
     recipe = architecture("framed").recipe.with_changes(epochs=1)
-    small = {"channels": 8, "dilations": (1,)}
-    card = fit(rows, tmp_path / "run", settings=small, recipe=recipe, export=False).bundle.card
+    settings = {"channels": 8, "dilations": (1,)}
+    card = fit(rows, tmp_path / "run", settings=settings, recipe=recipe, export=False).bundle.card
     assert [assay.name for assay in card.assays] == names
     assert [assay.after for assay in card.assays] == [EGFP.after, MCHERRY.after]
 

@@ -144,6 +144,7 @@ def test_a_fetch_that_broke_off_is_resumed_by_the_same_command(site, capsys, fil
     assert (tmp_path / "here" / file.name).read_bytes() == files[file.name]
 
 
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_keeps_what_has_come_and_the_same_command_goes_on(site, capsys, files, tmp_path):
     file = LIBRARIES["egfp_varying25to100"].files[0]
     options = ["data", "fetch", "GSE114002", "--library", "egfp_varying25to100", "-o", "here", "--url", site.url]

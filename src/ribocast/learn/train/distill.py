@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ribocast.errors import OptionError
 from ribocast.model.predictor import Predictor
+from ribocast.sequence.letters import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,8 @@ def distilled_rows(
     for number, name in enumerate(names):
         own = rows[rows["assay"] == name]
         share = count * (number + 1) // len(names) - count * number // len(names)
-        utrs = [utr for utr in _like(own, share, random) if utr not in measured]
+        # Two letters can spell NA, which is no sequence.
+        utrs = [utr for utr in _like(own, share, random) if utr not in measured and not is_missing(utr)]
         part = pd.DataFrame({"seq": utrs, "mrl": 0.0, "assay": name, "reads": reads, "origin": "distilled",
                              "published_split": "distilled"})  # fmt: skip
         assay = teachers[0].card.assay(name)
