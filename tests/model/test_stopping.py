@@ -1,7 +1,6 @@
 """Work whose result nobody waits for ends between two batches; a design search keeps what it has found."""
 
 import itertools
-import time
 
 import pytest
 
@@ -61,9 +60,10 @@ def test_many_long_designs_are_given_soon_after_being_stopped():
             model,
             DesignRequest(n=200, length=300, budget=200_000),
             independent=None,
-            watch=lambda _: rounds.append(time.monotonic()),
+            watch=rounds.append,
         )
-    # Within a second on an idle machine, where folding alone took 14; tests share theirs.
-    assert time.monotonic() - rounds[0] < 5
     assert found.stopped
+    assert len(rounds) == 1
     assert len(found.table) == 200
+    # Folding them alone takes 14 seconds.
+    assert found.table["free_energy"].isna().all()
