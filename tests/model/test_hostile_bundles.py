@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -284,9 +283,7 @@ STRANGE = {
 @pytest.mark.parametrize("name", STRANGE)
 def test_what_our_networks_do_not_do_is_refused_before_openvino_sees_it(name, forge, monkeypatch):
     monkeypatch.setattr("openvino.Core.read_model", lambda *_: pytest.fail("it was read"))
-    began = time.monotonic()
     assert "model.onnx: " in refused(ribocast.load, forge(onnx=STRANGE[name]().SerializeToString()))
-    assert time.monotonic() - began < 5
 
 
 def test_what_they_are_made_from_is_itself_no_reason(forge):
@@ -380,9 +377,7 @@ SPELLED = {
 @pytest.mark.parametrize("name", SPELLED)
 def test_bytes_that_two_readers_may_take_for_two_things_are_refused(name, forge, monkeypatch):
     monkeypatch.setattr("openvino.Core.read_model", lambda *_: pytest.fail("it was read"))
-    began = time.monotonic()
     assert "model.onnx: " in refused(ribocast.load, forge(onnx=SPELLED[name]()))
-    assert time.monotonic() - began < 5
 
 
 # It watches opens in folders that a bundle could name; strace, where it is, sees every one of them.
@@ -755,10 +750,8 @@ def test_what_is_no_file_of_the_folder_is_refused_at_once(framed, tmp_path, monk
         targets = {"link": tmp_path / "elsewhere", "dead link": "nowhere", "link in a circle": name,
                    "device": "/dev/zero"}  # fmt: skip
         path.symlink_to(targets[kind])
-    began = time.monotonic()
     message = refused(open_bundle, folder)
     assert name in message
-    assert time.monotonic() - began < 2
 
 
 def test_a_pipe_that_takes_a_files_place_after_the_check_is_not_waited_for(framed, tmp_path):
