@@ -13,8 +13,10 @@ import onnx
 import safetensors.torch
 import torch
 
+from ribocast.errors import ModelError
 from ribocast.learn.networks.network import Network
 from ribocast.model.bundle import LEARNING_NAME, RUNNING_NAME, Bundle, ModelCard, write_bundle
+from ribocast.model.onnx_check import parse_graph
 
 _OPSET = 20
 
@@ -46,6 +48,11 @@ def to_onnx(network: Network) -> bytes:
     """Export the graph: letters, uint8 (rows, length), to float32 (rows, assays, width).
 
     Rows are free, and the length is where the network takes any.
+
+    Raises
+    ------
+    ModelError
+        If it has an operator that `ribocast.load` refuses, so that nobody could run what was written.
     """
     rows = torch.export.Dim("rows", min=1, max=1 << 20)
     length = torch.export.Dim("length", min=1, max=1 << 20)
@@ -72,4 +79,9 @@ def to_onnx(network: Network) -> bytes:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     onnx.save(model, stream)
-    return stream.getvalue()
+    content = stream.getvalue()
+    try:
+        parse_graph(content)
+    except ModelError as error:
+        raise ModelError(f"the network cannot be written in its running form: {error}") from None
+    return content
