@@ -82,6 +82,7 @@ def test_an_unavailable_error_ends_when_the_other_run_does(tmp_path):
 
 
 def test_a_missing_extra_names_what_to_install(monkeypatch):
+    free_energy.cache_clear()  # another test may have folded it
     monkeypatch.setattr("ribocast.design.folding.vienna", lambda: None)
     with pytest.raises(MissingExtraError, match=r"ribocast\[design\]"):
         free_energy("ACGT")
