@@ -89,5 +89,5 @@ def _descriptions(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _limits_of(settings: Settings) -> dict[str, float]:
-    wanted = ("max_", "keep_job_seconds", "job_seconds", "calls_per_minute")
+    wanted = ("max_", "keep_job_seconds", "job_seconds", "unasked_job_seconds", "calls_per_minute")
     return {name: value for name, value in settings.model_dump().items() if name.startswith(wanted)}

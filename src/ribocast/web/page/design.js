@@ -302,7 +302,7 @@ export class DesignTab extends Tab {
     const { problem, result } = this.state;
     const example = catalogue.examples.design ?? {};
     const highest = values.goal === HIGHEST;
-    const minutes = Math.round((catalogue.limits.job_seconds ?? 300) / 60);
+    const minutes = Math.round((catalogue.limits.unasked_job_seconds ?? 120) / 60);
     return html`<form class="ask" onSubmit=${this.onSubmit} onKeyDown=${this.onKey}>
         <div>
           <div class="fields">
@@ -339,7 +339,7 @@ export class DesignTab extends Tab {
           <button type="button" disabled=${this.isRunning} onClick=${this.#example}>Example: ${example.title}</button>
           ${settings}
           <p class="hint">
-            A search goes on when you close this page, ${minutes > 1 ? `${minutes} minutes` : "a minute"} at most; its address
+            A search goes on when you close this page, for ${minutes > 1 ? `${minutes} minutes` : "a minute"}; its address
             brings you back to it.
           </p>
         </div>
