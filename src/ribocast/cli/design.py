@@ -120,7 +120,7 @@ def add_request_options() -> None:
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter | None:
-    """Make the option of a field; None for what is no option, or has one of its own."""
+    """Make the command-line option of a field; None for a field without one, or with one written by hand."""
     if name in _OWN.parameters or not field.description:
         return None
     spelling, kind = _spelling(field), _kind_of(field)

@@ -202,7 +202,7 @@ def propose(
         )
     chosen = shipped if isinstance(independent, str) else independent
     if chosen is None and independent is not None:
-        remarks.append("no independent prediction: there is no second model; name one as independent")
+        remarks.append("no independent prediction: only one model is known here; name another as independent")
     table = describe_designs(
         [(one.target, one.seqs) for one in found], estimator, construct, independent=chosen, like=request.start
     )  # fmt: skip

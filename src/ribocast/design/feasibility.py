@@ -65,7 +65,7 @@ def make_space(rules: Sequence[Rule], construct: Construct, length: int, rng: np
 
 
 def _layings(rules: Sequence[Rule], length: int, rng: np.random.Generator) -> Iterator[Near | None]:
-    """Give the ways to lay the first seed along; None alone where there is no seed."""
+    """Give the ways to align the first seed; a single None without a seed."""
     for rule in rules:
         if (first := next(others := rule.layings(length, rng), None)) is not None:
             yield first

@@ -26,7 +26,7 @@ _REASONS = {
     "int_parsing": "must be a whole number", "int_from_float": "must be a whole number",
     "int_parsing_size": "is too large",
     "float_parsing": "must be a number", "finite_number": "must be a finite number", "literal_error": "use {expected}",
-    "extra_forbidden": "there is no such option",
+    "extra_forbidden": "unknown option",
     "missing": "a number is missing", "missing_argument": "a number is missing",
     "unexpected_positional_argument": "there are too many numbers", "too_long": "the maximum is {max_length:,}",
     "string_too_long": "{length:,} letters; the maximum is {max_length:,}",

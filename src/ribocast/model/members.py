@@ -73,7 +73,7 @@ def members_of(model: Predictor, *, only: Sequence[int] | None = None, threads: 
 
 
 def _inputs_of_mean(network: Any) -> list[Any] | None:
-    """Return what the last step of a graph takes the mean of, one output a network; None if it is no mean."""
+    """Return the outputs that the last step of a graph averages, one a network; None if that step is not a mean."""
     last = network.get_results()[0].input_value(0).get_node()
     if last.get_type_name() != "ReduceMean" or len(last.input_value(0).get_partial_shape()) != 4:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol, Self, runtime_checkable
@@ -126,7 +127,7 @@ class Work(NamedTuple):
         return f"{self.designs * self.targets:,} designs of up to {self.longest:,} nt"
 
 
-class Rule:
+class Rule(ABC):
     """A constraint of ribocast's own: what it forbids, and how a search keeps it.
 
     Only `violations` has to be written. A search then counts them in each sequence; where a constraint can say more,
@@ -160,9 +161,9 @@ class Rule:
         """Make the constraints that the fields of a request ask for; `remarks` takes lines for the user."""
         return []
 
+    @abstractmethod
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Say in words each way in which a UTR breaks the constraint."""
-        raise NotImplementedError
 
     @property
     def distance(self) -> int:
@@ -210,7 +211,7 @@ class Rule:
         """Say why it keeps low MRLs out of reach, and what to do; nothing if it does not."""
         return ""
 
-    def check_work(self, work: Work) -> None:
+    def check_work(self, work: Work) -> None:  # noqa: B027 (most constraints refuse nothing)
         """Raise OptionError if a search under it cannot succeed, or takes hours without a budget."""
 
 
