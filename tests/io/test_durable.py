@@ -1,5 +1,6 @@
 """After a power cut an output is whole or not there: to the disk, then renamed, then the folder to the disk."""
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -13,9 +14,10 @@ from ribocast.cli import main
 from ribocast.errors import RibocastError
 from ribocast.io.writers import make_folder, open_table, remove_leftovers, whole_file
 from ribocast.learn import fit
-from ribocast.learn.data.published.download import cached
+from ribocast.learn.data.download import fetch
 from ribocast.learn.networks import architecture
 from small_genomes import Gene, Small, fasta, gtf
+from web_server import serving
 
 SEQS = [f"ACGTACGTAC{a}{b}{c}" for a in "ACGT" for b in "ACGT" for c in "ACGT"]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="of POSIX")
@@ -102,12 +104,12 @@ def test_what_is_scored_of_a_genome_is_on_the_disk(traced, framed, name):
 
 
 @posix
-def test_a_record_of_a_download_is_on_the_disk(traced):
-    import gzip
-
-    Path("out/t.gz").write_bytes(gzip.compress(b"seq\n"))
-    assert cached("out/t.gz", print)
-    traced.check(Path("out/t.gz.sha256"))
+def test_a_downloaded_file_is_on_the_disk(traced, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    with serving() as site:
+        site.put("x.npy", b"a file")
+        fetch(f"{site.url}/x.npy", "out/x.npy", hashlib.sha256(b"a file").hexdigest())
+    traced.check(Path("out/x.npy"))
 
 
 @posix

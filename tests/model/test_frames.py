@@ -11,7 +11,6 @@ from ribocast.errors import RibocastError
 from ribocast.explain.explain import explain_all
 from ribocast.learn import fit
 from ribocast.learn.data.assays import labelled_rows
-from ribocast.learn.data.published.utr_ends import cut_to_utr
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.evaluation.variant_changes import pair_unseen
 from ribocast.learn.train.setup import own_recipe
@@ -101,9 +100,6 @@ def test_training_rows_and_pairs_keep_their_index(frame):
     pairs = pd.DataFrame({"ref_seq": UTRS, "alt_seq": UTRS[::-1]}, index=frame.index)
     known = pd.DataFrame({"seq": UTRS, "assay": "x", "fold": 0, "predicted": np.arange(1.0, 7.0)})
     pd.testing.assert_index_equal(pair_unseen(pairs, known, "x").index, frame.index)
-    cut = cut_to_utr(frame["Seq"], ribocast.load().card.assays[0].surroundings, 40)
-    pd.testing.assert_index_equal(cut.index, frame.index)
-    assert cut.tolist() == cut_to_utr(pd.Series(UTRS), ribocast.load().card.assays[0].surroundings, 40).tolist()
 
 
 def test_a_model_is_the_same_whatever_the_index_of_its_rows(tmp_path):

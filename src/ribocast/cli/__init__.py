@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, geo, serve  # noqa: F401  # isort: skip  (the order of --help)
+from ribocast.cli import predict, variants, explain, design, train, search, evaluate, compare, data, library, serve  # noqa: F401  # isort: skip  (the order of --help)
 from ribocast.cli.options import app
 from ribocast.cli.terminal import drop_output, fail, prepare_streams
 from ribocast.errors import RibocastError

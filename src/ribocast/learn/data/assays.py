@@ -107,7 +107,7 @@ KNOWN_ASSAYS = ASSAYS | {
         Assay("mcherry_random50", "random 50-nt UTRs, mCherry, unmodified RNA", MCHERRY, 50, 50),
     )
 }
-"""These, and those that `ribocast data fetch` can bring."""
+"""These, and two more of the same publication."""
 
 
 def assay_of(chunk: Chunk, name: str | None = None, *, construct: Construct = EGFP) -> Assay:
