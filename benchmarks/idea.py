@@ -2,8 +2,8 @@
 
     python benchmarks/idea.py --data DIR [--set dropout=0.2] [--recipe weight_decay=0.01] [--seed 1] [--work DIR]
 
-A fifth of the sequences (fold 0 of `train_shipped.py`) is unseen; one network is trained on the rest. Without changes
-it is trained as a teacher of the shipped model is (seed 1, 12 epochs).
+Fold 0 of `train_shipped.py` is unseen; one network is trained on what that script trains on then. Without changes it is
+trained as a teacher of the shipped model is (seed 1, 12 epochs).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from train_shipped import (
     mrls_of,
     predict_own,
     read_rows,
+    trained_on,
 )
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     rows, fold = read_rows(options.data)
     recipe = FRAMED_RECIPE.with_changes(epochs=TEACHERS_EPOCHS)
     trained = fit(
-        rows[fold != 0].reset_index(drop=True), options.work, assays=ASSAYS, model=MODEL, held_out=0.0,
+        trained_on(rows, fold, 0).reset_index(drop=True), options.work, assays=ASSAYS, model=MODEL, held_out=0.0,
         settings=parse_settings(options.set), recipe=recipe.with_changes(**parse_settings(options.recipe)),
         seed=options.seed, resume=True, say=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
