@@ -286,6 +286,40 @@ def test_gained_one_way_is_lost_the_other_way(ref, alt):
     assert there.count("uATG gained") - there.count("uATG lost") == gained
 
 
+def fewest_gained(ref, alt):
+    """Count the ATGs that the variant makes, read at whichever of its equal places it makes fewest."""
+    ref, alt = (EGFP.before + utr + EGFP.after[:2] for utr in (ref, alt))
+    atgs_ref, atgs_alt = ({at for at in range(len(word)) if word[at : at + 3] == "ATG"} for word in (ref, alt))
+    counts = []
+    for head in range(min(len(ref), len(alt)) + 1):
+        tail = 0
+        while tail < min(len(ref), len(alt)) - head and ref[-1 - tail] == alt[-1 - tail]:
+            tail += 1
+        if ref[:head] == alt[:head]:
+            kept = {at: at for at in atgs_ref if at + 3 <= head}
+            kept |= {at: at + len(alt) - len(ref) for at in atgs_ref if at >= len(ref) - tail}
+            # What is touched is the same if it is as far from the start codon.
+            kept |= {at: now for at in atgs_ref - set(kept) if (now := at + len(alt) - len(ref)) in atgs_alt}
+            counts.append(len(atgs_alt - set(kept.values())))
+    return min(counts)
+
+
+@given(utr=st.text(st.sampled_from("ATG"), min_size=1, max_size=30), place=st.integers(0, 29), gone=st.integers(0, 8),
+       come=st.text(st.sampled_from("ATG"), max_size=8))  # fmt: skip
+def test_an_allele_gains_no_atg_that_was_there(utr, place, gone, come):
+    place = min(place, len(utr))
+    # Of one length, more than three letters can be read as an indel in a window.
+    come = come[:3] if len(come) == len(utr[place : place + gone]) else come
+    alt = utr[:place] + come + utr[place + gone :]
+    told = consequence(utr, alt)
+    assert told.count("uATG gained") == fewest_gained(utr, alt)
+    assert told.count("uATG lost") == fewest_gained(alt, utr)
+
+
+def test_one_a_of_two_before_an_atg_may_go():
+    assert consequence("CCTTCAATGGCTCC", "CCTTCATGGCTCC") == NO_CONSEQUENCE
+
+
 @given(utr=ANY)
 def test_a_sequence_beside_itself_has_no_consequence(utr):
     assert consequence(utr, utr.lower().replace("t", "u")) == NO_CONSEQUENCE

@@ -176,35 +176,56 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
     told: list[str] = []
     atgs_ref, atgs_alt = _upstream_atgs(whole_ref, start_ref), _upstream_atgs(whole_alt, start_alt)
     if atgs_ref or atgs_alt:
-        same, moved = _common_prefix(whole_ref, whole_alt), 0
-        if len(whole_ref) == len(whole_alt):
-            moved = _moved_in_window(whole_ref, whole_alt, len(construct.before), same)
-        if moved:
-            same = start_ref - _common_suffix(whole_ref[:start_ref], whole_alt[:start_alt])
-        # Keys are indices in the variant before the change, and distances from the start codon behind it.
-        before = {at + moved * (at >= len(construct.before)) if at < same else at - start_ref: at for at in atgs_ref}
-        after = {at if at < same else at - start_alt: at for at in atgs_alt}
+        kept = _kept_atgs(whole_ref, start_ref, atgs_ref, whole_alt, start_alt, atgs_alt, len(construct.before))
         stops_ref, stops_alt = (
             _first_stops(whole_ref, atgs_ref, start_ref),
             _first_stops(whole_alt, atgs_alt, start_alt),
         )
-        told += [
-            "uATG gained, " + _words_of(whole_alt, start_alt, at, stops_alt[at])
-            for key, at in after.items() if key not in before
-        ]  # fmt: skip
-        told += [
-            "uATG lost, " + _words_of(whole_ref, start_ref, at, stops_ref[at])
-            for key, at in before.items() if key not in after
-        ]  # fmt: skip
-        for key, at in before.items():
-            if key in after:
-                told += _compare(
-                    whole_ref, start_ref, at, stops_ref[at], whole_alt, start_alt, after[key], stops_alt[after[key]]
-                )
+        gained = [at for at in atgs_alt if at not in kept.values()]
+        told += ["uATG gained, " + _words_of(whole_alt, start_alt, at, stops_alt[at]) for at in gained]
+        lost = [at for at in atgs_ref if at not in kept]
+        told += ["uATG lost, " + _words_of(whole_ref, start_ref, at, stops_ref[at]) for at in lost]
+        for at, now in kept.items():
+            told += _compare(whole_ref, start_ref, at, stops_ref[at], whole_alt, start_alt, now, stops_alt[now])
     told += _compare_kozak("the start codon", whole_ref, start_ref, whole_alt, start_alt)
     if len(told) > MOST_TOLD:
         told[MOST_TOLD:] = [f"and {len(told) - MOST_TOLD:,} more"]
     return "; ".join(told) or NO_CONSEQUENCE
+
+
+def _kept_atgs(
+    ref: str, start_ref: int, atgs_ref: list[int], alt: str, start_alt: int, atgs_alt: list[int], first: int
+) -> dict[int, int]:
+    """Find upstream ATGs that a variant leaves: where each is in the reference, and where in the variant.
+
+    Those in the letters that both end with keep their distance from the start codon, those in the letters that both
+    begin with their distance from the 5′ end. An indel beside equal letters can be read at several places (of the two
+    A before TG either may go), so that these letters overlap: no ATG is taken twice. Of the rest, which the variant
+    touches, those are the same that are as far from the start codon. `first` is the index of the UTR.
+    """
+    prefix, suffix, moved = _common_prefix(ref, alt), _common_suffix(ref, alt), 0
+    if len(ref) == len(alt):
+        moved = _moved_in_window(ref, alt, first, prefix)
+    if moved:
+        prefix = len(ref) - suffix
+    shift = start_alt - start_ref
+    places = set(atgs_alt)
+    kept: dict[int, int] = {}
+
+    def keep(at: int, now: int) -> None:
+        if at not in kept and now in places:
+            places.remove(now)
+            kept[at] = now
+
+    for at in atgs_ref:
+        if at >= len(ref) - suffix:
+            keep(at, at + shift)
+    for at in atgs_ref:
+        if at + 3 <= prefix:
+            keep(at, at + moved * (at >= first))
+    for at in atgs_ref:
+        keep(at, at + shift)
+    return dict(sorted(kept.items()))
 
 
 def _compare(
