@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage, CoverageData
 
 ROOT = Path(__file__).parents[1]
 SRC = Path("src/ribocast")
@@ -134,6 +135,15 @@ class Models:
         name = report.nodeid.split("[")[0]
         self.seconds[name] = self.seconds.get(name, 0.0) + report.duration
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        # Not by coverage's own way, which takes Hypothesis's `test_function` for the test.
+        if measured := Coverage.current():
+            measured.switch_context(item.nodeid.split("[")[0])
+        yield
+        if measured:
+            measured.switch_context("")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Path], request: pytest.FixtureRequest) -> Path | None:
         kept = self.folder / fixturedef.argname
@@ -164,12 +174,8 @@ def run_here(work: Path, tests: list[str], log: str, *, reached: bool) -> int:
     options = ["-o", "addopts=--strict-markers", "-p", "no:cacheprovider", "-m", "not thorough", "-q", "--tb=short"]
     if not reached:
         return pytest.main([*options, "-x", *tests], plugins=[plugin])
-    from coverage import Coverage
-
     settings = work / "coverage.ini"
-    settings.write_text(
-        f"[run]\nsource = {work / 'src'}\ndynamic_context = test_function\ndata_file = {work / 'reached'}\n"
-    )
+    settings.write_text(f"[run]\nsource = {work / 'src'}\ndata_file = {work / 'reached'}\n")
     with Coverage(config_file=str(settings)).collect():
         rc = pytest.main([*options, *tests], plugins=[plugin])
     (work / "seconds.json").write_text(json.dumps(plugin.seconds))
@@ -202,27 +208,22 @@ def run_tests(work: Path, tests: list[str], log: str, allowed: float, *, reached
 
 def reach(work: Path, room: str) -> dict[str, Any]:
     """Run a room's tests on the code as it is; return which reach each file's lines, and the seconds each took."""
-    from coverage import CoverageData
-
     files = sorted((ROOT / "tests" / room).glob("test_*.py"))
     rc, seconds = run_tests(work, [str(file) for file in files], f"{room}.log", 3600.0, reached=True)
     if rc:
         raise SystemExit((work / f"{room}.log").read_text()[-3000:] + f"\nthe tests of {room} fail before any change")
     print(f"{room}: its tests pass in {seconds:.0f} s", flush=True)
     seconds = json.loads((work / "seconds.json").read_text())
-    homes: dict[str, list[str]] = {}
-    for test in seconds:
-        homes.setdefault(test.split("::")[-1], []).append(test)
     data = CoverageData(str(work / "reached"))
     data.read()
     found: dict[str, dict[str, list[str]]] = {}
     for measured in data.measured_files():
         lines = {
-            str(line): sorted({test for context in contexts for test in homes.get(context.split(".")[-1], ())})
+            str(line): sorted(filter(None, contexts), key=seconds.get)
             for line, contexts in data.contexts_by_lineno(measured).items()
         }
         # What no test reaches by itself (at import, in a fixture, in a thread) meets all tests of its module.
-        every = sorted({test for tests in lines.values() for test in tests})
+        every = sorted({test for tests in lines.values() for test in tests}, key=seconds.get)
         found[Path(measured).relative_to(work).as_posix()] = {line: tests or every for line, tests in lines.items()}
     return {"lines": found, "seconds": seconds}
 
@@ -241,7 +242,7 @@ def main() -> None:
     asked.kept.mkdir(exist_ok=True)
     results_file = asked.kept / "results.json"
     kept = json.loads(results_file.read_text()) if results_file.is_file() else {}
-    for heavy in ("coverage", "pandas", "pyarrow.parquet", "openvino", "torch", "onnxscript", "scipy.stats"):
+    for heavy in ("pandas", "pyarrow.parquet", "openvino", "torch", "onnxscript", "scipy.stats"):
         __import__(heavy)  # once, not in every child
     results = []
     with tempfile.TemporaryDirectory() as folder:

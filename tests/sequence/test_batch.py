@@ -1,12 +1,15 @@
 """Many sequences as one row of bytes: what Python says of each, said of all."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.sequence.batch import Batch, encode, find_faults
-from ribocast.sequence.letters import to_dna
+from ribocast.sequence.batch import Batch, encode, find_faults, read_batch
+from ribocast.sequence.letters import PAD, to_dna
 
 UTRS = st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=20), max_size=12)
 TEXTS = st.lists(st.one_of(st.none(), st.text("ACGTUNacgtunXé-\n", max_size=9)), max_size=12)
@@ -21,6 +24,40 @@ def test_any_rows_come_back_as_encode_has_them(utrs, seed):
     assert batch.lengths.tolist() == [len(utr) for utr in utrs]
     for letter in "ATN":
         assert batch.count(letter.encode()).tolist() == [to_dna(utr).count(letter) for utr in utrs]
+
+
+@given(utrs=UTRS.filter(bool), width=st.integers(0, 30))
+def test_rows_may_be_wider_than_the_longest_sequence(utrs, width):
+    rows = Batch.of(utrs).rows(np.arange(len(utrs)), width)
+    wide = max(width, *map(len, utrs))
+    assert [row.tobytes().decode() for row in rows] == [to_dna(utr).rjust(wide, chr(PAD)) for utr in utrs]
+
+
+class Once(list):
+    """A list that is to be joined, and not gone through again."""
+
+    joined = False
+
+    def __iter__(self):
+        assert not self.joined, "each was looked at"
+        self.joined = True
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("utrs", [["ACGT", "TTTT"], ["acgu", "ACGU"], ["A", "C", "G"], ["ACGT"], ["ACGTA"] * 9])
+def test_sequences_of_one_length_are_read_without_a_step_for_each(utrs):
+    assert Batch.of(Once(utrs)).texts == [to_dna(utr) for utr in utrs]
+    if len(utrs[0]) > 3:
+        batch, faults = read_batch(Once(utrs), longest=len(utrs[0]))
+        assert (batch.texts, faults) == ([to_dna(utr) for utr in utrs], [])
+
+
+@given(utrs=st.lists(st.text("ACGT", min_size=1, max_size=5), max_size=5), longest=st.integers(1, 5))
+def test_sequences_beyond_the_longest_are_named_with_both_lengths(utrs, longest):
+    faults = read_batch(utrs, longest)[1]
+    assert [fault.row for fault in faults] == [row for row, utr in enumerate(utrs) if len(utr) > longest]
+    for fault in faults:
+        assert {str(len(utrs[fault.row])), str(longest)} <= set(re.findall(r"\d+", fault.reason))
 
 
 @given(st.lists(UTRS, min_size=1, max_size=3))

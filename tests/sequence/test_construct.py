@@ -43,9 +43,10 @@ def test_the_last_base_is_minus_one_and_the_codon_before_the_start_is_in_frame()
     assert [frame(index, 50) for index in (44, 47, 48, 49, 50)] == [0, 0, 1, 2, 0]
 
 
-@pytest.mark.parametrize("after", ["", "A", "AT", "GUG", "CTGATG", "NTG"])
+@pytest.mark.parametrize("after", ["", "A", "AT", "GUGC", "CTGATG", "NTG"])
 def test_a_coding_sequence_that_does_not_begin_with_atg_is_refused(after):
-    with pytest.raises(RibocastError, match=r"^construct: the coding sequence begins with '\w*', not with ATG$"):
+    first = after.replace("U", "T")[:3]
+    with pytest.raises(RibocastError, match=rf"^construct: the coding sequence begins with '{first}', not with ATG$"):
         Construct("", after)
 
 

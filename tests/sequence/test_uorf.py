@@ -12,7 +12,6 @@ from ribocast.sequence.uorf import (
     NEAR_COGNATES,
     NO_CONSEQUENCE,
     STOPS,
-    _first_stops,
     consequence,
     find_uorfs,
     kozak_score,
@@ -58,19 +57,18 @@ def test_every_upstream_atg_is_found_where_it_stands_and_read_to_its_stop(utr, b
 CROWDED = st.lists(st.sampled_from(["ATG", "TAA", "TGA", "A", "C"]), max_size=60).map("".join)
 
 
-@given(whole=CROWDED, end=st.integers(0, 180))
-def test_reading_each_frame_once_finds_what_reading_on_from_every_start_finds(whole, end):
-    end = min(end, len(whole))
-    starts = [at for at in range(len(whole)) if whole[at : at + 3] == "ATG"]
-    slowly = {}
-    for start in starts:
-        stops = (at for at in range(start + 3, end - 2, 3) if whole[at : at + 3] in STOPS)
-        slowly[start] = next(stops, None)
-    assert _first_stops(whole, starts, end) == slowly
+@given(utr=CROWDED)
+def test_reading_each_frame_once_finds_what_reading_on_from_every_start_finds(utr):
+    construct = Construct("", "ATGTAACTAACTAA")
+    whole = construct.around(utr)
+    for uorf in find_uorfs(utr, construct):
+        stops = (at for at in range(len(utr) + uorf.position + 3, len(whole) - 2, 3) if whole[at : at + 3] in STOPS)
+        at = next(stops) - len(utr)
+        assert uorf.stop == (at if at < 0 else at + 1)
 
 
 class Counted(str):
-    """A string that counts how often it is read."""
+    """A construct that counts how often it is read."""
 
     __slots__ = ("reads",)
 
@@ -81,9 +79,15 @@ class Counted(str):
 
 @pytest.mark.parametrize("word", ["ATG", "ATGAAA", "ATGC", "CTGATGTAA"])
 def test_stops_are_sought_in_a_time_that_grows_with_the_length_alone(word):
-    whole = Counted(word * 2_000)
-    _first_stops(whole, [at for at in range(len(whole)) if str(whole).startswith("ATG", at)], len(whole))
-    assert whole.reads <= len(whole)
+    class Whole(Construct):
+        def around(self, utr):
+            return read
+
+    utr = word * 2_000
+    read = Counted(EGFP.around(utr))
+    found = find_uorfs(utr, Whole(EGFP.before, EGFP.after))
+    # Three reads describe a start, and each codon is looked at once at most.
+    assert read.reads <= 3 * len(found) + len(read)
 
 
 def test_of_a_variant_that_moves_a_great_many_stops_the_first_are_told_and_how_many_more():
@@ -318,6 +322,34 @@ def test_an_allele_gains_no_atg_that_was_there(utr, place, gone, come):
 
 def test_one_a_of_two_before_an_atg_may_go():
     assert consequence("CCTTCAATGGCTCC", "CCTTCATGGCTCC") == NO_CONSEQUENCE
+
+
+@given(alt=ANY, before=st.text("ACGT", max_size=4), after=st.text("ACGT", max_size=4))
+def test_uatgs_that_come_into_a_utr_without_any_are_told_as_they_are_found(alt, before, after):
+    bare, construct = "C", Construct(before.replace("G", "C"), "ATG" + after)
+    told = consequence(bare, alt, construct).split("; ")
+    found = find_uorfs(alt, construct)
+    assert told[: len(found)] == ["uATG gained, " + uorf.in_words() for uorf in found]
+    assert not any("uATG gained" in one for one in told[len(found) :])
+    told = consequence(alt, bare, construct).split("; ")
+    assert told[: len(found)] == ["uATG lost, " + uorf.in_words() for uorf in found]
+
+
+@given(utr=ANY, before=st.text("ACGT", max_size=4), after=st.text("ACGT", max_size=2))
+def test_the_start_codon_is_graded_by_the_letters_around_it(utr, before, after):
+    start, whole = start_of(utr, Construct(before, "ATG" + after)), before + utr + "ATG" + after
+    around = "N" * 6 + whole + "NN"
+    at = len(before + utr)
+    assert start.context == around[at : at + 11]
+    assert start.strength == kozak_strength(start.context[3], start.context[9])
+    assert start.score == kozak_score(start.context)
+
+
+@pytest.mark.parametrize("size", [3, 4, 11, 12, 20])
+def test_many_letters_that_differ_in_a_window_move_nothing_if_no_indel_explains_them(size):
+    ref = "CCCATGCCC" + "GATTACCAGGATACC" + "C" * size + "GTTACCA"
+    alt = ref.replace("C" * size + "GTTACCA", "T" * size + "GTTACCA")
+    assert consequence(ref, alt) == consequence(alt, ref) == NO_CONSEQUENCE
 
 
 @given(utr=ANY)

@@ -139,12 +139,12 @@ class Batch:
         Shorter sequences have ``PAD`` on their left.
         """
         lengths = self.lengths[rows]
-        longest = max(int(lengths.max(initial=0)), width)
+        longest = int(lengths.max(initial=width))
         places = (self.bounds[rows + 1] - longest)[:, None] + np.arange(longest)
         if (lengths == longest).all():
             return np.take(self.letters, places)
         is_letter = np.arange(longest) >= longest - lengths[:, None]
-        return np.where(is_letter, np.take(self.letters, np.where(is_letter, places, 0)), np.uint8(PAD))
+        return np.where(is_letter, np.take(self.letters, places, mode="clip"), np.uint8(PAD))
 
     def _as_arrow(self) -> pa.LargeStringArray:
         from ribocast.sequence.arrow import as_texts

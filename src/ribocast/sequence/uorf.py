@@ -145,7 +145,7 @@ def kozak_score(context: str) -> float:
     float
         Ribosomes per mRNA that an upstream ATG in this context takes beyond one in an average context.
     """
-    letters = context[:6] + context[9:11]
+    letters = context[:6] + context[9:]
     return round(sum(KOZAK_WEIGHTS.get(letter, _AVERAGE)[place] for place, letter in enumerate(letters)), 2)
 
 
@@ -325,7 +325,8 @@ def _letters(whole: str, first: int, last: int) -> str:
 
 
 def _kozak_letters(whole: str, at: int) -> tuple[str, str]:
-    return whole[at - 3] if at >= 3 else "N", whole[at + 3] if at + 3 < len(whole) else "N"
+    context = _letters(whole, at - 3, at + 4)
+    return context[0], context[-1]
 
 
 def _moved_in_window(ref: str, alt: str, first: int, same: int) -> int:
