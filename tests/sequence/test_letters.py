@@ -16,7 +16,6 @@ from ribocast.learn.data.assays import labelled_rows
 from ribocast.predict.files import predict_file
 from ribocast.sequence.batch import encode, find_faults
 from ribocast.sequence.letters import PAD, Fault, is_missing, to_dna
-from ribocast.variants.score import _changes
 
 letters = st.sampled_from("ACGTUNacgtun")
 utrs = st.text(letters, min_size=1, max_size=60).filter(lambda utr: not is_missing(utr))
@@ -222,7 +221,3 @@ def test_an_explanation_makes_sequences_that_are_spelled_as_missing_values(frame
     effects = ribocast.explain(framed_model, "NAC", indels=1).effects
     assert (effects[effects["kind"] == "deletion"]["ref"] == "C").any()
     assert effects["mrl"].notna().all()
-
-
-def test_no_change_is_infinite(framed_model):
-    assert np.isnan(_changes(framed_model.card.variant_assay, *np.array([[1e-320], [1e3]]), np.array([False]))[0])

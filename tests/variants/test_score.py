@@ -107,6 +107,13 @@ def test_mrls_that_are_not_above_zero_have_no_fold_change(model, monkeypatch):
     assert table["log2_low"].isna().tolist() == [True, True, False]
 
 
+def test_no_change_is_infinite(model, monkeypatch):
+    mrls = {"A": 1e-320, "C": 1e3}
+    monkeypatch.setattr(Predictor, "mrl", lambda self, utrs, *, assay=None: np.array([mrls[utr] for utr in utrs]))
+    table = score_variants(model, ["A", "C"], ["C", "C"])
+    assert table["log2_fold_change"].isna().tolist() == [True, False]
+
+
 def test_what_cannot_be_scored_is_named(model):
     with pytest.raises(RibocastError, match=r"^row 2: variant: 'X' at position 3 "):
         score_variants(model, ["ACG", "ACG"], ["ACG", "ACX"])
