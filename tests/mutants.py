@@ -36,6 +36,11 @@ ROOMS = {"sequence": "sequence/**/*.py", "io": "io/**/*.py", "variants": "varian
 MODELS = ("framed", "fixed")
 """Fixtures that train: they are made once, and every run is handed their folders."""
 MOST_MEMORY = 16 << 30
+SIZES = {
+    "CHUNK_ROWS", "_AT_ONCE", "_BATCH_LETTERS", "_BATCH_PAIRS", "_BIN", "_BLOCK_BYTES", "_BUFFER", "_COUNTED_ROWS",
+    "_ENTRY_BYTES", "_GROUP_ROWS", "_KEPT", "_KNOWN_BYTES", "_LAYINGS", "_MOST", "_PAIR_ROWS", "_WINDOW",
+}  # fmt: skip
+"""How much is read, kept or tried at once: another number changes what a run costs, and nothing of what comes out."""
 
 OPERATORS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -45,7 +50,11 @@ OPERATORS = {
 
 
 def code(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk what is run: no annotations, decorators, or imports for type checkers."""
+    """Walk what is run: no annotations, decorators, imports for type checkers, or sizes of pieces."""
+    if isinstance(node, ast.Assign):
+        given = {one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+        if given & SIZES:
+            return
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "type_params"):
             continue
@@ -112,11 +121,17 @@ def mutants(room: str) -> Iterator[dict[str, object]]:
     for file in modules(room):
         text = file.read_text(encoding="utf-8")
         tree = ast.parse(text)
+        # Where the statement begins, the innermost one last.
+        begins = {
+            part: statement.lineno for statement in ast.walk(tree) if isinstance(statement, ast.stmt)
+            for part in ast.walk(statement)
+        }  # fmt: skip
         for node in code(tree):
             for other in changes(node):
                 shown = f"{ast.unparse(node)}  ->  {ast.unparse(other)}"
                 yield {"room": room, "file": file.relative_to(ROOT).as_posix(), "line": node.lineno,
-                       "change": shown, "tree": (tree, node, other), "of": digest(text)}  # fmt: skip
+                       "begins": begins[node], "change": shown, "tree": (tree, node, other),
+                       "of": digest(text)}  # fmt: skip
 
 
 def digest(text: str) -> str:
@@ -130,6 +145,13 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.seconds: dict[str, float] = {}
+        self.starting: set[str] = set()
+        self._running = ""
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, _: object) -> None:
+        if event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+            self.starting.add(self._running)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.split("[")[0]
@@ -138,8 +160,9 @@ class Models:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         # Not by coverage's own way, which takes Hypothesis's `test_function` for the test.
+        self._running = item.nodeid.split("[")[0]
         if measured := Coverage.current():
-            measured.switch_context(item.nodeid.split("[")[0])
+            measured.switch_context(self._running)
         yield
         if measured:
             measured.switch_context("")
@@ -178,7 +201,8 @@ def run_here(work: Path, tests: list[str], log: str, *, reached: bool) -> int:
     settings.write_text(f"[run]\nsource = {work / 'src'}\ndata_file = {work / 'reached'}\n")
     with Coverage(config_file=str(settings)).collect():
         rc = pytest.main([*options, *tests], plugins=[plugin])
-    (work / "seconds.json").write_text(json.dumps(plugin.seconds))
+    facts = {name: (seconds, name in plugin.starting) for name, seconds in plugin.seconds.items()}
+    (work / "seconds.json").write_text(json.dumps(facts))
     return rc
 
 
@@ -206,26 +230,49 @@ def run_tests(work: Path, tests: list[str], log: str, allowed: float, *, reached
     return os.waitstatus_to_exitcode(ended[1]), time.monotonic() - start
 
 
-def reach(work: Path, room: str) -> dict[str, Any]:
-    """Run a room's tests on the code as it is; return which reach each file's lines, and the seconds each took."""
-    files = sorted((ROOT / "tests" / room).glob("test_*.py"))
-    rc, seconds = run_tests(work, [str(file) for file in files], f"{room}.log", 3600.0, reached=True)
-    if rc:
-        raise SystemExit((work / f"{room}.log").read_text()[-3000:] + f"\nthe tests of {room} fail before any change")
-    print(f"{room}: its tests pass in {seconds:.0f} s", flush=True)
-    seconds = json.loads((work / "seconds.json").read_text())
-    data = CoverageData(str(work / "reached"))
-    data.read()
-    found: dict[str, dict[str, list[str]]] = {}
-    for measured in data.measured_files():
-        lines = {
-            str(line): sorted(filter(None, contexts), key=seconds.get)
-            for line, contexts in data.contexts_by_lineno(measured).items()
-        }
-        # What no test reaches by itself (at import, in a fixture, in a thread) meets all tests of its module.
-        every = sorted({test for tests in lines.values() for test in tests}, key=seconds.get)
-        found[Path(measured).relative_to(work).as_posix()] = {line: tests or every for line, tests in lines.items()}
-    return {"lines": found, "seconds": seconds}
+def reach(work: Path, room: str, kept: Path) -> dict[str, Any]:
+    """Run a room's tests on the code as it is, each file once for each state of it and of the room.
+
+    Returns which tests reach each line of each file (0 is any line), from the fastest to the slowest; the seconds that
+    each took; and, as ``starting``, those that start processes, in which nobody sees what they reach.
+    """
+    lines: dict[str, dict[str, set[str]]] = {}
+    facts: dict[str, tuple[float, bool]] = {}
+    state = digest("".join(file.read_text() for file in modules(room)))
+    for file in sorted((ROOT / "tests" / room).glob("test_*.py")):
+        known = kept / f"{room}-{file.stem}-{digest(file.read_text())}-{state}.json"
+        if not known.is_file():
+            rc, seconds = run_tests(work, [str(file)], "reach.log", 3600.0, reached=True)
+            if rc:
+                raise SystemExit((work / "reach.log").read_text()[-3000:] + f"\n{file} fails before any change")
+            print(f"{file.relative_to(ROOT)}: passes in {seconds:.0f} s", flush=True)
+            data = CoverageData(str(work / "reached"))
+            data.read()
+            reached = {
+                Path(one).relative_to(work).as_posix(): data.contexts_by_lineno(one) for one in data.measured_files()
+            }
+            known.write_text(json.dumps([reached, json.loads((work / "seconds.json").read_text())]))
+        reached, of_file = json.loads(known.read_text())
+        facts |= of_file
+        for name, contexts in reached.items():
+            for line, tests in contexts.items():
+                for at in (line, "0"):
+                    lines.setdefault(name, {}).setdefault(at, set()).update(filter(None, tests))
+    seconds = {name: took for name, (took, _) in facts.items()}
+    fastest = sorted(seconds, key=seconds.__getitem__)
+    return {
+        "lines": {name: {at: [test for test in fastest if test in tests] for at, tests in of_name.items()}
+                  for name, of_name in lines.items()},
+        "seconds": seconds,
+        "starting": [test for test in fastest if facts[test][1]],
+    }  # fmt: skip
+
+
+def tests_of(reached: dict[str, Any], mutant: dict[str, object]) -> list[str]:
+    """Choose the tests of a change: those that reach its line or statement, or else its module, or start processes."""
+    lines = reached["lines"].get(mutant["file"], {})
+    at = (lines.get(str(mutant[line])) for line in ("line", "begins"))
+    return next(filter(None, at), None) or lines.get("0") or reached["starting"]
 
 
 def main() -> None:
@@ -244,7 +291,7 @@ def main() -> None:
     kept = json.loads(results_file.read_text()) if results_file.is_file() else {}
     for heavy in ("pandas", "pyarrow.parquet", "openvino", "torch", "onnxscript", "scipy.stats"):
         __import__(heavy)  # once, not in every child
-    results = []
+    results, reached = [], {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.copytree(ROOT / "src", work / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -258,16 +305,14 @@ def main() -> None:
             key = f"{name}:{mutant['line']}: {mutant['change']}"
             old = kept.get(key, {})
             if old.get("of") != mutant["of"] or not (old["noticed"] or old["tests"] == tests):
-                known = asked.kept / f"{room}-{tests}-{digest(''.join(m.read_text() for m in modules(room)))}.json"
-                if not known.is_file():
-                    known.write_text(json.dumps(reach(work, room)))
-                reached = json.loads(known.read_text())
+                if room not in reached:
+                    reached[room] = reach(work, room, asked.kept)
                 tree, node, other = mutant["tree"]
                 put(tree, node, other)
                 (work / name).write_text(ast.unparse(tree), encoding="utf-8")
                 put(tree, other, node)
-                mine = reached["lines"].get(name, {}).get(str(mutant["line"]), [])
-                allowed = 20 + 3 * sum(reached["seconds"][test] for test in mine)
+                mine = tests_of(reached[room], mutant)
+                allowed = 20 + 3 * sum(reached[room]["seconds"][test] for test in mine)
                 rc, seconds = run_tests(work, mine, "mutant.log", allowed) if mine else (0, 0.0)
                 shutil.copy(ROOT / name, work / name)
                 old = {"of": mutant["of"], "tests": tests, "noticed": rc != 0, "seconds": round(seconds, 1),
@@ -276,10 +321,8 @@ def main() -> None:
                 results_file.write_text(json.dumps(kept, indent=1))
             results.append((key, old))
             if asked.times or not old["noticed"]:
-                said = (
-                    "noticed" if old["noticed"] else "SURVIVED" if old["reached"] else "SURVIVED (no test reaches it)"
-                )
-                print(f"{number:>4} {old['seconds']:>6} s  {said}  {key}", flush=True)
+                said = "noticed" if old["noticed"] else "SURVIVED"
+                print(f"{number:>4} {old['seconds']:>6} s  {said} {old['reached']} tests  {key}", flush=True)
     noticed = sum(old["noticed"] for _, old in results)
     share = f"{noticed} of {len(results)} changes noticed ({noticed / len(results):.1%})"
     print(f"{share}, drawn from {len(everything):,}")
