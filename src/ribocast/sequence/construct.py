@@ -35,8 +35,8 @@ class Construct:
 
     def __post_init__(self) -> None:
         for name, piece in (("before", self.before), ("after", self.after)):
-            if piece and (faults := find_faults([piece])):
-                raise InputError(f"construct, {name}: {faults[0].reason}")
+            for fault in find_faults([piece] if piece else []):
+                raise InputError(f"construct, {name}: {fault.reason}")
             object.__setattr__(self, name, to_dna(piece))
         if not self.after.startswith("ATG"):
             raise InputError(f"construct: the coding sequence begins with {self.after[:3]!r}, not with ATG")
