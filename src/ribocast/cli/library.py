@@ -10,6 +10,7 @@ import typer
 
 from ribocast.cli.options import JsonOption, data_app
 from ribocast.cli.terminal import print_json, print_table, progress, say
+from ribocast.errors import InputError
 
 
 @data_app.command("fetch", epilog="Example: ribocast data fetch && ribocast data prepare")
@@ -70,6 +71,8 @@ def homework(
     from ribocast.learn.data.random50 import HALVES, RANDOM50
     from ribocast.learn.data.random50 import homework as write_tables
 
+    if source is None and not _cache().is_dir():
+        raise InputError(f"{_cache()}: no fetched library; run ribocast data fetch first, or name a table")
     rows = write_tables(source or _cache(), output, RANDOM50)
     for half in HALVES:
         if missing := half.rows - rows[half.name]:

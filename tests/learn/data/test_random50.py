@@ -233,6 +233,12 @@ def test_a_table_that_cannot_be_used_is_one_line(capsys, tmp_path, change, words
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_without_a_fetched_library_the_command_is_named(site, capsys, tmp_path):
+    shown = run(capsys, "data", "homework", "-o", tmp_path / "out", code=2)
+    assert "ribocast data fetch" in shown.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_homework_does_not_replace_what_it_reads(capsys, tmp_path):
     split(ROWS).to_csv(tmp_path / "train.csv", index=False)
     shown = run(capsys, "data", "homework", tmp_path / "train.csv", "-o", tmp_path, code=2)
