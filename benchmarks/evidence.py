@@ -26,7 +26,8 @@ import ribocast
 from ribocast.model.bundle import DEFAULT_MODEL
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.construct import EGFP
-from ribocast.sequence.uorf import find_uorfs, kozak_score
+from ribocast.sequence.kozak import kozak_score
+from ribocast.sequence.uorf import find_uorfs
 
 CELL_LINES = ("HEK293T", "A549", "HCT116", "MCF7", "Huh-7.5")
 BACKGROUNDS, DRAWS = 8, 1000
@@ -59,10 +60,10 @@ def main() -> None:
     genes = read_genes(options.evidence, options.data, model)
     starts = read_starts(options.evidence, model)
     findings = [*judge_editing(editing), *judge_genes(genes), *judge_starts(starts)]
-    print(f"{'measured':<44}{'by':<40}{'rows':>7}{'Pearson':>9}{'Spearman':>10}   95 % interval")
+    print(f"{'measured':<46}{'by':<36}{'rows':>7}{'Pearson':>9}{'Spearman':>10}   95 % interval")
     for one in findings:
         print(
-            f"{one.measured:<44}{one.by:<40}{one.rows:>7,}{one.pearson:>9.3f}{one.spearman:>10.3f}"
+            f"{one.measured:<46}{one.by:<36}{one.rows:>7,}{one.pearson:>9.3f}{one.spearman:>10.3f}"
             f"   {one.spearman_low:.3f} to {one.spearman_high:.3f}"
         )
     if options.json:
@@ -135,14 +136,14 @@ def judge_genes(rows: pd.DataFrame) -> list[Finding]:
         column = f"te_{line}"
         findings.append(correlate(f"efficiency, {line}", "ribocast", rows[column], rows["predicted"]))
     te = rows["te_mean"]
-    short = rows["utr_len"] <= 100
+    short = rows["utr_len"] <= 50
     some = rows["measured"].notna()
     findings += [
         correlate("efficiency, mean", "number of upstream ATGs, negative", te, -rows["uatgs"]),
         correlate("efficiency, mean", "length of the UTR, negative", te, -rows["utr_len"]),
         correlate("efficiency, mean", "authors' model of the whole mRNA", te, rows["peer_mean"]),
-        correlate("efficiency, mean, UTR to 100 nt", "ribocast", te[short], rows["predicted"][short]),
-        correlate("efficiency, mean, UTR over 100 nt", "ribocast", te[~short], rows["predicted"][~short]),
+        correlate("efficiency, mean, UTR to 50 nt", "ribocast", te[short], rows["predicted"][short]),
+        correlate("efficiency, mean, UTR over 50 nt", "ribocast", te[~short], rows["predicted"][~short]),
         correlate("efficiency, mean, last 50 nt measured", "measured MRL", te[some], rows["measured"][some]),
         correlate("efficiency, mean, last 50 nt measured", "ribocast", te[some], rows["predicted"][some]),
     ]
@@ -169,7 +170,7 @@ def backgrounds() -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     while len(found) < BACKGROUNDS:
         letters = "".join(random.choice(list("ACGT"), 39))
-        head, tail = letters[:20], letters[20:]
+        head, tail = letters[:19], letters[19:]  # out of frame
         # Any of the contexts can make another ATG with its neighbours; these few are part of the average.
         uorfs = find_uorfs(head + "CCCCCCATGCC" + tail, EGFP)
         if len(uorfs) == 1 and uorfs[0].kind == "overlapping uORF":

@@ -5,17 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ribocast.sequence.construct import EGFP, Construct
+from ribocast.sequence.kozak import kozak_score, kozak_strength
 from ribocast.sequence.uorf import (
-    KOZAK_POSITIONS,
-    KOZAK_WEIGHTS,
     MOST_TOLD,
     NEAR_COGNATES,
     NO_CONSEQUENCE,
     STOPS,
     consequence,
     find_uorfs,
-    kozak_score,
-    kozak_strength,
     start_of,
 )
 
@@ -165,36 +162,6 @@ def test_the_start_codon_itself_is_no_uorf_and_a_stop_in_the_coding_sequence_is_
 def test_an_n_is_part_of_no_start_and_of_no_stop():
     assert find_uorfs("CCCANGCCC") == []
     assert find_uorfs("CCCATGTANCCC")[0].kind == "N-terminal extension"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "strength"),
-    [("A", "G", "strong"), ("G", "G", "strong"), ("A", "C", "moderate"), ("T", "G", "moderate"), ("C", "A", "weak"),
-     ("N", "N", "unknown"), ("A", "N", "unknown")],
-)  # fmt: skip
-def test_strength_is_a_purine_at_minus_three_and_g_at_plus_four(before, after, strength):
-    assert kozak_strength(before, after) == strength
-
-
-@given(letters=st.text(st.sampled_from("ACGTN"), min_size=11, max_size=11))
-def test_the_score_of_a_context_is_the_sum_of_its_letters(letters):
-    expected = sum(
-        KOZAK_WEIGHTS[letter][place] for place, letter in enumerate(letters[:6] + letters[9:]) if letter != "N"
-    )
-    assert kozak_score(letters) == pytest.approx(expected, abs=0.005)
-
-
-@pytest.mark.parametrize(("place", "position"), [*enumerate(KOZAK_POSITIONS)])
-def test_a_weight_is_that_of_its_position(place, position):
-    # There is no 0: +4 is the tenth of the eleven letters −6 to +5.
-    index = position + 6 - (position > 0)
-    for letter, weights in KOZAK_WEIGHTS.items():
-        assert kozak_score("N" * index + letter + "N" * (10 - index)) == weights[place]
-
-
-def test_each_position_of_the_score_sums_to_nothing_and_the_best_known_letters_score_best():
-    assert all(abs(sum(column)) < 0.02 for column in zip(*KOZAK_WEIGHTS.values(), strict=True))
-    assert kozak_score("GCCACCATGGC") > kozak_score("GCCACCATGCC") > kozak_score("GCCTCCATGCC")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
-from ribocast.sequence.uorf import KOZAK_POSITIONS, Uorf, find_uorfs
+from ribocast.sequence.kozak import POSITIONS as KOZAK_POSITIONS
+from ribocast.sequence.uorf import Uorf, find_uorfs
 
 if TYPE_CHECKING:
     import pandas as pd

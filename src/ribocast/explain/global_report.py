@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ribocast.explain.global_effects import GROUPS, LETTERS, GlobalEffects
 from ribocast.io.figures import new_figure, png_of
 from ribocast.io.html import embedded, write_page
-from ribocast.sequence.uorf import KOZAK_POSITIONS
+from ribocast.sequence.kozak import POSITIONS as KOZAK_POSITIONS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -48,7 +48,7 @@ COLUMNS = {
     "upstream_starts": Column("upstream starts", "", "Each upstream start codon in words."),
     "kozak": Column("Kozak", "", "Strength of the start codon's context: weak, moderate, strong or unknown."),
     "kozak_score": Column(
-        "Kozak score", _MRL, "What the context takes beyond an average one; see ribocast.sequence.uorf."
+        "Kozak score", _MRL, "What the context takes beyond an average one; see ribocast.sequence.kozak."
     ),
     "name": Column("design", "", "What the design is called."),
     "target": Column("target", _MRL, "The wanted MRL; empty where the highest was wanted."),

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ribocast.sequence.construct import EGFP, Construct
+from ribocast.sequence.kozak import Strength, kozak_score, kozak_strength
 
-_KNOWN = frozenset("ACGT")
-Strength = Literal["weak", "moderate", "strong", "unknown"]
 Kind = Literal["uORF", "overlapping uORF", "N-terminal extension"]
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
@@ -25,19 +24,6 @@ MOST_TOLD = 50
 """Consequences of one variant that are put in words: it can move the stops of thousands of upstream ATGs."""
 # When windows of one length are read as an indel: fewer letters agree, or differ, by accident.
 _FEWEST_MISMATCHES, _FEWEST_MOVED, _LONGEST_INDEL = 4, 4, 10
-
-# Ribosomes per mRNA that an upstream ATG takes in this context beyond what it takes in an average one: the letters of
-# A, C, G, T at −6 … −1, +4 and +5 of it, in the measurements of Sample et al., Nature Biotechnology 37, 803–809 (2019),
-# random 50-nt library, published test rows with one upstream ATG, out of frame and without a stop. Least squares with
-# terms for frame and nearness to the start codon; each position sums to 0. Made by `python benchmarks/kozak.py`.
-KOZAK_POSITIONS = (-6, -5, -4, -3, -2, -1, 4, 5)
-KOZAK_WEIGHTS = {
-    "A": (-0.05, -0.09, 0.11, 0.84, 0.12, 0.08, -0.15, 0.07),
-    "C": (-0.10, 0.08, 0.19, -0.45, 0.17, 0.05, -0.26, 0.16),
-    "G": (0.13, -0.02, -0.11, 0.52, -0.21, 0.08, 0.46, 0.00),
-    "T": (0.03, 0.04, -0.19, -0.90, -0.09, -0.21, -0.06, -0.23),
-}
-_AVERAGE = (0.0,) * len(KOZAK_POSITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +42,10 @@ class Uorf:
     context : str
         Its letters −6 to +5 (its own A is +1), 11 in all; N beyond the ends of the construct.
     strength : {"weak", "moderate", "strong", "unknown"}
-        Strong has A or G at −3 and G at +4, moderate one of them, weak neither (Kozak, Cell 44, 283–292 (1986), and
-        EMBO J 16, 2482–2492 (1997)); unknown where either is N, or beyond the construct.
+        See `ribocast.sequence.kozak.kozak_strength`.
     score : float
         How many ribosomes per mRNA more (less, if negative) an overlapping ATG in this context took in measurements
-        than one in an average context; see `kozak_score`. The codon itself is not part of it.
+        than one in an average context; see `ribocast.sequence.kozak`. The codon itself is not part of it.
     stop : int or None
         Position of the first base of the first stop codon in its frame; None if the construct as known has none.
     kind : {"uORF", "overlapping uORF", "N-terminal extension"}
@@ -121,32 +106,6 @@ def find_uorfs(utr: str, construct: Construct = EGFP, *, near_cognates: bool = F
     else:
         found = _upstream_atgs(whole, start)
     return [_describe(whole, start, at, stop) for at, stop in _first_stops(whole, found, len(whole)).items()]
-
-
-def kozak_strength(at_minus_3: str, at_plus_4: str) -> Strength:
-    """Grade a context by its letters at −3 and +4 (Kozak 1986, 1997); unknown if one of them is. See `Uorf`."""
-    if not (at_minus_3 in _KNOWN and at_plus_4 in _KNOWN):
-        return "unknown"
-    if at_minus_3 in "AG":
-        return "strong" if at_plus_4 == "G" else "moderate"
-    return "moderate" if at_plus_4 == "G" else "weak"
-
-
-def kozak_score(context: str) -> float:
-    """Score the context of a start codon: Σ ``KOZAK_WEIGHTS`` over its letters −6 to −1, +4 and +5.
-
-    Parameters
-    ----------
-    context : str
-        11 letters, −6 to +5. Letters other than A, C, G and T count as average, 0.
-
-    Returns
-    -------
-    float
-        Ribosomes per mRNA that an upstream ATG in this context takes beyond one in an average context.
-    """
-    letters = context[:6] + context[9:]
-    return round(sum(KOZAK_WEIGHTS.get(letter, _AVERAGE)[place] for place, letter in enumerate(letters)), 2)
 
 
 def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
