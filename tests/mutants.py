@@ -289,16 +289,7 @@ def main() -> None:
     asked.kept.mkdir(exist_ok=True)
     results_file = asked.kept / "results.json"
     kept = json.loads(results_file.read_text()) if results_file.is_file() else {}
-    for heavy in (
-        "pandas",
-        "pyarrow.parquet",
-        "hypothesis",
-        "pydantic",
-        "openvino",
-        "torch",
-        "onnxscript",
-        "scipy.stats",
-    ):
+    for heavy in ("pandas", "pyarrow.parquet", "openvino", "torch", "onnxscript", "scipy.stats"):
         __import__(heavy)  # once, not in every child
     results, reached = [], {}
     with tempfile.TemporaryDirectory() as folder:
