@@ -77,7 +77,7 @@ def annotated(starts, size=30):
 @given(
     starts=st.lists(st.sampled_from([0, 1, 2_000, 2_017, 2_018, 2_047, 2_048, 2_049, 4_090, 9_000]), min_size=1,
                     max_size=5, unique=True),
-    begin=st.integers(-5, 10_000) | st.sampled_from([2_046, 2_047, 2_048, 2_049, 4_095, 4_096]),
+    begin=st.integers(-5, 10_000) | st.sampled_from([2_046, 2_047, 2_048, 2_049, 4_095, 4_096, 6_144, 6_200, 8_191]),
     size=st.integers(0, 5_000) | st.sampled_from([0, 1, 2]),
 )  # fmt: skip
 def test_all_that_a_place_touches_is_near_it_and_nothing_far_away(long_genome, starts, begin, size):
@@ -97,7 +97,8 @@ def test_all_that_a_place_touches_is_near_it_and_nothing_far_away(long_genome, s
         # With a letter on either side, for insertions.
         if transcript.overlaps(begin - 1, begin + size + 1):
             assert number in near
-        if transcript.utr[0][0] - 4_200 > begin + size or transcript.utr[-1][1] + 4_200 < begin:
+        # What is looked up together is 2,048 letters.
+        if transcript.utr[0][0] - 2_050 > begin + size or transcript.zones[0].end + 2_050 < begin:
             assert number not in near
     assert utrs.knows("1")
     assert not utrs.knows("2")
@@ -126,6 +127,25 @@ def test_a_transcript_is_read_once(long_genome):
     first = utrs.read(0)
     assert first.utr == letters["a"][:30]
     assert utrs.read(0) is first
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_transcripts_are_counted_in_words(tmp_path, count):
+    (tmp_path / "g.fa").write_text(f">1\n{'C' * 9}ATG{'GCC' * 9}\n")
+    lines = [("exon", 1, 30, name) for name in "abcd"[: 2 * count]] + [("CDS", 10, 30, name) for name in "ab"[:count]]
+    (tmp_path / "g.gtf").write_text("".join(
+        f'1\tx\t{kind}\t{first}\t{last}\t.\t+\t.\tgene_id "g"; transcript_id "{name}";\n'
+        for kind, first, last, name in lines
+    ))  # fmt: skip
+    said = []
+    for expected in (True, False):
+        open_utrs(tmp_path / "g.gtf", tmp_path / "g.fa", tmp_path / "out.csv", say=said.append)
+        assert any(f"{count} transcript{'s' * (count > 1)} with a 5' UTR" in line for line in said)
+        (line,) = [line for line in said if line.startswith("skipped")]
+        assert f"skipped {count} transcript{'s' * (count > 1)} (" in line
+        assert "out.skipped.csv" in line
+        assert any("index" in line for line in said) == expected
+        said.clear()
 
 
 @pytest.mark.parametrize(("atgs", "is_said"), [(0, True), (4, True), (5, False), (10, False)])

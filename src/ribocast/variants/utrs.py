@@ -55,7 +55,7 @@ class GenomeUtrs:
             key = contig_key(transcript.contig)
             self._contigs.add(key)
             spans = [*transcript.utr, *((zone.begin, zone.end) for zone in transcript.zones)]
-            held = {place for begin, end in spans for place in range((begin - 1) // _BIN, (end + 1) // _BIN + 1)}
+            held = {place for begin, end in spans for place in range(begin // _BIN, end // _BIN + 1)}
             for place in held:
                 self._bins.setdefault((key, place), []).append(number)
 
