@@ -361,3 +361,109 @@ def test_what_is_possible_instead_is_possible():
     for rule, designs in ((MinDistance(20), most + 1), (MinDistance(least + 1), 10_000)):
         with pytest.raises(RibocastError):
             rule.check_work(usual_work(designs=designs))
+
+
+# --- requests --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [
+        ({}, []),
+        ({"forbid": "ATG"}, [Forbid("ATG")]),
+        ({"forbid": "ATG, CCC ,"}, [Forbid(("ATG", "CCC"))]),
+        ({"forbid": ["aug,CC", "R"]}, [Forbid(("ATG", "CC", "R"))]),
+        ({"forbid": ""}, []),
+        ({"forbid": []}, []),
+        ({"avoid": "ATG"}, [Forbid("ATG", unless_needed=True)]),
+        ({"forbid_sites": "EcoRI"}, [Forbid.sites(["EcoRI"])]),
+        ({"no_near_cognates": True}, [Forbid.upstream_starts(near_cognates=True)]),
+        ({"length": 20}, [Length(20, 20)]),
+        ({"length": (20, 30)}, [Length(20, 30)]),
+        ({"length": [20]}, [Length(20, 20)]),
+        ({"template": "ACGN"}, [Template("ACGN")]),
+        ({"like": "ACGTACGT"}, [MaxEdits("ACGTACGT", 2)]),
+        ({"like": "ACG"}, [MaxEdits("ACG", 1)]),
+        ({"like": "ACGTACGT", "max_edits": 0}, [MaxEdits("ACGTACGT", 0)]),
+        ({"like": "ACGT", "keep_start": 2}, [MaxEdits("ACGT", 1), Keep("ACGT", 2)]),
+        ({"like": "ACGT", "keep_end": 1}, [MaxEdits("ACGT", 1), Keep("ACGT", 0, 1)]),
+        ({"gc": (0.2, 0.5), "gc_window": (0.1, 0.9, 7)}, [GC(0.2, 0.5), GC(0.1, 0.9, 7)]),
+        ({"max_run": 3}, [MaxRun(3)]),
+        ({"no_repeat": 5}, [NoRepeat(5)]),
+        ({"no_stops": True}, [NoInFrameStops()]),
+        ({"min_distance": 1}, []),
+        ({"min_distance": 2}, [MinDistance(2)]),
+        ({"no_overlap": ("ACGT",)}, [NoOverlap(("ACGT",))]),
+        ({"no_overlap": ("ACGT",), "overlap": 3}, [NoOverlap(("ACGT",), 3)]),
+    ],
+    ids=str,
+)
+def test_each_field_of_a_request_is_its_constraint(fields, rules):
+    assert list(DesignRequest(**fields).rules) == rules
+
+
+def test_a_seed_without_edits_leaves_them_to_an_object():
+    given_rule = MaxEdits("ACGTACGT", 5)
+    assert list(DesignRequest(like="ACGTACGT", constraints=[given_rule]).rules) == [given_rule]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"), [(3, 2, "1 of the 5 "), (4, 3, "3 of the 7 "), (2, 2, None), (0, 4, "2 of the 4 ")]
+)
+def test_kept_letters_that_a_template_leaves_open_are_counted(first, last, said):
+    remarks = DesignRequest(template="ACNNAC", keep_start=first, keep_end=last).remarks
+    assert (said in remarks[0]) if said else not remarks
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Length(3, 3), "length 3"),
+        (Length(3, 4), "length 3:4"),
+        (Keep("ACGT", 1), "keep start 1"),
+        (Keep("ACGT", 0, 2), "keep end 2"),
+        (Keep("ACGT", 1, 2), "keep start 1, keep end 2"),
+        (GC(0.25, 0.5), "GC 0.25:0.5"),
+        (GC(0.25, 0.5, 9), "GC 0.25:0.5 in windows of 9"),
+        (Forbid(("A", "C")), "forbid A,C"),
+        (Forbid("A", unless_needed=True), "avoid A"),
+        (Forbid.sites(["BsaI", " EcoRI "]), "forbid sites BsaI,EcoRI"),
+        (Forbid.upstream_starts(), "no upstream ATG"),
+        (Forbid.upstream_starts(near_cognates=True), "no upstream starts"),
+        (MaxEdits("ACGT", 3), "max edits 3"),
+        (MaxRun(3), "no run above 3"),
+        (MinDistance(3), "min distance 3"),
+        (NoRepeat(3), "no repeat 3"),
+        (NoOverlap(("ACGT",), 3), "no overlap of 3 nt"),
+        (FreeEnergy(-8.5, 2), "free energy -8.5:2"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_constraint_is_called_by_what_it_asks(rule, words):
+    assert str(rule) == words
+
+
+def test_a_wrong_motif_and_a_wrong_seed_are_shown_by_their_beginning():
+    for make in (lambda letters: Forbid(letters + "X"), lambda letters: MaxEdits(letters + "X", 1)):
+        with pytest.raises(RibocastError) as caught:
+            make("ACGT" * 30)
+        assert "'" + "ACGT" * 15 + "'" in str(caught.value)
+    with pytest.raises(RibocastError) as caught:
+        Forbid("ACGT" * 501)
+    assert "ACGT" * 5 + "…: 2,004 letters" in str(caught.value)
+    for empty in ("", "  "):
+        with pytest.raises(RibocastError, match="is empty"):
+            Forbid(empty)
+        with pytest.raises(RibocastError, match="cannot start from"):
+            MaxEdits(empty, 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [(Forbid("ATG"), "avoid ATG, not forbid it"), (Forbid("ATG", unless_needed=True), "upstream ATG"),
+     (Forbid("CTG"), "")],
+)  # fmt: skip
+def test_a_low_mrl_out_of_reach_is_explained_by_what_forbids_atgs(rule, said):
+    why = rule.why_low()
+    assert (said in why) if said else why == ""
+    assert ("not forbid it" in why) == (said.startswith("avoid"))
