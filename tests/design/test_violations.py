@@ -221,6 +221,15 @@ def test_a_search_counts_the_kcal_beyond_what_is_allowed():
         assert [bool(rule.violations(seq, EGFP)) for seq in seqs] == [one > 0 for one in beyond]
 
 
+def test_an_energy_at_a_limit_keeps_it():
+    vienna = pytest.importorskip("RNA")
+    for seq in ("GGGGGCAAAAGCCCCC", "GGGAAAATTTTCCCAA", "A" * 16):
+        energy = round(vienna.fold(seq)[1], 1)
+        assert FreeEnergy(energy, energy).violations(seq, EGFP) == []
+        for low, high in ((energy - 9, energy - 0.1), (energy + 0.1, energy + 9)):
+            assert FreeEnergy(low, high).violations(seq, EGFP) == [f"free energy is {energy:.1f}"]
+
+
 def test_a_users_own_object_is_counted_by_what_it_says():
     class Purines:
         def violations(self, seq, construct):

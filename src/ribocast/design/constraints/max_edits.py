@@ -102,9 +102,9 @@ class MaxEdits(Rule):
         for _ in range(1 if len(self.seed) == length else _LAYINGS):
             letters = list(map(int, codes_of([self.seed])[0]))
             while len(letters) < length:
-                letters.insert(int(rng.integers(0, len(letters) + 1)), ANY)
+                letters.insert(int(rng.integers(len(letters) + 1)), ANY)
             while len(letters) > length:
-                letters.pop(int(rng.integers(0, len(letters))))
+                letters.pop(int(rng.integers(len(letters))))
             yield Near(np.array(letters, dtype=np.uint8), self.most - abs(length - len(self.seed)), self)
 
     def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
