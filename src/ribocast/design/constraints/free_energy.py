@@ -69,7 +69,7 @@ class FreeEnergy(Rule):
     def violations(self, seq: str, construct: Construct) -> list[str]:
         """Name the energy."""
         energy = free_energy(seq)
-        return [] if self.low - 1e-6 <= energy <= self.high + 1e-6 else [f"free energy is {energy:.1f}"]
+        return [] if max(self.low - energy, energy - self.high) < 1e-6 else [f"free energy is {energy:.1f}"]
 
     def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
         """Count the kcal/mol beyond."""
