@@ -76,8 +76,9 @@ def test_a_long_text_is_named_by_row_and_column_behind_other_row_groups(tmp_path
 
 def test_rows_of_a_megabyte_are_read_sixty_four_at_once(tmp_path):
     # Of a category that stands in every row, as the file does not say how long rows are.
-    for name, texts in (("often", ["A" * MB] * 200), ("in lists", [["A" * MB]] * 200)):
-        pyarrow.parquet.write_table(pa.table({"seq": ["A"] * 200, "note": texts}), tmp_path / "t.parquet")
+    long = "A" * MB
+    for name, texts in (("often", [long]), ("in lists", [[long]]), ("in structs", [{"n": 1, "text": long}])):
+        pyarrow.parquet.write_table(pa.table({"seq": ["A"] * 200, "note": texts * 200}), tmp_path / "t.parquet")
         sizes = [len(table) for table in read_arrow(tmp_path / "t.parquet")]
         assert sizes == [64, 64, 64, 8], name
 
