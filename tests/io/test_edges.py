@@ -39,13 +39,15 @@ def put(folder, name, content):
 # --- rows of 16 MB ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "first"), [("t.seq", b""), ("t.csv", b"seq\n" + b"ACG\n" * (MB // 4 - 1))])
-def test_a_row_of_sixteen_megabytes_is_the_longest(tmp_path, name, first):
+@pytest.mark.parametrize(
+    ("name", "first", "row"), [("t.seq", b"", 1), ("t.csv", b"seq\n" + b"ACG\n" * (MB // 4 - 1), MB // 4)]
+)
+def test_a_row_of_sixteen_megabytes_is_the_longest(tmp_path, name, first, row):
     # What is before it fills a block.
     path = put(tmp_path, name, first + b"A" * (16 * MB) + b"\nACGT\n")
     assert [len(utr) for utr in read_table(path).utrs][-2:] == [16 * MB, 4]
     path = put(tmp_path, name, first + b"A" * (17 * MB) + b"\nACGT\n")
-    with pytest.raises(RibocastError, match="16 MB"):
+    with pytest.raises(RibocastError, match=rf"^{name} row {row}: is longer than 16 MB"):
         read_table(path)
 
 
