@@ -399,6 +399,16 @@ def test_parquet_is_written_in_large_groups_whatever_the_pieces(tmp_path, rows):
     assert pyarrow.parquet.read_table(tmp_path / "t.parquet")["n"].to_pylist() == list(range(rows))
 
 
+@pytest.mark.parametrize("letters", [4_090, 4_091, 4_092, 12_345])
+def test_a_long_table_is_on_standard_output_letter_by_letter(tmp_path, capsys, letters):
+    rows = pa.table({"seq": ["".join("ACGT"[at % 4] for at in range(letters))], "n": [1]})
+    for path in (None, tmp_path / "t.csv"):
+        with open_table(path) as sink:
+            sink.write(rows)
+            sink.write(rows)
+    assert capsys.readouterr().out == (tmp_path / "t.csv").read_text()
+
+
 # --- what is taken up ------------------------------------------------------------------------------------------
 
 
