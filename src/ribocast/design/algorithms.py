@@ -42,8 +42,6 @@ class Task:
         What is searched for; only a gradient needs to know.
     estimator : Estimator
         Who is asked; only a gradient needs to know.
-    risk_aversion, out_of_distribution_penalty : float
-        As in `ribocast.design`; only a gradient needs to know.
     """
 
     space: Space
@@ -51,8 +49,6 @@ class Task:
     rng: np.random.Generator
     goal: Goal
     estimator: Estimator
-    risk_aversion: float
-    out_of_distribution_penalty: float
 
 
 def start_search(algorithm: str, task: Task) -> Search:

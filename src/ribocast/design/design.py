@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -235,7 +235,6 @@ class _Searching:
                     for target, several in goals.items()}  # fmt: skip
         stopped = run(
             [one for several in goal_searches.values() for one in several], self.estimator, budget=budget,
-            risk_aversion=request.risk_aversion, out_of_distribution_penalty=request.out_of_distribution_penalty,
             give_up=give_up, watch=self.watch, stop=self.stop,
         )  # fmt: skip
         found = [
@@ -282,37 +281,40 @@ class _Searching:
             raise first_error
         return spaces
 
+    def _goal(self, target: float | None) -> Goal:
+        return Goal(target, self.request.risk_aversion, self.request.out_of_distribution_penalty)
+
     def _goals(self, target: float | None, space: Space) -> list[Goal]:
-        request = self.request
+        goal = self._goal(target)
         if self.estimator.second is None:
-            return [Goal(target)]
-        if not request.pareto:
-            return [Goal(target, weight=request.weight)]
+            return [goal]
+        if not self.request.pareto:
+            return [replace(goal, weight=self.request.weight)]
         # Both objectives are to be alike in size, as far as random sequences show.
         estimate = self.estimator.estimate(_strings(space, 128, self.rng))
-        own = Goal(target).score(estimate, request.risk_aversion, request.out_of_distribution_penalty)
+        own = goal.score(estimate)
         ratio = float(own.std() / estimate.second.std()) if estimate.second.std() else 1.0
-        ratio = ratio if request.weight >= 0 else -ratio
-        return [Goal(target, weight=share * ratio, share=1 - share) for share in np.linspace(0, 0.95, _FRONT)]
+        ratio = ratio if self.request.weight >= 0 else -ratio
+        return [replace(goal, weight=share * ratio, share=1 - share) for share in np.linspace(0, 0.95, _FRONT)]
 
     def _pursue(self, goal: Goal, spaces: list[Space], among: int) -> GoalSearch:
         request = self.request
         # Some more islands than designs, where there are few, so that one poor beginning does not matter.
         islands = -(-max(request.n, 4) // (len(spaces) * among))
         searches = [
-            start_search(request.algorithm, Task(
-                space, islands, np.random.default_rng(self.rng.integers(2**63)), goal, self.estimator,
-                request.risk_aversion, request.out_of_distribution_penalty,
-            ))
+            start_search(
+                request.algorithm,
+                Task(space, islands, np.random.default_rng(self.rng.integers(2**63)), goal, self.estimator),
+            )
             for space in spaces
-        ]  # fmt: skip
+        ]
         return GoalSearch(goal, searches, request.n, request.least)
 
     def _front(self, target: float | None, several: list[GoalSearch]) -> list[str]:
         """Take designs along the front of the two objectives."""
         seqs = list(dict.fromkeys(seq for goal_search in several for seq in goal_search.scores))
         estimate = self.estimator.estimate(seqs)
-        own = Goal(target).score(estimate, self.request.risk_aversion, self.request.out_of_distribution_penalty)
+        own = self._goal(target).score(estimate)
         other = estimate.second if self.request.weight >= 0 else -estimate.second
         best = front(own, other)
         return [seqs[best[number]] for number in spread(self.request.n, len(best))][::-1]

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from ribocast.design.codes import strings_of
 from ribocast.errors import ModelError, OptionError
 from ribocast.model.applicability import how_unusual, interval_scaling
-from ribocast.model.bundle import AssayCard
 from ribocast.model.members import PredictMrl, members_of
 from ribocast.model.predictor import Predictor, around, interval
 from ribocast.sequence.batch import Batch
@@ -64,6 +63,8 @@ class Goal:
     ----------
     target : float or None
         The MRL that is wanted; None is the highest.
+    risk_aversion, out_of_distribution_penalty : float
+        What a standard deviation of uncertainty costs, and one of the out-of-distribution score.
     weight : float
         Of the second objective, as it is added.
     share : float
@@ -71,19 +72,19 @@ class Goal:
     """
 
     target: float | None
+    risk_aversion: float = 0.0
+    out_of_distribution_penalty: float = 0.0
     weight: float = 0.0
     share: float = 1.0
 
-    def score(self, estimate: Estimate, risk_aversion: float, out_of_distribution_penalty: float) -> Floats:
+    def score(self, estimate: Estimate) -> Floats:
         """Score sequences: higher is better; for a target and without a second objective, 0 is best."""
         if self.target is None:
-            own = estimate.mrl - risk_aversion * estimate.uncertainty
+            own = estimate.mrl - self.risk_aversion * estimate.uncertainty
         else:
-            own = -np.abs(estimate.mrl - self.target) - risk_aversion * estimate.extra
-        return (
-            self.share * (own - out_of_distribution_penalty * estimate.out_of_distribution)
-            + self.weight * estimate.second
-        )
+            own = -np.abs(estimate.mrl - self.target) - self.risk_aversion * estimate.extra
+        own = own - self.out_of_distribution_penalty * estimate.out_of_distribution
+        return self.share * own + self.weight * estimate.second
 
     def __str__(self) -> str:
         return "the highest MRL" if self.target is None else f"target {self.target:g}"
@@ -112,7 +113,7 @@ class Estimator:
         self.assay = assay
         self.second = second
         self.for_uncertainty = for_uncertainty
-        self.card = next((get_assay(model, assay) for model in models if isinstance(model, Predictor)), None)
+        self.card = next((model.card.assay(assay) for model in models if isinstance(model, Predictor)), None)
         self._members = [
             members_of(model, threads=threads) if isinstance(model, Predictor) else None for model in models
         ]
@@ -209,11 +210,6 @@ class Estimator:
         )
         spread = networks.std(axis=0, ddof=1) if len(networks) > 1 else np.zeros(len(seqs))
         return np.mean([mrls.mean(axis=0) for mrls in each], axis=0), spread
-
-
-def get_assay(model: Predictor, assay: str | None) -> AssayCard:
-    """Return the assay that a model is asked for: that of the name where it knows it."""
-    return model.card.assay(assay)
 
 
 def mrls_of(model: Predictor | PredictMrl, seqs: list[str], assay: str | None = None) -> Floats:

@@ -88,8 +88,6 @@ def run(
     estimator: Estimator,
     *,
     budget: int,
-    risk_aversion: float,
-    out_of_distribution_penalty: float,
     give_up: bool = False,
     watch: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | Event | None = None,
@@ -104,8 +102,6 @@ def run(
         Who is asked.
     budget : int
         The most calls, counted from now; a first round is always made.
-    risk_aversion, out_of_distribution_penalty : float
-        See `ribocast.design.objectives`.
     give_up : bool
         Leave a target that comes no nearer.
     watch : callable, optional
@@ -134,7 +130,7 @@ def run(
             estimator.estimate(list(everything))
             rounds += 1
             for goal_search, mine in zip(active, asked, strict=True):
-                _score(goal_search, mine, estimator, risk_aversion, out_of_distribution_penalty)
+                _score(goal_search, mine, estimator)
                 goal_search.done = (rounds >= _FEWEST_ROUNDS and _met(goal_search)) or (
                     give_up and _is_hopeless(goal_search)
                 )
@@ -148,19 +144,13 @@ def run(
     return False
 
 
-def _score(
-    goal_search: GoalSearch,
-    asked: list[list[str]],
-    estimator: Estimator,
-    risk_aversion: float,
-    out_of_distribution_penalty: float,
-) -> None:
+def _score(goal_search: GoalSearch, asked: list[list[str]], estimator: Estimator) -> None:
     """Tell the searches of a goal how good what they proposed is, and take what they propose next."""
     after: list[Codes] = []
     for search, seqs in zip(goal_search.searches, asked, strict=True):
         scores = np.empty(0)
         if seqs:
-            scores = goal_search.goal.score(estimator.estimate(seqs), risk_aversion, out_of_distribution_penalty)
+            scores = goal_search.goal.score(estimator.estimate(seqs))
             goal_search.scores.update(zip(seqs, map(float, scores), strict=True))
             first = int(scores.argmax())
             if not goal_search.best or scores[first] > goal_search.scores[goal_search.best]:

@@ -8,8 +8,8 @@ the highest sum that keeps the rules, found along the automaton of the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,40 +32,16 @@ Codes = NDArray[np.uint8]
 Search = Generator[Codes, NDArray[np.float64], None]
 
 
-class LetterRules(Protocol):
-    """What this needs of `ribocast.design.automaton.LetterRules`."""
-
-    automaton: Any
-    length: int
-
-    def steps_at(self, at: int) -> NDArray[np.bool_]:
-        """Say which steps of the automaton are forbidden at a position."""
-
-
-class Task(Protocol):
-    """What this needs of `ribocast.design.algorithms.Task`, which knows this algorithm by its name alone."""
-
-    space: Any
-    islands: int
-    rng: np.random.Generator
-    goal: Any
-    estimator: Any
-
-
-def straight_through(task: Task) -> Search:
-    """Search by gradients; see `ribocast.design.algorithms`.
+def straight_through(task: Any) -> Search:
+    """Search by gradients; see `ribocast.design.algorithms`, whose `Task` this takes, and which it knows by name alone.
 
     Raises
     ------
     RibocastError
         If what is asked is not a model of ribocast, or takes one other length.
     """
-    networks = [SoftMrl(model, task.estimator.assay, task.space.length) for model in task.estimator.models]
-    return _search(task, networks)
-
-
-def _search(task: Task, networks: list[SoftMrl]) -> Search:
     space, rng, goal = task.space, task.rng, task.goal
+    networks = [SoftMrl(model, task.estimator.assay, space.length) for model in task.estimator.models]
     held = space.begin(task.islands, rng)
     yield held
     logits = nn.Parameter(F.one_hot(torch.from_numpy(held.astype(np.int64)), 4).float())
@@ -92,10 +68,10 @@ def _search(task: Task, networks: list[SoftMrl]) -> Search:
         held = np.stack(made)[best, np.arange(len(best))]
 
 
-def choose_letters(logits: NDArray[np.float64], rules: LetterRules) -> Codes:
+def choose_letters(logits: NDArray[np.float64], rules: Any) -> Codes:
     """Find the sequences of the highest sum of logits, shape (n, length, 4), that hold nothing forbidden.
 
-    Limits on GC and on edits are not looked at. Shape (n, length).
+    `rules` are `ribocast.design.automaton.LetterRules`; limits on GC and on edits are not looked at. Shape (n, length).
     """
     automaton, length = rules.automaton, rules.length
     rows, states = len(logits), len(automaton.following)
@@ -145,10 +121,7 @@ class SoftMrl:
         self._given: Tensor | None = None
         for module in self._network.modules():
             if isinstance(module, LetterTable):
-                module.register_forward_hook(self._put_in())
-
-    def _put_in(self) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]:
-        return lambda module, letters, looked_up: self._given
+                module.register_forward_hook(lambda module, letters, looked_up: self._given)
 
     def __call__(self, bases: Tensor, held: Codes) -> Tensor:
         """Give MRLs (n,) of `bases`, one-hot (n, length, 4), that are the letters `held` (n, length)."""

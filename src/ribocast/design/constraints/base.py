@@ -143,6 +143,8 @@ class Rule(ABC):
         Whether it is left out for a target that is not reached with it.
     is_slow : bool
         Whether its penalty takes a time that grows with the square of the length.
+    is_steered : bool
+        Whether lengths, patterns and fixed letters say all of it, so that a search need count nothing.
     distance : int
         Edits that any two designs are apart.
     edits_from : str or None
@@ -155,11 +157,16 @@ class Rule(ABC):
     on_web: bool = True
     unless_needed: bool = False
     is_slow: bool = False
+    is_steered: bool = False
 
     @classmethod
     def from_request(cls, request: Any, remarks: list[str]) -> list[Self]:
-        """Make the constraints that the fields of a request ask for; `remarks` takes lines for the user."""
-        return []
+        """Make the constraints that the fields of a request ask for; `remarks` takes lines for the user.
+
+        Without a method of its own: one of its fields, in their order, where the first of them is given.
+        """
+        given = [getattr(request, name) for name in cls.Options.model_fields]
+        return [cls(*given)] if given and given[0] is not None else []
 
     @abstractmethod
     def violations(self, seq: str, construct: Construct) -> list[str]:
@@ -201,7 +208,7 @@ class Rule(ABC):
 
     def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
         """Return how its breaches are counted; None if the methods above say all of it."""
-        return of_strings(lambda seq: len(self.violations(seq, construct)))
+        return None if self.is_steered else of_strings(lambda seq: len(self.violations(seq, construct)))
 
     def contradiction(self, allowed: NDArray[np.bool_], construct: Construct) -> str:
         """Say why no sequence keeps it, given the letters, shape (length, 4), that are left; else nothing."""

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ribocast.design.codes import BASES, Near
+from ribocast.design.codes import BASES
 from ribocast.design.constraints.base import (
-    Penalty,
     Rule,
     RuleOptions,
     Spelling,
@@ -55,6 +54,8 @@ class Forbid(Rule):
     both_strands: bool = False
     unless_needed: bool = False
     name: str = ""
+
+    is_steered = True
 
     class Options(RuleOptions):
         """Its fields."""
@@ -108,10 +109,6 @@ class Forbid(Rule):
         """Name each motif and where it begins."""
         return [f"{motif} at {shown_position(at, len(seq))}" for motif in self.patterns()
                 for at in occurrences(motif, seq, construct)]  # fmt: skip
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: the patterns say all."""
-        return None
 
     def contradiction(self, allowed: NDArray[np.bool_], construct: Construct) -> str:
         """Say which motif the fixed letters hold."""

@@ -8,8 +8,7 @@ from typing import Self
 
 from pydantic import Field
 
-from ribocast.design.codes import Near
-from ribocast.design.constraints.base import LONGEST, Count, Lengths, Penalty, Rule, read_seed
+from ribocast.design.constraints.base import LONGEST, Count, Lengths, Rule, read_seed
 from ribocast.design.constraints.max_edits import MaxEdits
 from ribocast.design.constraints.template import Template
 from ribocast.errors import OptionError
@@ -38,6 +37,8 @@ class Keep(Rule):
     seed: str
     first: int = 0
     last: int = 0
+
+    is_steered = True
 
     class Options(MaxEdits.Options, Template.Options):
         """Its fields; what is kept is that of ``like``, or of ``template``."""
@@ -86,10 +87,6 @@ class Keep(Rule):
         first, last = min(self.first, length), min(self.last, length)
         yield from enumerate(self.seed[:first])
         yield from enumerate(self.seed[len(self.seed) - last :], length - last)
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: no other letter is tried."""
-        return None
 
     def __str__(self) -> str:
         return ", ".join([f"keep start {self.first}"] * bool(self.first) + [f"keep end {self.last}"] * bool(self.last))

@@ -7,8 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field
 
-from ribocast.design.codes import Near
-from ribocast.design.constraints.base import Lengths, Penalty, Rule, RuleOptions, Spelling
+from ribocast.design.constraints.base import Lengths, Rule, RuleOptions, Spelling
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 
@@ -37,6 +36,8 @@ class Length(Rule):
     shortest: int
     longest: int
 
+    is_steered = True
+
     class Options(RuleOptions):
         """Its field."""
 
@@ -61,10 +62,6 @@ class Length(Rule):
     def lengths(self) -> Lengths:
         """Give its own."""
         return Lengths(str(self), self.shortest, self.longest, exact=True)
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: a search is of one length."""
-        return None
 
     def __str__(self) -> str:
         return f"length {self.shortest}" + (f":{self.longest}" if self.longest > self.shortest else "")

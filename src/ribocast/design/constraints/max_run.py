@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
 
 from pydantic import Field
 
-from ribocast.design.codes import BASES, Near
-from ribocast.design.constraints.base import LONGEST_MOTIF, Penalty, Rule, RuleOptions, Size, shown_position
+from ribocast.design.codes import BASES
+from ribocast.design.constraints.base import LONGEST_MOTIF, Rule, RuleOptions, Size, shown_position
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 
@@ -33,15 +32,12 @@ class MaxRun(Rule):
 
     most: int
 
+    is_steered = True
+
     class Options(RuleOptions):
         """Its field."""
 
         max_run: Size | None = Field(None, description="Equal letters in a row at most.")
-
-    @classmethod
-    def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
-        """Make one of ``max_run``."""
-        return [] if request.max_run is None else [cls(request.max_run)]
 
     def __post_init__(self) -> None:
         if not 1 <= self.most <= LONGEST_MOTIF:
@@ -60,10 +56,6 @@ class MaxRun(Rule):
     def patterns(self) -> list[str]:
         """Return one letter more of each base."""
         return [base * (self.most + 1) for base in BASES]
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: the patterns say all."""
-        return None
 
     def __str__(self) -> str:
         return f"no run above {self.most}"

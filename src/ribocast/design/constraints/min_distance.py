@@ -7,8 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from ribocast.design.codes import Near
-from ribocast.design.constraints.base import MOST_COMPARED, Penalty, Rule, RuleOptions, Size, Work
+from ribocast.design.constraints.base import MOST_COMPARED, Rule, RuleOptions, Size, Work
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
 
@@ -37,6 +36,8 @@ class MinDistance(Rule):
 
     least: int
 
+    is_steered = True
+
     class Options(RuleOptions):
         """Its field."""
 
@@ -59,10 +60,6 @@ class MinDistance(Rule):
     def distance(self) -> int:
         """Its edits."""
         return self.least
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: it is kept where designs are chosen."""
-        return None
 
     def check_work(self, work: Work) -> None:
         """Refuse what two designs cannot be, or what takes hours to compare."""

@@ -7,8 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from ribocast.design.codes import Near
-from ribocast.design.constraints.base import Penalty, Rule, RuleOptions, occurrences, shown_position
+from ribocast.design.constraints.base import Rule, RuleOptions, occurrences, shown_position
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.uorf import STOPS
 
@@ -24,6 +23,8 @@ class NoInFrameStops(Rule):
     >>> NoInFrameStops().violations("CTGACCTAG", EGFP)
     ['in-frame TAG at -3']
     """
+
+    is_steered = True
 
     class Options(RuleOptions):
         """Its field."""
@@ -43,10 +44,6 @@ class NoInFrameStops(Rule):
     def in_frame_patterns(self) -> list[str]:
         """Return the three stops."""
         return sorted(STOPS)
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: the patterns say all."""
-        return None
 
     def __str__(self) -> str:
         return "no in-frame stops"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Self
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,6 @@ class NoOverlap(Rule):
             None, description="Share no word with these sequences: FASTA, or a table."
         )
         overlap: int = Field(12, ge=1, le=31, description="Letters of such a word.")
-
-    @classmethod
-    def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
-        """Make one of ``no_overlap`` and ``overlap``."""
-        return [] if request.no_overlap is None else [cls(request.no_overlap, request.overlap)]
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 31:

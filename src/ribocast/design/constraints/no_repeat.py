@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -37,11 +36,6 @@ class NoRepeat(Rule):
         """Its field."""
 
         no_repeat: Size | None = Field(None, description="No word of this length twice.")
-
-    @classmethod
-    def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
-        """Make one of ``no_repeat``."""
-        return [] if request.no_repeat is None else [cls(request.no_repeat)]
 
     def __post_init__(self) -> None:
         if self.size < 1:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from ribocast.design.codes import IUPAC, Near
-from ribocast.design.constraints.base import Lengths, Penalty, Rule, RuleOptions, Spelling, read_motif, shown_position
+from ribocast.design.codes import IUPAC
+from ribocast.design.constraints.base import Lengths, Rule, RuleOptions, Spelling, read_motif, shown_position
 from ribocast.sequence.construct import Construct
 
 
@@ -35,17 +35,14 @@ class Template(Rule):
     letters: str
     name: str = "template"
 
+    is_steered = True
+
     class Options(RuleOptions):
         """Its field."""
 
         template: Annotated[str | None, Spelling("LETTERS")] = Field(
             None, max_length=2_000, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC."
         )
-
-    @classmethod
-    def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
-        """Make one of ``template``."""
-        return [] if request.template is None else [cls(request.template)]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "letters", read_motif(self.letters))
@@ -66,10 +63,6 @@ class Template(Rule):
     def fixed(self, length: int) -> Iterator[tuple[int, str]]:
         """Give every position."""
         return enumerate(self.letters[:length])
-
-    def penalty(self, construct: Construct, length: int, near: Near | None) -> Penalty | None:
-        """Count nothing: no other letter is tried."""
-        return None
 
     def __str__(self) -> str:
         return f"{self.name} {self.letters}"
