@@ -119,7 +119,8 @@ class Estimator:
         ]
         self.calls = 0
         self._known: dict[str, int] = {}
-        self._rows: list[Floats] = []
+        # One row per sequence, with room for more; the columns are those of an estimate.
+        self._rows = np.empty((0, len(Estimate._fields)))
         self._usual_spread: float | None = None
         self._repeats: dict[int, tuple[float, float]] = {}
 
@@ -127,33 +128,19 @@ class Estimator:
         """Say what is thought of sequences; those seen before cost nothing."""
         new = [seq for seq in dict.fromkeys(seqs) if seq not in self._known]
         if new:
-            # One row per sequence; the columns are those of an estimate.
             rows = np.column_stack(self._look(new))
-            for seq in new:
-                self._known[seq] = len(self._known)
-            self._rows.append(rows)
+            begin, end = len(self._known), len(self._known) + len(new)
+            if end > len(self._rows):
+                self._rows = np.concatenate([self._rows, np.empty((end, rows.shape[1]))])
+            self._rows[begin:end] = rows
+            self._known.update(zip(new, range(begin, end), strict=True))
             self.calls += len(new)
-        if len(self._rows) > 64:
-            self._rows = [np.concatenate(self._rows)]
-        picked = np.array([self._known[seq] for seq in seqs], dtype=np.int64)
-        rows = self._pick(picked)
+        rows = self._rows[np.array([self._known[seq] for seq in seqs], dtype=np.int64)]
         return Estimate(*(np.ascontiguousarray(column) for column in rows.T))
 
     def knows(self, seq: str) -> bool:
         """Say whether a sequence was asked of before."""
         return seq in self._known
-
-    def _pick(self, numbers: NDArray[np.int64]) -> Floats:
-        if len(self._rows) == 1:
-            return self._rows[0][numbers]
-        ends = np.cumsum([len(rows) for rows in self._rows])
-        block = np.searchsorted(ends, numbers, side="right")
-        first = np.concatenate([[0], ends[:-1]])
-        picked = np.empty((len(numbers), len(Estimate._fields)))
-        for number in np.unique(block):
-            here = block == number
-            picked[here] = self._rows[number][numbers[here] - first[number]]
-        return picked
 
     def _look(self, seqs: list[str]) -> Estimate:
         mrl, spread = self._mrls(seqs)

@@ -11,6 +11,7 @@ import io
 import os
 import stat
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -210,6 +211,19 @@ class Input(io.RawIOBase):
         """Return the bytes, unpacked if they are gzip."""
         stream = cast("IO[bytes]", self.buffered())
         return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if self.is_gzip else stream
+
+
+@contextmanager
+def in_our_words(name: str) -> Iterator[None]:
+    """Raise what fails while a file is read and decoded as an InputError that names it."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise cut_short(name) from None
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def cut_short(name: str) -> RibocastError:

@@ -7,8 +7,6 @@ from 1, without the header; a blank line between rows is a row without a sequenc
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ import pyarrow as pa
 
 from ribocast.errors import InputError
 from ribocast.io.columns import column_called
-from ribocast.io.inputs import cut_short, input_name
+from ribocast.io.inputs import in_our_words, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
 from ribocast.sequence.batch import find_faults
@@ -181,9 +179,9 @@ def read_chunks(
         first_row += len(table)
 
 
-def read_rows(path: str | Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+def read_rows(path: str | Path) -> Iterator[pd.DataFrame]:
     """Read a table piece by piece, whatever its columns are; see `read_chunks`."""
-    return map(as_frame, read_arrow(path, chunk_rows=chunk_rows))
+    return map(as_frame, read_arrow(path))
 
 
 def read_table(path: str | Path, *, column: str | None = None, label: str | None = None) -> Chunk:
@@ -207,7 +205,7 @@ def read_arrow(
 
 def rows_of(path: str | Path) -> int:
     """Count the rows of a file; see `ribocast.io.readers.count_rows`."""
-    with _in_our_words(input_name(path)):
+    with _table_in_our_words(input_name(path)):
         return count_rows(path)
 
 
@@ -221,7 +219,7 @@ def read_open(
 def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
     """Pass tables on, and say in our words what goes wrong."""
     rows = 0
-    with _in_our_words(name):
+    with _table_in_our_words(name):
         for table in tables:
             rows += len(table)
             yield table
@@ -230,17 +228,12 @@ def _told(tables: Iterator[pa.Table], name: str) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def _in_our_words(name: str) -> Iterator[None]:
+def _table_in_our_words(name: str) -> Iterator[None]:
     try:
-        yield
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise cut_short(name) from None
+        with in_our_words(name):
+            yield
     except (pa.ArrowException, csv.Error) as error:
         raise InputError(f"{name}: not a readable table: {error}") from None
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def as_chunk(frame: pd.DataFrame, *, column: str | None = None, label: str | None = None) -> Chunk:

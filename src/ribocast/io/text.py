@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from ribocast.errors import InputError
-from ribocast.io.inputs import cut_short, input_name, open_input
+from ribocast.io.inputs import in_our_words, input_name, open_input
 
 _LONGEST_LINE_MB = 64
 """A line of a VCF has some letters of each of, maybe, half a million samples."""
@@ -41,29 +39,21 @@ def open_lines(path: str | Path) -> Iterator[Lines]:
     """
     name = input_name(path)
     with ExitStack() as stack:
-        try:
+        with in_our_words(name):
             source = stack.enter_context(open_input(path, what="a text file"))
-        except OSError as error:
-            raise InputError(f"{name}: {error.strerror or error}") from None
         text = stack.enter_context(io.TextIOWrapper(source.unpacked(), encoding="utf-8-sig", newline="\n"))
         yield Lines(_lines(text, name), lambda: source.count)
 
 
 def _lines(text: IO[str], name: str) -> Iterator[str]:
     most = _LONGEST_LINE_MB << 20
-    try:
+    with in_our_words(name):
         for number, line in enumerate(iter(partial(text.readline, most), ""), start=1):
             if len(line) == most:
                 raise InputError(f"{name} line {number}: is longer than {_LONGEST_LINE_MB} MB")
             if "\0" in line:
                 raise InputError(f"{name} line {number}: not text (it holds a NUL byte)")
             yield line
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not UTF-8 text (it holds the byte 0x{error.object[error.start]:02x})") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise cut_short(name) from None
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
 
 
 def number(value: float | None) -> str:

@@ -248,27 +248,17 @@ def alone_in(folder: str | Path) -> Iterator[None]:
     folder = Path(folder)
     is_ours = not folder.exists()
     make_folder(folder)
+    handle = None if os.name == "nt" else os.open(folder, os.O_RDONLY)
     try:
-        with _lock_on(folder):
-            yield
-    finally:
-        if is_ours:
-            with suppress(OSError):
-                folder.rmdir()
-
-
-@contextmanager
-def _lock_on(folder: Path) -> Iterator[None]:
-    if os.name == "nt":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if take_lock(handle) is False:
+        if handle is not None and take_lock(handle) is False:
             raise UnavailableError(f"{folder}: another run is writing to it")
         yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+        if is_ours:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -21,30 +22,24 @@ class Background(Generic[Result]):
     """A call that is made in a thread of its own, from now on."""
 
     def __init__(self, function: Callable[..., Result], *arguments: Any, **options: Any) -> None:
-        self._call = partial(function, *arguments, **options)
-        self._done = threading.Event()
-        self._error: BaseException | None = None
+        self._call, self._done = partial(function, *arguments, **options), Future[Result]()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         try:
-            self._value = self._call()
+            self._done.set_result(self._call())
         except BaseException as error:
-            self._error = error
-        finally:
-            self._done.set()
+            self._done.set_exception(error)
 
     def result(self) -> Result:
         """Wait for it, and give or raise what it did. An interrupt ends the wait, and the process without it."""
         try:
-            self._done.wait()
+            wait([self._done])
         except BaseException:
             _LEFT.append(self._thread)
             raise
-        if self._error is not None:
-            raise self._error
-        return self._value
+        return self._done.result()
 
 
 def in_background(function: Callable[..., Result], *arguments: Any) -> Result:

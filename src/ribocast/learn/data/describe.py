@@ -104,13 +104,11 @@ def describe(path: str | Path, *, column: str | None = None, label: str | None =
         if usable.label_column is not None:
             labels.append(usable.labels())
         # Reservoir sampling: every row has the same chance, whatever the length of the file.
-        for offset, place in zip(*_candidates(len(sample), rows, len(chunk.frame), random), strict=True):
-            record = {str(key): _plain(value) for key, value in chunk.frame.iloc[offset].items()}
-            entry = (rows + offset, record)
-            if place < len(sample):
-                sample[place] = entry
-            else:
-                sample.append(entry)
+        for offset, draw in enumerate(random.random(len(chunk)).tolist()):
+            place = len(sample) if len(sample) < _SAMPLE else int(draw * (rows + offset + 1))
+            if place < _SAMPLE:
+                record = {str(key): _plain(value) for key, value in chunk.frame.iloc[offset].items()}
+                sample[place : place + 1] = [(rows + offset, record)]
         rows += len(chunk.frame)
         bad += len(faults)
     every_length = np.repeat(list(lengths), list(lengths.values())) if lengths else np.zeros(1)
@@ -134,21 +132,6 @@ def describe(path: str | Path, *, column: str | None = None, label: str | None =
         label=_label_figures(np.concatenate(labels)) if labels and rows > bad else None,
         sample=[record for _, record in sorted(sample, key=lambda entry: entry[0])],
     )
-
-
-def _candidates(held: int, before: int, rows: int, random: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Say which rows of a chunk enter the sample, and at which place."""
-    offsets, places = [], []
-    draws = random.random(rows)
-    for offset in range(rows):
-        if held < _SAMPLE:
-            offsets.append(offset)
-            places.append(held)
-            held += 1
-        elif (place := int(draws[offset] * (before + offset + 1))) < _SAMPLE:
-            offsets.append(offset)
-            places.append(place)
-    return offsets, places
 
 
 def _plain(value: Any) -> Any:

@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import OptionError, SequenceError
 from ribocast.sequence.batch import encode, find_faults
 from ribocast.sequence.construct import EGFP, Construct
 from ribocast.sequence.letters import PAD
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -195,8 +192,6 @@ def simulate(
     RibocastError
         If a number is out of its range.
     """
-    import pandas as pd
-
     weights = _check(n, seed, min_length, max_length, fraction_weights, reads)
     # One stream for each thing drawn, so that none depends on how much of another was drawn before.
     streams = [np.random.Generator(np.random.PCG64(part)) for part in np.random.SeedSequence(seed).spawn(4)]

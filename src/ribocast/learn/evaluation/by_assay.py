@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ribocast.errors import InputError
+from ribocast.io.tables import Chunk, as_chunk
 from ribocast.learn.data.assays import assay_of
 from ribocast.learn.evaluation.metrics import Floats, Scores, evaluate, fit_line, score, was_trained_on
+from ribocast.model.bundle import ModelCard
+from ribocast.model.predictor import Predictor
 from ribocast.sequence.letters import Fault
-
-if TYPE_CHECKING:
-    from ribocast.io.tables import Chunk
-    from ribocast.model.bundle import ModelCard
-    from ribocast.model.predictor import Predictor
 
 _HALVES = 2
 
@@ -158,10 +157,6 @@ def under_one_roof(chunks: Sequence[Chunk]) -> Chunk:
     RibocastError
         As `split_by_assay`.
     """
-    import pandas as pd
-
-    from ribocast.io.tables import as_chunk
-
     if len(chunks) == 1:
         return chunks[0]
     frames = []

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.learn.evaluation.intervals import FEWEST_ROWS, calibrate
 from ribocast.learn.evaluation.metrics import score
 from ribocast.model.bundle import Evaluation, ModelCard
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def calibrate_card(
@@ -64,16 +62,8 @@ def evaluate_subset(
     """Put scores into the form of ``model.json``; for `groups` see `score`."""
     scores = score(measured, predicted, groups=groups)
     low, high = scores.ci95["pearson_r2"]
-    if not np.isfinite([scores.pearson_r2, low, high]).all():
-        # Predictions that do not differ explain nothing.
-        return Evaluation(assay=assay, subset=subset, split=how, rows=scores.n, pearson_r2=0.0, mae=scores.mae)
-    return Evaluation(
-        assay=assay,
-        subset=subset,
-        split=how,
-        rows=scores.n,
-        pearson_r2=round(scores.pearson_r2, 4),
-        pearson_r2_ci95=(round(low, 4), round(high, 4)),
-        spearman_r=round(scores.spearman_r, 4),
-        mae=round(scores.mae, 4),
-    )
+    figures: dict[str, Any] = {"pearson_r2": 0.0, "mae": scores.mae}  # predictions that do not differ explain nothing
+    if np.isfinite([scores.pearson_r2, low, high]).all():
+        figures = {name: round(getattr(scores, name), 4) for name in ("pearson_r2", "spearman_r", "mae")}
+        figures["pearson_r2_ci95"] = round(low, 4), round(high, 4)
+    return Evaluation(assay=assay, subset=subset, split=how, rows=scores.n, **figures)

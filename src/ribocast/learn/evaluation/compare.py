@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
 from ribocast.learn.evaluation.metrics import RESAMPLES, Floats, Scores, middle95, score_together
 from ribocast.sequence.construct import EGFP, Construct, frame
 from ribocast.sequence.letters import is_missing
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 By = Literal["assay", "origin", "length", "uatg"]
 FIGURES = {"pearson_r2": "r²", "spearman_r": "Spearman's correlation", "r2": "R²", "mae": "MAE"}

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ribocast.io.tables import Chunk
-    from ribocast.model.predictor import Predictor
+from ribocast.io.tables import Chunk, as_chunk, read_table
+from ribocast.learn.data.assays import describe_data
+from ribocast.model.predictor import Predictor
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -137,18 +135,7 @@ def score_together(
         samples = _statistics(drawn[:, place * width : (place + 1) * width])
         point = {figure: float(value[0]) for figure, value in _statistics(moments.mean(axis=0)[None]).items()}
         ci95 = {figure: middle95(values) for figure, values in samples.items()}
-        scores = Scores(
-            n=len(measured),
-            mse=point["mse"],
-            mae=point["mae"],
-            rmse=point["rmse"],
-            pearson_r=point["pearson_r"],
-            pearson_r2=point["pearson_r2"],
-            r2=point["r2"],
-            spearman_r=point["spearman_r"],
-            ci95=ci95,
-        )
-        found[name] = scores, samples
+        found[name] = Scores(n=len(measured), **point, ci95=ci95, profile=None), samples
     return found
 
 
@@ -183,10 +170,6 @@ def evaluate(
     RibocastError
         At the first row that cannot be used.
     """
-    import pandas as pd
-
-    from ribocast.io.tables import Chunk, as_chunk, read_table
-
     if isinstance(table, Chunk):
         chunk = table
     else:
@@ -235,10 +218,6 @@ def fit_line(predicted: Floats, measured: Floats) -> tuple[float, float]:
 
 def was_trained_on(model: Predictor, chunk: Chunk) -> bool:
     """Say whether a table is one that the model was trained on, with or without the rows held out of it."""
-    import pandas as pd
-
-    from ribocast.learn.data.assays import describe_data
-
     (data,) = describe_data(pd.DataFrame({"seq": chunk.utrs, "mrl": chunk.labels(), "assay": "any"}))
     return data.sha256 in {data_set.sha256 for data_set in (*model.card.data, *model.card.tables)}
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from ribocast.io.figures import new_figure, png_of
+from ribocast.io.html import embedded, write_page
 from ribocast.io.text import number
 from ribocast.learn.evaluation.compare import FIGURES, Comparison, Group
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Okabe & Ito's colours, which colour-blind readers tell apart.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -42,9 +41,6 @@ def write_report(
     resamples : int
         Of the bootstrap.
     """
-    from ribocast.io.figures import png_of
-    from ribocast.io.html import embedded, write_page
-
     models = list(comparison.predicted)
     write_page(
         path,
@@ -85,8 +81,6 @@ def _describe(group: Group) -> dict[str, object]:
 
 
 def _draw_scatter(comparison: Comparison) -> Figure:
-    from ribocast.io.figures import new_figure
-
     names = list(comparison.predicted)
     across = min(len(names), _MOST_ACROSS)
     down = -(-len(names) // across)
@@ -113,8 +107,6 @@ def _draw_scatter(comparison: Comparison) -> Figure:
 
 
 def _draw_groups(comparison: Comparison) -> Figure:
-    from ribocast.io.figures import new_figure
-
     groups, names = comparison.groups, list(comparison.predicted)
     figure = new_figure(7.2, 0.8 + 0.28 * len(groups) * (1 + len(names)))
     axes = figure.add_subplot()
@@ -136,8 +128,6 @@ def _draw_groups(comparison: Comparison) -> Figure:
 
 
 def _draw_differences(comparison: Comparison) -> Figure:
-    from ribocast.io.figures import new_figure
-
     names = list(comparison.predicted)
     pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
     rows = [

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, OptionError
 from ribocast.learn.evaluation.intervals import FEWEST_ROWS, conformal_change_interval
 from ribocast.model.bundle import Interval, ModelCard
 from ribocast.model.predictor import around
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = NDArray[np.float64]
 

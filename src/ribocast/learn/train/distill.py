@@ -7,17 +7,14 @@ measurements alone, and is as fast (Hinton et al., arXiv:1503.02531; on new sequ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import OptionError
 from ribocast.model.predictor import Predictor
 from ribocast.sequence.letters import is_missing
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # A crossing takes at least this many letters of either parent.
 _LEAST_OF_A_PARENT = 5
@@ -55,8 +52,6 @@ def distilled_rows(
     RibocastError
         Without teachers.
     """
-    import pandas as pd
-
     if not teachers:
         raise OptionError("give at least one trained model")
     random = np.random.default_rng(seed)

@@ -54,16 +54,12 @@ class Team:
 
     def add_gradients(self, blocks: Iterable[nn.Parameter]) -> None:
         """Give all processes the sum of their gradients, which lie in a few blocks; see `lay_flat`."""
-        if self.size == 1:
-            return
-        for block in blocks:
+        for block in blocks if self.size > 1 else ():
             distributed.all_reduce(block.grad)
 
     def agree(self, blocks: Iterable[nn.Parameter]) -> None:
         """Take the first process's weights: unlike processors multiply alike but for their last bits."""
-        if self.size == 1:
-            return
-        for block in blocks:
+        for block in blocks if self.size > 1 else ():
             distributed.broadcast(block.data, 0)
 
     def wait(self) -> None:

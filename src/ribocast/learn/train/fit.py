@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ribocast.errors import OptionError
@@ -28,10 +29,6 @@ from ribocast.learn.train.loop import Loop, Step, check_loss
 from ribocast.learn.train.setup import longer_than_read, own_recipe, prepare, with_profile
 from ribocast.learn.train.transfer import fine_tuning_recipe
 from ribocast.model.bundle import CARD_NAME, LEARNING_NAME, RUNNING_NAME, Bundle, open_bundle
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 RUN_FILES = (CARD_NAME, RUNNING_NAME, LEARNING_NAME, CHECKPOINT_NAME, "history.csv", "history.png")
 """What a run writes to its folder."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,11 +26,6 @@ from ribocast.learn.train.muon import Muon
 from ribocast.model.bundle import ModelCard
 from ribocast.model.predictor import to_mrl
 from ribocast.sequence.letters import Letters
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
 
 _EVALUATION_ROWS = 512
 _SETTLING_BATCHES = 400

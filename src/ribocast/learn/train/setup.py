@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -20,9 +21,6 @@ from ribocast.learn.train.distributed import Team
 from ribocast.learn.train.loop import Loop, seeded
 from ribocast.learn.train.transfer import begin_from
 from ribocast.model.bundle import LEARNING_NAME, AssayCard, Bundle, ModelCard
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def prepare(
@@ -133,8 +131,6 @@ def with_distilled(
     RibocastError
         If they are of an assay that is not trained here.
     """
-    import pandas as pd
-
     if unknown := set(distilled["assay"]) - {card.name for card in cards}:
         raise InputError(f"distilled rows of {', '.join(sorted(unknown))}, which is not trained here")
     say(f"{len(distilled):,} more rows to train on were labelled by other models")

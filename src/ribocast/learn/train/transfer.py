@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -18,9 +18,6 @@ from ribocast.learn.networks.network import Network
 from ribocast.learn.recipe import FINE_TUNING, Recipe
 from ribocast.model.bundle import AssayCard, Bundle
 from ribocast.model.predictor import Predictor, to_mrl
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # MRLs beyond these quantiles may be out of reach of a fine-tuned model: a wild one should not spread all fractions.
 _REACHED = (0.005, 0.995)

@@ -12,14 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ribocast.errors import UnavailableError
-
-if TYPE_CHECKING:
-    from ribocast.learn.tune.worker import TrialSetup
-
+from ribocast.learn.tune.worker import TrialSetup
 
 _BEGIN = """
 from ribocast.io import interrupts
@@ -72,9 +68,7 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.kill()
         for process in self._processes:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
+from ribocast.io.figures import new_figure, save_figure
 from ribocast.io.writers import open_table, whole_file
 from ribocast.learn.tune.pruning import Verdict, importance
 from ribocast.learn.tune.scheduler import outcome, spell
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-
     from ribocast.learn.tune.search import Found
 
 _SHOWN = {"complete": "complete", "pruned": "pruned", "failed": "failed", "unfinished": "not finished"}
@@ -34,8 +34,6 @@ def write_report(folder: Path, found: Found) -> None:
 
 def trials_table(verdicts: Sequence[Verdict], folds: int) -> pd.DataFrame:
     """Return one row a trial: number from 1, state, mean r² and its spread over folds, settings, r² of each fold."""
-    import pandas as pd
-
     rows = []
     for verdict in verdicts:
         trial, counted = verdict.trial, range(len(verdict.scores))
@@ -99,8 +97,6 @@ def _trial(verdict: Verdict) -> dict[str, Any]:
 
 def draw_importance(path: Path, verdicts: Sequence[Verdict]) -> None:
     """Draw the score of every trial over the values of each setting, the most important setting first."""
-    from ribocast.io.figures import new_figure, save_figure
-
     shares = importance(verdicts)
     scored = [verdict for verdict in verdicts if verdict.scores and verdict.state in ("complete", "pruned")]
     if not scored:

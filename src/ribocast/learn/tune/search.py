@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ribocast.errors import OptionError, OutputError
@@ -48,9 +49,6 @@ from ribocast.learn.tune.study import (
 )
 from ribocast.learn.tune.worker import FOLD_COLUMN, TrialSetup
 from ribocast.model.bundle import CARD_NAME, LEARNING_NAME, RUNNING_NAME, Bundle, open_bundle, write_bundle
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Sampler = Literal["auto", "grid", "tpe"]
 # Of two points, r² is 1 whatever the network.
@@ -276,8 +274,6 @@ def _try_out(
 
 
 def _digest(rows: pd.DataFrame) -> str:
-    import pandas as pd
-
     digest = hashlib.sha256(",".join(rows.columns).encode())
     digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
     return digest.hexdigest()
@@ -313,8 +309,6 @@ def _refit(
 
 
 def _out_of_fold(folder: Path, best: Verdict, folds: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    import pandas as pd
-
     of_row = pd.read_parquet(folder / ROWS_NAME, columns=[FOLD_COLUMN])[FOLD_COLUMN].to_numpy()
     predicted = np.empty(len(of_row))
     for fold in range(folds):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ribocast.errors import InputError, RibocastError
-from ribocast.io.inputs import read_small
+from ribocast.io.inputs import in_our_words, read_small
 from ribocast.learn.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -161,18 +161,15 @@ def _build(
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_small(path, _LARGEST_GRID, what="a grid").decode("utf-8"))
+        with in_our_words(str(path)):
+            return tomllib.loads(read_small(path, _LARGEST_GRID, what="a grid").decode("utf-8"))
     except RibocastError:
         raise
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     except (ValueError, RecursionError):
         # A number of thousands of digits, lists in lists in lists; a path with a NUL.
         raise InputError(f"{path}: not a readable grid") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
 
 
 def _defaults(design: Architecture, recipe: Recipe) -> dict[str, Any]:

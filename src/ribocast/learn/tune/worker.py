@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,9 @@ from ribocast.learn.data.assays import Assay
 from ribocast.learn.device import pick_device
 from ribocast.learn.evaluation.metrics import score
 from ribocast.learn.recipe import Recipe
+from ribocast.learn.train.loop import Step
 from ribocast.learn.train.setup import prepare
 from ribocast.sequence.construct import Construct
-
-if TYPE_CHECKING:
-    from ribocast.learn.train.loop import Step
 
 FOLD_COLUMN = "fold"
 
