@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from ribocast import __version__
 from ribocast.errors import OutputError
 from ribocast.io.writers import whole_file
@@ -84,12 +86,8 @@ class Record:
     def read(cls, output: str | Path) -> Record | None:
         """Return the record of an output; None if there is none, or it is damaged."""
         try:
-            facts = json.loads(record_of(output).read_text(encoding="utf-8"))
-            terms, source, share = dict(facts["terms"]), dict(facts["source"]), facts["share"]
-            first, count = share or (0, 0)
-            share = (int(first), int(count)) if share else None
-            return cls(terms, source, share, int(facts["size"]), int(facts["rows"]), int(facts["skipped"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return TypeAdapter(cls).validate_json(record_of(output).read_bytes())
+        except (OSError, ValueError):
             return None
 
     def write(self, output: str | Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Iterable
 
 import torch
@@ -15,13 +14,10 @@ from ribocast.model.bundle import Bundle
 from ribocast.model.engine import Outputs, check_outputs
 from ribocast.sequence.letters import Letters
 
-_STARTED: weakref.WeakSet[TorchEngine] = weakref.WeakSet()
 _HAS_RUN: list[bool] = []
 
 
 def _forget_threads() -> None:
-    for engine in list(_STARTED):
-        engine.forget_threads()
     if _HAS_RUN:
         # Its threads stay with the parent; it would wait for them, also where the engine itself is gone.
         torch.set_num_threads(1)
@@ -43,17 +39,12 @@ class TorchEngine:
         self.device = pick_device(None)
         self._network = load_network(bundle).to(self.device).eval()
         self._shape = (len(bundle.card.assays), bundle.card.width)
-        self._is_cut_off = False
+        self._process = os.getpid()
         _HAS_RUN.append(True)
-        _STARTED.add(self)
-
-    def forget_threads(self) -> None:
-        """Leave a GPU to the parent, in a child of the process."""
-        self._is_cut_off = self.device.type != "cpu"
 
     def run(self, batches: Iterable[Letters]) -> list[Outputs]:
         """Run batches of letters, each of shape (rows, length); give (rows, assays, width) each, in order."""
-        if self._is_cut_off:
+        if self.device.type != "cpu" and os.getpid() != self._process:
             raise OptionError("a forked process cannot use its parent's GPU; start processes by 'spawn' instead")
         with torch.inference_mode():
             return [

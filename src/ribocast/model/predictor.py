@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,9 +73,9 @@ class Predictor:
         self.engine: Engine = start_engine(bundle, engine, threads=threads)
         self._threads = threads
 
-    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[Bundle, str, int | None]]:
+    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[Bundle]]:
         """Go to another process as the folder's name: what runs here stays here."""
-        return _load_again, (self.bundle, self.engine.name, self._threads)
+        return partial(Predictor, engine=cast("EngineName", self.engine.name), threads=self._threads), (self.bundle,)
 
     def predict(
         self,
@@ -135,7 +136,7 @@ class Predictor:
     def mrl(self, utrs: Sequence[str], *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict mean ribosome loads (MRLs), nothing else; shape (n,), ribosomes per mRNA."""
         card = self.card.assay(assay)
-        return to_mrl(self._outputs_of(utrs, card), card)
+        return to_mrl(self.outputs(utrs)[:, self.number(card)], card)
 
     def substitutions(self, utr: str, *, assay: str | None = None) -> NDArray[np.float64]:
         """Predict the MRL of every single substitution of a sequence.
@@ -191,7 +192,7 @@ class Predictor:
         """Predict polysome profiles, nothing else; shape (n, fractions of the assay), shares that sum to 1."""
         self.check_profile()
         card = self.card.assay(assay)
-        return self._outputs_of(utrs, card)[:, : len(card.fraction_weights or ())]
+        return self.outputs(utrs)[:, self.number(card), : len(card.fraction_weights or ())]
 
     def check_profile(self) -> None:
         """Raise RibocastError unless the model gives polysome profiles."""
@@ -234,9 +235,6 @@ class Predictor:
         """Return the index of an assay among the network's outputs."""
         return [known.name for known in self.card.assays].index(card.name)
 
-    def _outputs_of(self, utrs: Sequence[str], card: AssayCard) -> Outputs:
-        return self.outputs(utrs)[:, self.number(card)]
-
     def notes(self, utrs: Batch, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
         """Say what is unusual about each sequence for an assay; empty where nothing is."""
         unusual = unusual or how_unusual(utrs, assay)
@@ -263,10 +261,6 @@ def _read(utrs: Sequence[str]) -> Batch:
     if faults:
         raise SequenceError(*faults[0])
     return batch
-
-
-def _load_again(bundle: Bundle, engine: EngineName, threads: int | None) -> Predictor:
-    return Predictor(bundle, engine=engine, threads=threads)
 
 
 def to_mrl(outputs: Outputs, assay: AssayCard) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +47,8 @@ class GenomeUtrs:
                 self.transcripts.append(transcript)
         if not self.transcripts:
             raise InputError(f"{genome.name}: {self.skipped[-1][2]}: {self.skipped[-1][1]}, and so for all others")
-        self._read: OrderedDict[int, SplicedTranscript] = OrderedDict()
+        self.read = lru_cache(maxsize=_KEPT)(self._read)
+        """Of the number of a transcript: it with its letters; the last thousands are kept in memory."""
         self._bins: dict[tuple[str, int], list[int]] = {}
         self._contigs: set[str] = set()
         for number, transcript in enumerate(self.transcripts):
@@ -79,17 +79,10 @@ class GenomeUtrs:
             return self._bins.get((key, bins[0]), [])
         return sorted({number for one in bins for number in self._bins.get((key, one), ())})
 
-    def read(self, number: int) -> SplicedTranscript:
-        """Return a transcript with its letters; the last thousands are kept in memory."""
-        spliced = self._read.get(number)
-        if spliced is None:
-            transcript = self.transcripts[number]
-            utr = self.genome.spliced(transcript, transcript.utr)
-            spliced = SplicedTranscript(transcript, utr, self.genome.spliced(transcript, transcript.coding))
-            if len(self._read) >= _KEPT:
-                self._read.popitem(last=False)
-            self._read[number] = spliced
-        return spliced
+    def _read(self, number: int) -> SplicedTranscript:
+        transcript = self.transcripts[number]
+        utr, coding = (self.genome.spliced(transcript, blocks) for blocks in (transcript.utr, transcript.coding))
+        return SplicedTranscript(transcript, utr, coding)
 
     def with_atg(self) -> float:
         """Return the share of start codons that are ATG, among the first transcripts."""

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
-from ribocast.io.columns import column_called
-from ribocast.io.tables import Chunk, read_rows, read_table
+from ribocast.io.tables import Chunk, need_column, read_rows, read_table
 from ribocast.io.writers import TABLE_ENDINGS
 from ribocast.learn.evaluation.metrics import Floats, was_trained_on
 from ribocast.model.bundle import shipped_models
@@ -155,11 +154,8 @@ def _by_table(
     name: str, path: Path, predictions: str | None, column: str | None, data: Chunk, assays: NDArray[np.object_]
 ) -> Contender:
     header = [str(title) for title in next(read_rows(path)).columns]
-    if predictions is not None and predictions not in header:
-        raise InputError(f"{path}: no column {predictions!r} among: {', '.join(header)}")
-    table = read_table(
-        path, column=column if column in header else None, label=predictions or _find_column(path, header)
-    )
+    label = need_column(header, str(path), predictions, PREDICTION_NAMES, "prediction", f"{path}:COLUMN")
+    table = read_table(path, column=column if column in header else None, label=label)
     table.check(need_label=True)
     of_table = _assays(table, None) if "assay" in header else np.array([], dtype=object)
     # Somebody's own name for an assay that no row of the table has says nothing: match by sequence alone.
@@ -195,13 +191,3 @@ def _assays(chunk: Chunk, assay: str | None) -> NDArray[np.object_]:
 def _keys(chunk: Chunk, assays: NDArray[np.object_] | None) -> list[tuple[str, str]]:
     of_row = [""] * len(chunk.frame) if assays is None else assays.tolist()
     return [(name, to_dna(utr)) for name, utr in zip(of_row, chunk.utrs, strict=True)]
-
-
-def _find_column(path: Path, columns: Sequence[str]) -> str:
-    found = column_called(columns, PREDICTION_NAMES)
-    if found is None:
-        raise InputError(
-            f"{path}: no column of predictions ({', '.join(PREDICTION_NAMES)}) among: {', '.join(columns)}; name it "
-            f"after the file: {path}:COLUMN"
-        )
-    return found

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from ribocast.errors import UnavailableError
 from ribocast.learn.tune.worker import TrialSetup
@@ -23,13 +23,6 @@ interrupts.install(quiet=True)
 from ribocast.learn.tune.worker import main
 main()
 """
-
-
-class Answer(NamedTuple):
-    """What became of a task: ``r2`` and ``seconds``, or ``error``, or ``stopped``."""
-
-    task: Hashable
-    result: dict[str, Any]
 
 
 class Workers:
@@ -99,8 +92,8 @@ class Workers:
             if own == task:
                 self._send(number, "stop")
 
-    def wait(self, seconds: float | None) -> Answer | None:
-        """Wait for the next answer, or in vain.
+    def wait(self, seconds: float | None) -> tuple[Hashable, dict[str, Any]] | None:
+        """Wait for the next task's end, or in vain: `r2` and `seconds` of it, or `error`, or `stopped`.
 
         Raises
         ------
@@ -115,7 +108,7 @@ class Workers:
             code = self._processes[number].wait()
             how = f"was killed by signal {-code}: perhaps memory was short" if code < 0 else f"ended with code {code}"
             raise UnavailableError(f"a worker process {how}; try fewer --workers, --resume goes on")
-        return Answer(self._tasks.pop(number), result)
+        return self._tasks.pop(number), result
 
     def _send(self, number: int, message: Any) -> None:
         stream = self._processes[number].stdin

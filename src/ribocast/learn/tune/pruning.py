@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -101,7 +102,8 @@ def assess_trials(trials: Sequence[Trial], folds: int, *, prune: bool) -> list[V
     rivals: list[tuple[float, ...]] = []
     all_settled = True
     for trial in sorted(trials, key=lambda trial: trial.number):
-        scores = _without_gap(trial.scores, folds)
+        # Up to the first gap.
+        scores = tuple(trial.scores[fold] for fold in takewhile(trial.scores.__contains__, range(folds)))
         lengths = range(FEWEST_FOLDS, len(scores) + 1)
         condemned = next((done for done in lengths if prune and is_hopeless(scores[:done], rivals)), None)
         state: State = "unfinished"
@@ -158,12 +160,3 @@ def _groups(values: list[Any]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         edges = np.quantile(values, [0.25, 0.5, 0.75])
         return np.searchsorted(edges, values, side="left").astype(np.int64)
     return np.array([different.index(value) for value in values], dtype=np.int64)
-
-
-def _without_gap(scores: Mapping[int, float], folds: int) -> tuple[float, ...]:
-    counted = []
-    for fold in range(folds):
-        if fold not in scores:
-            break
-        counted.append(scores[fold])
-    return tuple(counted)

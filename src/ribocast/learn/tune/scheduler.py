@@ -107,7 +107,7 @@ class Run:
             self._hand_out()
             if self._workers.busy:
                 if answer := self._workers.wait(min(_PATIENCE, max(self._deadline - time.monotonic(), 0))):
-                    self._note(*cast("tuple[int, int]", answer.task), answer.result)
+                    self._note(*cast("tuple[int, int]", answer[0]), answer[1])
             elif theirs := self._study.others_at_work():
                 # Should they be killed, their trials are ours.
                 if theirs != told:

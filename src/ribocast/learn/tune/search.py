@@ -10,8 +10,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -290,11 +289,15 @@ def _refit(
     say(f"refitting trial {number + 1} on all {len(rows):,} rows: {describe(best.trial.values)}")
     settings, recipe = plan.training(best.trial.values)
     partial = folder / f"{REFIT_PREFIX}{number + 1}"
-    with _all_cores():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(_cores())
+    try:
         trained = fit(
             rows, partial, assays=setup.assays, model=setup.model, settings=settings, recipe=recipe, held_out=0.0,
             seed=setup.seed, resume=True, device=setup.device, name=folder.resolve().name, say=say,
         )  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
     how = f"out of fold, {found.how}; the best of {len(found.verdicts)} trials by these very folds"
     card = calibrate_card(trained.bundle.card, rows, _out_of_fold(folder, best, plan.folds), how)
     files = {name: trained.bundle.read(name) for name in (RUNNING_NAME, LEARNING_NAME)}
@@ -325,17 +328,6 @@ def _why_nothing(verdicts: list[Verdict], folder: Path) -> str:
     if failed and len(failed) == len(verdicts):
         return f"no trial could be scored; trial {failed[0].trial.number + 1} {outcome(failed[0])}"
     return f"{folder}: no trial is complete yet; --resume goes on"
-
-
-@contextmanager
-def _all_cores() -> Iterator[None]:
-    """Have PyTorch use all cores, whatever it used before: how sums are divided shows in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(_cores())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _cores() -> int:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from ribocast.errors import RibocastError
 from ribocast.io.writers import whole_file
@@ -29,7 +30,6 @@ from ribocast.learn.evaluation.metrics import score
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.loop import Step
 from ribocast.learn.train.setup import prepare
-from ribocast.sequence.construct import Construct
 
 FOLD_COLUMN = "fold"
 
@@ -60,16 +60,6 @@ class TrialSetup:
     seed: int
     threads: int
     device: str | None
-
-    @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> TrialSetup:
-        """Read what ``dataclasses.asdict`` and JSON made of a setup."""
-        assays = {}
-        for name, assay in facts["assays"].items():
-            weights = assay["fraction_weights"]
-            assay |= {"construct": Construct(**assay["construct"]), "fraction_weights": weights and tuple(weights)}
-            assays[name] = Assay(**assay)
-        return cls(**{**facts, "assays": assays})
 
 
 def predict_fold(
@@ -125,7 +115,7 @@ class _Worker:
         first = self._tasks.get()
         if first is None:
             return
-        setup = TrialSetup.from_json(first)
+        setup = TypeAdapter(TrialSetup).validate_python(first)
         torch.set_num_threads(setup.threads)
         rows = pd.read_parquet(setup.rows)
         while task := self._tasks.get():
