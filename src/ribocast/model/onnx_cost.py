@@ -52,8 +52,7 @@ def check_cost(graph: Graph, rows: int, length: int) -> None:
         given = [tensors[name] if name else None for name in node.inputs]
         try:
             made = _MAKERS[node.operator](*given, **node.attributes)
-            if len(made) != len(node.outputs) or any(len(tensor.shape) > _MOST_DIMENSIONS for tensor in made):
-                raise ValueError
+            _must(len(made) == len(node.outputs) and all(len(tensor.shape) <= _MOST_DIMENSIONS for tensor in made))
             operations += _work(node, given, made)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             raise ModelError(f"its operator {node.operator} does not fit what is given to it") from None
@@ -90,6 +89,12 @@ def _work(node: Node, given: Sequence[Tensor | None], made: Sequence[Tensor]) ->
 # --- what comes out of each operator, as ONNX has it; what Python makes of nonsense is caught above ---------------
 
 
+def _must(fits: object) -> None:
+    """Raise ValueError where an operator does not fit what is given to it."""
+    if not fits:
+        raise ValueError
+
+
 def _of(numbers: NDArray[Any]) -> Tensor:
     """Keep numbers from which a shape may be made: few; whole ones, also where they go through float32 to a Range."""
     is_kept = numbers.size <= _MOST_KNOWN and (numbers.dtype == np.int64 or numbers.size == 1)
@@ -100,11 +105,9 @@ def _integers(tensor: Tensor | None) -> list[int]:
     """Return what a shape or indices are given as; an error if that depends on what the letters are."""
     if tensor is None or tensor.known is None:
         raise ValueError
-    if (abs(tensor.known) > _LARGEST_KNOWN).any() and tensor.known.dtype != np.int64:
-        raise ValueError
+    _must(tensor.known.dtype == np.int64 or not (abs(tensor.known) > _LARGEST_KNOWN).any())
     whole = tensor.known.astype(np.int64)
-    if (whole != tensor.known).any():
-        raise ValueError
+    _must(not (whole != tensor.known).any())
     return [int(number) for number in whole.ravel()]
 
 
@@ -168,16 +171,13 @@ def _slide(
     auto_pad: str,
 ) -> Shape:  # fmt: skip
     """Return how many positions a window over the last dimensions has."""
-    if auto_pad != "NOTSET" or min(*pads, 0) < 0 or min(*strides, *dilations, *window) < 1:
-        raise ValueError
+    _must(auto_pad == "NOTSET" and min(*pads, 0) >= 0 and min(*strides, *dilations, *window) >= 1)
     steps = []
     for number, size in enumerate(shape):
         room = size + pads[number] + pads[number + len(shape)] - dilations[number] * (window[number] - 1) - 1
-        if room < 0:
-            raise ValueError
+        _must(room >= 0)
         steps.append(room // strides[number] + 1)
-    if {len(window), len(strides), len(dilations)} != {len(shape)} or len(pads) != 2 * len(shape):
-        raise ValueError
+    _must({len(window), len(strides), len(dilations)} == {len(shape)} and len(pads) == 2 * len(shape))
     return tuple(steps)
 
 
@@ -186,21 +186,18 @@ def _conv(
 ) -> list[Tensor]:  # fmt: skip
     rows, channels, *steps = x.shape
     filters, inputs, *window = weights.shape
-    if channels != inputs * group or group < 1 or filters % group or window != kernel_shape:
-        raise ValueError
+    _must(channels == inputs * group and group >= 1 and filters % group == 0 and window == kernel_shape)
     return [Tensor((rows, filters, *_slide(tuple(steps), window, **how)))]
 
 
 def _max_pool(x: Tensor, *, kernel_shape: list[int], ceil_mode: int, storage_order: int, **how: Any) -> list[Tensor]:
-    if ceil_mode or storage_order:
-        raise ValueError
+    _must(not ceil_mode and not storage_order)
     return [Tensor((*x.shape[:2], *_slide(x.shape[2:], kernel_shape, **how)))]
 
 
 def _matmul(a: Tensor, b: Tensor) -> list[Tensor]:
     (rows, inner), (same, columns) = a.shape[-2:], b.shape[-2:]
-    if inner != same:
-        raise ValueError
+    _must(inner == same)
     return [Tensor((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns))]
 
 
@@ -208,8 +205,7 @@ def _gemm(
     a: Tensor, b: Tensor, c: Tensor | None = None, *, transA: int, transB: int, alpha: float, beta: float  # noqa: N803
 ) -> list[Tensor]:  # fmt: skip
     (rows, inner), (same, columns) = a.shape[:: -1 if transA else 1], b.shape[:: -1 if transB else 1]
-    if inner != same:
-        raise ValueError
+    _must(inner == same)
     return [Tensor((rows, columns))]
 
 
@@ -226,15 +222,13 @@ def _gather(x: Tensor, indices: Tensor, *, axis: int) -> list[Tensor]:
 
 def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int) -> list[Tensor]:
     deep = indices.shape[-1]
-    if batch_dims or not 1 <= deep <= len(x.shape):
-        raise ValueError
+    _must(not batch_dims and 1 <= deep <= len(x.shape))
     return [Tensor((*indices.shape[:-1], *x.shape[deep:]))]
 
 
 def _pad(x: Tensor, pads: Tensor, value: Tensor | None = None, *, mode: str) -> list[Tensor]:
     wide, dimensions = _integers(pads), len(x.shape)
-    if mode != "constant" or len(wide) != 2 * dimensions or min(*wide, 0) < 0:
-        raise ValueError
+    _must(mode == "constant" and len(wide) == 2 * dimensions and min(*wide, 0) >= 0)
     return [Tensor(tuple(size + wide[number] + wide[number + dimensions] for number, size in enumerate(x.shape)))]
 
 
@@ -244,8 +238,7 @@ def _range(start: Tensor, limit: Tensor, step: Tensor) -> list[Tensor]:
 
 
 def _reduce(x: Tensor, axes: Tensor | None = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> list[Tensor]:
-    if noop_with_empty_axes:
-        raise ValueError
+    _must(not noop_with_empty_axes)
     gone = {_axis(axis, len(x.shape)) for axis in (_integers(axes) if axes else range(len(x.shape)))}
     sizes = [1 if number in gone else size for number, size in enumerate(x.shape) if keepdims or number not in gone]
     return [Tensor(tuple(sizes))]
@@ -257,8 +250,7 @@ def _reshape(x: Tensor, shape: Tensor, *, allowzero: int) -> list[Tensor]:
     size = math.prod(x.shape)
     if -1 in sizes:
         sizes[sizes.index(-1)] = size // -math.prod(sizes)
-    if math.prod(sizes) != size or min(sizes, default=0) < 0:
-        raise ValueError
+    _must(math.prod(sizes) == size and min(sizes, default=0) >= 0)
     return [Tensor(tuple(sizes), None if x.known is None else x.known.reshape(sizes))]
 
 
@@ -283,13 +275,11 @@ def _split(x: Tensor, sizes: Tensor | None = None, *, axis: int, num_outputs: in
     if num_outputs is None:
         parts = _integers(sizes)
     else:
-        if num_outputs > MOST_INPUTS:
-            raise ValueError
+        _must(num_outputs <= MOST_INPUTS)
         most = -(-x.shape[axis] // num_outputs)
         parts = [most] * (num_outputs - 1)
         parts.append(x.shape[axis] - sum(parts))
-    if sum(parts) != x.shape[axis] or min(parts) < 0:
-        raise ValueError
+    _must(sum(parts) == x.shape[axis] and min(parts) >= 0)
     return [Tensor((*x.shape[:axis], part, *x.shape[axis + 1 :])) for part in parts]
 
 

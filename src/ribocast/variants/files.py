@@ -119,8 +119,8 @@ def score_vcf(
     assay: str | None = None,
     phased: bool = False,
     on_error: OnError = "stop",
-    done: Callable[[int, int | None, str], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    done: Callable[[int, int | None, str], None] = lambda *_: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Scored:
     """Score every row of a VCF that touches a UTR.
 
@@ -155,7 +155,6 @@ def score_vcf(
     RibocastError
         For what cannot be read or written, an unknown assay, and, unless they are skipped, the first bad row.
     """
-    say = say or (lambda _: None)
     scorer = _Scorer(model, assay)
     as_vcf = is_vcf(output, only_table=phased)
     output_paths = OutputPaths((path, utrs.genome.path, model.bundle.folder))
@@ -170,7 +169,7 @@ def score_vcf(
             write = stack.enter_context(_table_output(output))
         haplotypes = Haplotypes(utrs, vcf.header) if phased else None
         size = Path(path).stat().st_size if Path(path).is_file() else 0
-        run = _VcfRun(scorer, vcf, size, utrs, haplotypes, row_filter, write, as_vcf, done or (lambda *_: None))
+        run = _VcfRun(scorer, vcf, size, utrs, haplotypes, row_filter, write, as_vcf, done)
         for row in vcf.rows:
             run.add(row, stop=on_error == "stop")
         run.finish()
@@ -312,8 +311,8 @@ def score_all(
     *,
     assay: str | None = None,
     transcripts: range | None = None,
-    done: Callable[[int, int | None, str], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    done: Callable[[int, int | None, str], None] = lambda *_: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Scored:
     """Score every substitution in every UTR, in the order of contigs and positions of UTRs.
 
@@ -326,7 +325,6 @@ def score_all(
         Only these, counted from 0 in that order: what is written are the rows that the whole output has for them, to
         the byte.
     """
-    say, done = say or (lambda _: None), done or (lambda *_: None)
     is_vcf(output, only_table=True)
     scorer = _Scorer(model, assay)
     numbers = range(len(utrs.transcripts)) if transcripts is None else transcripts

@@ -106,7 +106,7 @@ def open_utrs(
     output: str | Path | None,
     *,
     canonical: bool = False,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> GenomeUtrs:
     """Read an annotation and open its genome; say and list what is skipped.
 
@@ -123,7 +123,6 @@ def open_utrs(
     """
     import pandas as pd
 
-    say = say or (lambda _: None)
     listing = OutputPaths((gtf, fasta)).add_list(output, "skipped", "the list of skipped transcripts")
     if Path(fasta).is_file() and not Path(f"{fasta}.fai").exists():
         say(f"making the index {Path(fasta).name}.fai")

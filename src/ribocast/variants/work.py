@@ -46,7 +46,7 @@ class Substitutions:
         genome = Path(self.fasta).stat()
         return {**asdict(self), "genome": [genome.st_size, genome.st_mtime_ns]}
 
-    def utrs(self, output: str | Path | None = None, say: Callable[[str], None] | None = None) -> GenomeUtrs:
+    def utrs(self, output: str | Path | None = None, say: Callable[[str], None] = lambda _: None) -> GenomeUtrs:
         """Read the annotation, once in a process; see `ribocast.variants.utrs.open_utrs`."""
         if self not in _READ:
             from ribocast.variants.utrs import open_utrs

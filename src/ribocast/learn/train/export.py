@@ -63,8 +63,7 @@ def to_onnx(network: Network) -> bytes:
     level = noisy.level
     noisy.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             program = torch.onnx.export(
                 network, (example,), input_names=["letters"], output_names=["loads"], opset_version=_OPSET,
                 dynamic_shapes=(shape,), dynamo=True, verbose=False,

@@ -60,7 +60,7 @@ def fit(
     name: str | None = None,
     export: bool = True,
     watch: Callable[[Step], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Train a network on measurements and write it as a bundle.
 
@@ -117,7 +117,6 @@ def fit(
     RibocastError
         For settings that do not fit, too few rows, or a checkpoint of another run.
     """
-    say = say or (lambda _: None)
     folder = Path(folder)
     places = OutputPaths(
         (table if isinstance(table, str | Path) else None, start.folder if isinstance(start, Bundle) else start)

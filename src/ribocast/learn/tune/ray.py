@@ -11,6 +11,7 @@ from typing import Any
 
 from ribocast.errors import RibocastError, UnavailableError
 from ribocast.io.cluster import cluster, workers_by_machine
+from ribocast.learn.tune.scheduler import Watch
 from ribocast.learn.tune.search import Found, search
 
 _LOOK_SECONDS = 5.0
@@ -19,7 +20,7 @@ _LOOK_SECONDS = 5.0
 def search_on_ray(
     address: str, table: Any, folder: str | Path, *, grid: str | Path | Mapping[str, Any], workers: int | None = None,
     threads: int = 1, timeout: float | None = None, resume: bool = False, overwrite: bool = False,
-    watch: Callable[[int, int | None, str], None] | None = None, say: Callable[[str], None] = lambda _: None,
+    watch: Watch = lambda done, total, text: None, say: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> Found:  # fmt: skip
     """Search as `ribocast.learn.tune.search.search` does, on all machines of a cluster at once.

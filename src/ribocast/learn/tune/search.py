@@ -109,8 +109,8 @@ def search(
     resume: bool = False,
     overwrite: bool = False,
     others: Callable[[Callable[[], None]], None] | None = None,
-    watch: Watch | None = None,
-    say: Callable[[str], None] | None = None,
+    watch: Watch = lambda done, total, text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Found:
     """Search settings of an architecture and its training; refit the best on all rows.
 
@@ -165,7 +165,7 @@ def search(
         For a grid that cannot be, too few rows, another search in the folder; if no trial could be scored.
     """
     deadline = time.monotonic() + (math.inf if timeout is None else timeout)
-    say, watch, folder = say or (lambda _: None), watch or (lambda done, total, text: None), Path(folder)
+    folder = Path(folder)
     if resume and overwrite:
         raise OptionError("resume continues a search, overwrite replaces it: give one of them")
     if not resume and not overwrite and (folder / JOURNAL_NAME).exists():
@@ -261,8 +261,7 @@ def _try_out(
 ) -> None:  # fmt: skip
     """Build what will be trained, once, so that what cannot be shows at the start."""
     cpu = torch.device("cpu")
-    with seeded(seed, 0, cpu), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with seeded(seed, 0, cpu), warnings.catch_warnings(action="ignore"):
         loop = prepare(
             rows, np.arange(len(rows)), rows.iloc[:0], assays=assays, model=model, settings=settings, recipe=recipe,
             seed=seed, device=cpu, name=model,

@@ -12,7 +12,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +264,7 @@ def _quiet() -> Iterator[None]:
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         optuna.logging.set_verbosity(level)
@@ -279,30 +278,30 @@ def clear(folder: Path) -> None:
     RibocastError
         If another process is at work on it.
     """
-    locks = [FileLock(path) for path in sorted((folder / _LOCKS).glob("*"))]
-    try:
-        for lock in locks:
+    with ExitStack() as stack:
+        for lock in map(FileLock, sorted((folder / _LOCKS).glob("*"))):
             if not lock.try_acquire():
                 raise UnavailableError(f"{folder}: another process is at work on the search there")
+            stack.callback(lock.release)
         (folder / JOURNAL_NAME).unlink(missing_ok=True)
         (folder / ROWS_NAME).unlink(missing_ok=True)
-        for path in (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}[0-9]*"))):
-            shutil.rmtree(folder / path, ignore_errors=True)
-    finally:
-        for lock in locks:
-            lock.release()
+        for path in _folders(folder):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_others(folder: Path) -> None:
     """Raise if a folder that holds no search holds something that one would replace or remove."""
     if (folder / JOURNAL_NAME).exists():
         return
-    folders = (FOLDS_NAME, BEST_NAME, *(path.name for path in folder.glob(f"{REFIT_PREFIX}[0-9]*")))
     there = [name for name in SEARCH_FILES if (folder / name).exists()]
     # An empty one may be of a search that was killed before it had begun.
-    there += [name for name in folders if (folder / name).is_dir() and any((folder / name).iterdir())]
+    there += [path.name for path in _folders(folder) if path.is_dir() and any(path.iterdir())]
     if there:
         raise OutputError(f"{folder}: holds {there[0]}, but no search: it would be replaced; give another folder")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [folder / FOLDS_NAME, folder / BEST_NAME, *folder.glob(f"{REFIT_PREFIX}[0-9]*")]
 
 
 def key_of(values: Mapping[str, Any]) -> str:
