@@ -2,17 +2,11 @@
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ribocast.learn import fit
-from ribocast.learn.data.simulate import simulate
-from ribocast.learn.networks import load_network
 from ribocast.learn.networks.norms import LengthNorm, settle
-from ribocast.learn.recipe import FRAMED_RECIPE
-from ribocast.model.bundle import LEARNING_NAME, open_bundle, write_bundle
 
 
 def batches(lengths, rows=64, channels=3):
@@ -93,28 +87,3 @@ def test_the_product_in_a_graph_gives_what_the_look_up_does(monkeypatch):
     looked_up = norm(x, lengths)
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert torch.equal(norm(x, lengths), looked_up)
-
-
-def test_weights_of_plain_batch_normalisation_are_read():
-    plain = torch.nn.BatchNorm1d(3)
-    plain(torch.randn(16, 3, 25) * 2 + 1)
-    norm = LengthNorm(3, 40)
-    norm.load_state_dict(plain.state_dict())
-    x = torch.randn(4, 3, 12)
-    torch.testing.assert_close(norm.eval()(x, torch.tensor([12, 11, 10, 50])), plain.eval()(x))
-
-
-def test_a_model_from_before_there_were_statistics_by_length_trains_and_predicts_as_it_did(tmp_path):
-    rows = simulate(200, seed=3).assign(assay="egfp_random50")
-    small, recipe = {"channels": 8, "dilations": (1,)}, FRAMED_RECIPE.with_changes(epochs=1)
-    bundle = fit(rows, tmp_path / "new", settings=small, recipe=recipe, held_out=0.0, export=False).bundle
-    tensors = safetensors.torch.load(bundle.read(LEARNING_NAME))
-    old = {name: tensor for name, tensor in tensors.items() if not name.endswith((".means", ".variances"))}
-    assert len(old) == len(tensors) - 2
-    settings = {name: value for name, value in bundle.card.settings.items() if name != "norm_lengths"}
-    files = {LEARNING_NAME: safetensors.torch.save(old)}
-    write_bundle(tmp_path / "old", bundle.card.model_copy(update={"settings": settings}), files)
-    network = load_network(open_bundle(tmp_path / "old"))
-    norm = network.blocks[0].norm
-    assert torch.equal(norm.means, norm.running_mean.expand(101, -1))
-    assert torch.equal(norm.variances, norm.running_var.expand(101, -1))

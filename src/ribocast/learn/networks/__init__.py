@@ -147,8 +147,6 @@ def load_network(bundle: Bundle) -> Network:
     import safetensors.torch
     import torch
 
-    from ribocast.learn.networks.norms import LengthNorm
-
     design, settings = architecture(bundle.card.architecture), bundle.card.settings
     content = bundle.read(LEARNING_NAME)
     try:
@@ -157,9 +155,6 @@ def load_network(bundle: Bundle) -> Network:
         # First without memory, so that settings of a giant take none.
         with torch.device("meta"):
             network = design.build(bundle.card.assays, **settings)
-        for name, module in network.named_modules():
-            if isinstance(module, LengthNorm):
-                module.complete(tensors, f"{name}.")
         reason = _difference(network.state_dict(), tensors)
     except (
         RuntimeError, ValueError, TypeError, KeyError, AttributeError, RecursionError, safetensors.SafetensorError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ribocast.learn.networks.network import LetterTable, Network
+from ribocast.learn.networks.network import LetterTable, Network, begin_as_keras
 from ribocast.model.bundle import AssayCard
 
 
@@ -52,10 +52,7 @@ class FramePoolNetwork(Network):
         self.hidden = nn.Linear(6 * settings.filters, settings.dense)
         self.dropout = nn.Dropout(settings.dropout)
         self.out = nn.Linear(settings.dense, 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d | nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        begin_as_keras(self)
         self.scale = nn.Parameter(torch.ones(len(assays)))
         self.shift = nn.Parameter(torch.zeros(len(assays)))
 

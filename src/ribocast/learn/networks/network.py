@@ -123,6 +123,14 @@ def channels_last(x: Tensor) -> Tensor:
     return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
+def begin_as_keras(network: nn.Module) -> None:
+    """Give a network Keras's initial weights in the place of PyTorch's."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
 def only_assay(assays: Sequence[AssayCard], name: str) -> None:
     """Raise unless there is one assay, for networks with one output."""
     if len(assays) != 1:

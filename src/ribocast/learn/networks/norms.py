@@ -8,7 +8,6 @@ statistics are kept for each length.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -73,16 +72,6 @@ class LengthNorm(nn.BatchNorm1d):
         assert self.running_mean is not None
         assert self.running_var is not None
         return self.running_mean, self.running_var
-
-    def complete(self, tensors: dict[str, Tensor], prefix: str) -> None:
-        """Add what weights from before there were statistics by length lack: the same ones for all."""
-        for name, running in (("means", "running_mean"), ("variances", "running_var")):
-            if prefix + name not in tensors and prefix + running in tensors:
-                tensors[prefix + name] = tensors[prefix + running].expand(self.longest + 1, -1).clone()
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        self.complete(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 def settle(norms: Sequence[LengthNorm], batches: Iterable[NDArray[np.int64]]) -> None:

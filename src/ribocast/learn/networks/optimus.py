@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ribocast.errors import OptionError
-from ribocast.learn.networks.network import Convolution, LetterTable, Network, channels_last, only_assay
+from ribocast.learn.networks.network import Convolution, LetterTable, Network, begin_as_keras, channels_last, only_assay
 from ribocast.model.bundle import AssayCard
 
 
@@ -67,11 +67,7 @@ class OptimusNetwork(Network):
             nn.Dropout(settings.dropout),
             nn.Linear(settings.dense, outputs),
         )
-        # Keras's initial weights, not PyTorch's.
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d | nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        begin_as_keras(self)
 
     def forward(self, letters: Tensor) -> Tensor:
         """Letters (rows, length) to a standardised MRL (rows, 1, 1), or fractions (rows, 1, width)."""
