@@ -102,15 +102,6 @@ def build_automaton(rules: Sequence[Rule], construct: Construct) -> Automaton:
     return Automaton(np.array(following), np.array(hits), np.array(stops), np.array(may_end), 0)
 
 
-def allowed_letters(rules: Sequence[Rule], length: int) -> NDArray[np.bool_]:
-    """Say which letters the templates and kept ends leave to each position; shape (length, 4)."""
-    allowed = np.ones((length, 4), dtype=bool)
-    for rule in rules:
-        for at, letter in rule.fixed(length):
-            allowed[at] &= [base in IUPAC[letter] for base in BASES]
-    return allowed
-
-
 class LetterRules:
     """All rules that can be read letter by letter, for UTRs of one length.
 
@@ -127,10 +118,12 @@ class LetterRules:
     def __init__(self, rules: Sequence[Rule], construct: Construct, length: int, near: Near | None = None) -> None:
         self.length = length
         self.automaton = build_automaton(rules, construct)
-        self.allowed = allowed_letters(rules, length)
+        self.allowed = np.ones((length, 4), dtype=bool)
         self.gc = 0, length
         self.near = near
         for rule in rules:
+            for at, letter in rule.fixed(length):
+                self.allowed[at] &= [base in IUPAC[letter] for base in BASES]
             low, high = rule.gc_counts(length)
             self.gc = max(self.gc[0], low), min(self.gc[1], high)
         self._counts: NDArray[np.float64] | None = None

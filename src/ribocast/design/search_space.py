@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.design.automaton import LetterRules
-from ribocast.design.codes import Codes, Counts, Near
+from ribocast.design.codes import Codes, Near
 from ribocast.design.constraints.base import Penalty, Rule
 from ribocast.errors import OptionError
 from ribocast.sequence.construct import Construct
@@ -126,7 +126,7 @@ class Space:
         is_slow = any(rule.is_slow for rule in self._rules)
         rounds = max(_FEWEST_ROUNDS, min(_ROUNDS, _ROUNDS * 100**2 // self.length**2)) if is_slow else _ROUNDS
         for _ in range(rounds):
-            broken = self.broken(held)
+            broken = sum((test(held) for test in self.tests.values()), np.zeros(len(held)))
             order = np.argsort(broken, kind="stable")
             held, broken = held[order], broken[order]
             found = np.unique(np.concatenate([found, held[broken == 0]]), axis=0)
@@ -144,10 +144,3 @@ class Space:
             )
         picked = rng.permutation(len(found))[:count]
         return np.asarray(found[np.concatenate([picked, rng.integers(0, len(found), count - len(picked))])])
-
-    def broken(self, block: Codes) -> Counts:
-        """Count how badly sequences break the rules that are not read letter by letter; shape (n,)."""
-        total = np.zeros(len(block))
-        for test in self.tests.values():
-            total += test(block)
-        return total

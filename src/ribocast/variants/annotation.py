@@ -15,6 +15,7 @@ from ribocast.variants.transcripts import Span, Strand, Transcript, build
 
 _COLUMNS = 9
 _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
+_GFF3_PAIR = re.compile(r"\s*[^\s=;\"]+=")
 _GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
 _CANONICAL = ("MANE_Select", "Ensembl_canonical")
@@ -103,7 +104,7 @@ class _Reader:
         if not (are_numbers and 1 <= int(first) <= int(last)):
             raise InputError(f"{self._name} line {number}: {first[:60]!r} to {last[:60]!r} is not a range")
         if self._gff3 is None:
-            self._gff3 = _looks_like_gff3(text)
+            self._gff3 = _GFF3_PAIR.match(text) is not None
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)
         if kind not in _PARTS and kind not in _STARTS:
             return
@@ -218,10 +219,6 @@ def _first(known: int | None, joint: int, strand: str) -> int:
     if known is None:
         return joint
     return min(known, joint) if strand == "+" else max(known, joint)
-
-
-def _looks_like_gff3(text: str) -> bool:
-    return re.match(r"\s*[^\s=;\"]+=", text) is not None
 
 
 def _gtf(text: str) -> dict[str, list[str]]:

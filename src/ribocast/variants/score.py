@@ -246,8 +246,6 @@ def _changes(
     change[~((ref_mrl > 0) & (alt_mrl > 0) & np.isfinite(change))] = np.nan
     change[same] = 0.0
     low, high = around(card.change_interval, change)
-    unknown = np.isnan(change)
-    low[unknown] = high[unknown] = np.nan
     if card.change_interval is not None:
         # A sequence and itself are not a variant: there is nothing to be unsure of.
         low[same] = high[same] = 0.0
