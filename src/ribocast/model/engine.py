@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,14 +92,13 @@ def _registered_engine(name: str) -> Callable[[Bundle, int | None], Engine]:
 
     So nothing that runs a model imports what trains one.
     """
-    found: Callable[[Bundle, int | None], Engine]
-    for entry in entry_points(group="ribocast.engines", name=name):
-        try:
-            found = entry.load()
-        except ImportError:
-            raise MissingExtraError(f"the engine {name} needs PyTorch: pip install 'ribocast[learn]'") from None
-        return found
-    raise UnavailableError(f"the engine {name} is not registered: install ribocast with pip, also from its source")
+    entry = next(iter(entry_points(group="ribocast.engines", name=name)), None)
+    if entry is None:
+        raise UnavailableError(f"the engine {name} is not registered: install ribocast with pip, also from its source")
+    try:
+        return cast("Callable[[Bundle, int | None], Engine]", entry.load())
+    except ImportError:
+        raise MissingExtraError(f"the engine {name} needs PyTorch: pip install 'ribocast[learn]'") from None
 
 
 def _gpu_in_use() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
-from ribocast.learn.evaluation.metrics import RESAMPLES, Floats, Scores, middle95, score_together
+from ribocast.learn.evaluation.metrics import RESAMPLES, Floats, Scored, Scores, middle95, score_together
 from ribocast.sequence.construct import EGFP, Construct, frame
 from ribocast.sequence.letters import is_missing
 
@@ -202,23 +203,15 @@ def upstream_atg(utr: str, construct: Construct = EGFP) -> str:
 
 def _compare_group(name: str, measured: Floats, predicted: dict[str, Floats], seed: int, resamples: int) -> Group:
     found = score_together(measured, predicted, seed=seed, resamples=resamples)
-    scores = {model: own for model, (own, _) in found.items()}
-    samples = {model: drawn for model, (_, drawn) in found.items()}
-    models = list(predicted)
-    differences = [
-        _difference(first, second, figure, scores, samples)
-        for place, first in enumerate(models)
-        for second in models[place + 1 :]
-        for figure in FIGURES
-    ]
-    return Group(name, len(measured), scores, differences)
+    pairs = combinations(predicted, 2)
+    differences = [_difference(first, second, figure, found) for first, second in pairs for figure in FIGURES]
+    return Group(name, len(measured), {model: scores for model, (scores, _) in found.items()}, differences)
 
 
-def _difference(
-    first: str, second: str, figure: str, scores: dict[str, Scores], samples: dict[str, dict[str, Floats]]
-) -> Difference:
-    value = getattr(scores[first], figure) - getattr(scores[second], figure)
-    drawn = samples[first][figure] - samples[second][figure]
+def _difference(first: str, second: str, figure: str, found: dict[str, Scored]) -> Difference:
+    (scores, samples), (other_scores, other_samples) = found[first], found[second]
+    value = getattr(scores, figure) - getattr(other_scores, figure)
+    drawn = samples[figure] - other_samples[figure]
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not drawn.size:
         return Difference(first, second, figure, None, (None, None), 1.0)

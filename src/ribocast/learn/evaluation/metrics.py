@@ -83,6 +83,10 @@ class Scores:
         return {name: _or_none(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
+Scored = tuple[Scores, dict[str, Floats]]
+"""Scores, and those of each bootstrap sample by figure, shape (resamples,)."""
+
+
 def score(
     measured: Floats, predicted: Floats, *, seed: int = 0, resamples: int = RESAMPLES,
     groups: NDArray[np.int64] | None = None,
@@ -112,7 +116,7 @@ def score(
 def score_together(
     measured: Floats, predicted: Mapping[str, Floats], *, seed: int = 0, resamples: int = RESAMPLES,
     groups: NDArray[np.int64] | None = None,
-) -> dict[str, tuple[Scores, dict[str, Floats]]]:  # fmt: skip
+) -> dict[str, Scored]:  # fmt: skip
     """Score predictions for the same rows as `score` does; give each figure on each sample too, shape (resamples,).
 
     All are resampled alike, so figures of two models can be subtracted sample by sample (a paired bootstrap).

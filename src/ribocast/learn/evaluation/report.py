@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -128,8 +129,7 @@ def _draw_groups(comparison: Comparison) -> Figure:
 
 
 def _draw_differences(comparison: Comparison) -> Figure:
-    names = list(comparison.predicted)
-    pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
+    pairs = list(combinations(comparison.predicted, 2))
     rows = [
         (f"{first} − {second}", pairs.index((first, second)), group.name, difference)
         for first, second in pairs

@@ -82,7 +82,10 @@ def prepare(
         citation="Sample et al., Nature Biotechnology 37, 803–809 (2019)" if "egfp_random50" in assays else "",
     )
     if distilled is not None:
-        train_rows = with_distilled(train_rows, distilled, cards, say)
+        if unknown := set(distilled["assay"]) - {known.name for known in cards}:
+            raise InputError(f"distilled rows of {', '.join(sorted(unknown))}, which is not trained here")
+        say(f"{len(distilled):,} more rows to train on were labelled by other models")
+        train_rows = pd.concat([train_rows, distilled], ignore_index=True)
     return Loop(
         network.to(device), card, recipe, train_rows, val_rows, device,
         distilled=0 if distilled is None else len(distilled), team=team,
@@ -119,22 +122,6 @@ def with_profile(rows: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame
         raise InputError("no row has a measured polysome profile (columns r0, r1, …) to train on")
     say(f"{len(known):,} of {len(rows):,} rows have a polysome profile; the others are left out")
     return known.reset_index(drop=True)
-
-
-def with_distilled(
-    rows: pd.DataFrame, distilled: pd.DataFrame, cards: tuple[AssayCard, ...], say: Callable[[str], None]
-) -> pd.DataFrame:
-    """Put rows that other models labelled under the measured ones.
-
-    Raises
-    ------
-    RibocastError
-        If they are of an assay that is not trained here.
-    """
-    if unknown := set(distilled["assay"]) - {card.name for card in cards}:
-        raise InputError(f"distilled rows of {', '.join(sorted(unknown))}, which is not trained here")
-    say(f"{len(distilled):,} more rows to train on were labelled by other models")
-    return pd.concat([rows, distilled], ignore_index=True)
 
 
 def _fresh(

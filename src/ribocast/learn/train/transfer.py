@@ -80,25 +80,24 @@ def begin_from(
     if base.card.output == "standardised":
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
         return _network(base, card.model_copy(update=update), number), (card.model_copy(update=update),)
+    tilts = True
     if card.fraction_weights is None:
         known = np.array(old.fraction_weights)
         wide = _slope_that_reaches(known, mrls[number], measured)
-        widened = wide > slope
-        if widened:
+        tilts = wide > slope
+        if tilts:
             say(f"the line is made steeper, {wide:.3f}: no profile would have reached all measured MRLs")
             slope, intercept = wide, float(measured.mean() - wide * mrls[number].mean())
         card = card.model_copy(update={"fraction_weights": tuple((intercept + slope * known).tolist())})
-        network = _network(base, card, number)
-        if widened:
-            _tilt(network, card, outputs[:, number], measured)
-        return network, (card,)
-    if len(card.fraction_weights) > base.card.width:
+    elif len(card.fraction_weights) > base.card.width:
         raise OptionError(
             f"{assay.name} has {len(card.fraction_weights)} polysome fractions, but {base.card.name} knows at most "
             f"{base.card.width}"
         )
-    network = _network(base, card, number)
-    _tilt(network, card, outputs[:, number], measured)
+    network, weights = _network(base, card, number), np.array(card.fraction_weights)
+    if tilts:
+        scale, lean = tilt_to(outputs[:, number, : len(weights)], weights, measured)
+        network.tilt(scale, torch.from_numpy(lean * weights).float())
     return network, (card,)
 
 
@@ -107,12 +106,6 @@ def _slope_that_reaches(weights: Floats, mrls: Floats, measured: Floats) -> floa
     lowest, highest = np.quantile(measured, _REACHED)
     above, below = weights.max() - mrls.mean(), mrls.mean() - weights.min()
     return float(max((highest - measured.mean()) / above, (measured.mean() - lowest) / below))
-
-
-def _tilt(network: Network, card: AssayCard, fractions: NDArray[np.floating], measured: Floats) -> None:
-    weights = np.array(card.fraction_weights)
-    scale, lean = tilt_to(fractions[:, : len(weights)], weights, measured)
-    network.tilt(scale, torch.from_numpy(lean * weights).float())
 
 
 def tilt_to(

@@ -40,6 +40,8 @@ SEARCH_FILES = (JOURNAL_NAME, ROWS_NAME, "trials.csv", "search.json", "importanc
 _NAME = "search"
 _LOCKS = ".locks"
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
+_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL,
+           "unfinished": TrialState.RUNNING}  # fmt: skip
 
 
 class Study:
@@ -151,9 +153,8 @@ class Study:
         for done in range(1, len(verdict.scores) + 1):
             mean = float(np.mean(verdict.scores[:done]))
             self._storage.set_trial_intermediate_value(self._id(number), done, mean)
-        states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         value = None if verdict.state == "failed" else [verdict.mean]
-        self._storage.set_trial_state_values(self._id(number), states[verdict.state], value)
+        self._storage.set_trial_state_values(self._id(number), _STATES[verdict.state], value)
         self._held.pop(number).release()
 
     def release_all(self) -> None:
@@ -175,18 +176,14 @@ class Study:
     def suggest(self, verdicts: list[Verdict], seed: int) -> dict[str, Any]:
         """Propose values by TPE (Bergstra et al., NIPS 24, 2011), which depend on the verdicts and the seed alone."""
         with _quiet():
-            state = int(np.random.SeedSequence([seed, len(verdicts)]).generate_state(1)[0])
-            copy = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=state))
+            own_seed = int(np.random.SeedSequence([seed, len(verdicts)]).generate_state(1)[0])
+            copy = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=own_seed))
             for verdict in verdicts:
-                values = verdict.trial.values
-                if verdict.state == "unfinished":
-                    copy.add_trial(self._write(values, TrialState.RUNNING))
-                elif verdict.state == "complete":
-                    copy.add_trial(self._write(values, TrialState.COMPLETE, value=verdict.mean))
-                elif verdict.state == "pruned":
-                    reported = {len(verdict.scores): verdict.mean}
-                    copy.add_trial(self._write(values, TrialState.PRUNED, value=verdict.mean,
-                                               intermediate_values=reported))  # fmt: skip
+                if verdict.state != "failed":
+                    value = None if verdict.state == "unfinished" else verdict.mean
+                    reported = {len(verdict.scores): verdict.mean} if verdict.state == "pruned" else None
+                    state = _STATES[verdict.state]
+                    copy.add_trial(self._write(verdict.trial.values, state, value=value, intermediate_values=reported))
             asked = copy.ask(self._distributions())
         return {name: self._from_optuna(name, value) for name, value in asked.params.items()}
 
