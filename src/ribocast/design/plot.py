@@ -44,8 +44,7 @@ def _draw_path(axes: Axes, designs: Designs) -> None:
         axes.plot([step.calls for step in mine], [step.mrl for step in mine], ".-", color=colour, markersize=4)
         if goal.target is not None:
             axes.axhline(goal.target, color=colour, linewidth=0.8, linestyle=":")
-    axes.set_xlabel("sequences predicted")
-    axes.set_ylabel("MRL of the best, ribosomes per mRNA")
+    axes.set(xlabel="sequences predicted", ylabel="MRL of the best, ribosomes per mRNA")
     axes.set_title("path of the search", fontsize="medium")
 
 
@@ -61,8 +60,7 @@ def _draw_mrls(axes: Axes, designs: Designs) -> None:
         axes.plot(places, table["independent_mrl"], "x", color="C3", markersize=5, label="independent prediction")
     if table["target"].notna().any():
         axes.plot(places, table["target"], "_", color="black", markersize=7, label="target")
-    axes.set_xlabel("design")
-    axes.set_ylabel("ribosomes per mRNA")
+    axes.set(xlabel="design", ylabel="ribosomes per mRNA")
     axes.set_title("final set", fontsize="medium")
     axes.legend(fontsize="small", frameon=False)
 
@@ -75,12 +73,9 @@ def _draw_letters(axes: Axes, designs: Designs, shown: int) -> None:
         for at, letter in enumerate(seq):
             axes.text(at - len(seq) + 0.5, row, letter, color=_COLOURS[letter], fontsize=size, family="monospace",
                       ha="center", va="center")  # fmt: skip
-    axes.set_xlim(-longest, 0)
-    axes.set_ylim(max(shown, 1) - 0.5, -0.5)
     axes.set_yticks(range(shown), [str(name).removeprefix("design_") for name in designs.table["name"][:shown]],
                     fontsize="x-small")  # fmt: skip
-    axes.set_xlabel("position from the start codon")
+    axes.set(xlim=(-longest, 0), ylim=(max(shown, 1) - 0.5, -0.5), xlabel="position from the start codon")
     if shown < len(designs.table):
         axes.set_title(f"the first {shown} of {len(designs.table)}", fontsize="medium")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)

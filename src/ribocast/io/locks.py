@@ -52,13 +52,9 @@ class FileLock:
         self.path = path
         self._file: int | None = None
 
-    def try_acquire(self) -> bool:
-        """Take the lock if nobody else holds it; say whether it is ours."""
-        return self._take(wait=False)
-
     def acquire(self) -> None:
         """Wait until the lock is ours."""
-        while not self._take(wait=True):
+        while not self.try_acquire(wait=True):
             pass
 
     def release(self) -> None:
@@ -74,7 +70,8 @@ class FileLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _take(self, *, wait: bool) -> bool:
+    def try_acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock if nobody else holds it; say whether it is ours."""
         if self._file is not None:
             return True
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)

@@ -86,7 +86,7 @@ def _draw_scatter(comparison: Comparison) -> Figure:
     across = min(len(names), _MOST_ACROSS)
     down = -(-len(names) // across)
     figure = new_figure(3.6 * across, 3.6 * down)
-    panels = np.atleast_1d(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel())
+    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     everything = np.concatenate([comparison.measured, *comparison.predicted.values()])
     low, high = np.quantile(everything, [0.001, 0.999])
     edge = 0.03 * (high - low) or 1.0
@@ -148,7 +148,6 @@ def _draw_differences(comparison: Comparison) -> Figure:
             axes.plot([difference.value], [place], "o", ms=5, color=colour)
     axes.axvline(0, color="0.5", lw=0.8, ls=":")
     axes.set_yticks(range(len(rows)), [f"{pair}: {group}" for pair, _, group, _ in rows], parse_math=False)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("difference of r², with its 95 % interval")
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="difference of r², with its 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
