@@ -45,13 +45,9 @@ class Space:
         allowed = self.letters.allowed
         self.free = np.flatnonzero(allowed.sum(axis=1) > 1)
         # What a letter can become: its position's other letters first, how many there are, by position and letter.
-        self._others = np.zeros((length, 4, 4), dtype=np.uint8)
-        self._choices = np.zeros((length, 4), dtype=np.int64)
-        for at in range(length):
-            for base in range(4):
-                others = [other for other in range(4) if allowed[at, other] and other != base]
-                self._others[at, base, : len(others)] = others
-                self._choices[at, base] = len(others)
+        others = allowed[:, None, :] & ~np.eye(4, dtype=bool)
+        self._others = np.argsort(~others, axis=2, kind="stable").astype(np.uint8)
+        self._choices = others.sum(axis=2)
 
     def keep(self, block: Codes) -> NDArray[np.bool_]:
         """Say which sequences, shape (n, length), keep all rules; shape (n,)."""

@@ -112,17 +112,14 @@ class RowFilter:
                 for field in rows.schema if is_spelled(field.type)
             }  # fmt: skip
             added = {"row": pa.array(numbers, pa.int64()), "reason": from_texts(reasons)}
-            self._open(self.path).write(pa.table(added | columns))
+            if self._sink is None:
+                self._sink = self._stack.enter_context(open_table(self.path))
+            self._sink.write(pa.table(added | columns))
 
     def refuse_nothing(self, rows: int) -> None:
         """Raise RibocastError if no row was usable."""
         if not rows:
             raise InputError(f"no row is usable; the first: {self._first}")
-
-    def _open(self, path: Path) -> TableSink:
-        if self._sink is None:
-            self._sink = self._stack.enter_context(open_table(path))
-        return self._sink
 
 
 def _visible(column: pa.ChunkedArray) -> pa.ChunkedArray:

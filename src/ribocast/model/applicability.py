@@ -75,11 +75,8 @@ def interval_scaling(unusual: Unusual, assay: AssayCard) -> Floats:
     card = assay.interval.scaling if assay.interval else None
     if card is None:
         return np.ones(len(unusual.beyond))
-    return (
-        _along(card.beyond, unusual.beyond)
-        * _along(card.unknown, unusual.unknown)
-        * _along(card.composition, unusual.composition)
-    )
+    each = [_along(getattr(card, name), getattr(unusual, name)) for name in Unusual._fields]
+    return np.asarray(each[0] * each[1] * each[2])
 
 
 def remark(assay: AssayCard, length: int, unusual: tuple[float, float, float]) -> list[str]:

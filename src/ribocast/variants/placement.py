@@ -80,7 +80,6 @@ def equivalent_edits(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
     size = end - begin or len(letters)
     if (end > begin) == bool(letters):
         return [edit]
-    found = [edit]
     reach = 4 * size + 64
     while True:
         first = max(0, begin - reach)
@@ -93,11 +92,8 @@ def equivalent_edits(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
         if not more or reach > _LONGEST_REPEAT:
             break
         reach *= 4
-    found = []
-    for shift in range(-lefts, rights + 1):
-        turn = shift % size
-        found.append(Edit(begin + shift, end + shift, letters[turn:] + letters[:turn]))
-    return found
+    shifts = range(-lefts, rights + 1)
+    return [Edit(begin + at, end + at, letters[at % size :] + letters[: at % size]) for at in shifts]
 
 
 def _shifts(beside: str, unit: str) -> int:
