@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ribocast.io.figures import new_figure, png_of
-from ribocast.io.html import embedded, write_page
 from ribocast.io.text import number
 from ribocast.learn.evaluation.compare import FIGURES, Comparison, Group
 
@@ -42,6 +41,8 @@ def write_report(
     resamples : int
         Of the bootstrap.
     """
+    from ribocast.io.html import embedded, write_page
+
     models = list(comparison.predicted)
     write_page(
         path,
