@@ -6,9 +6,6 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib.ticker import MaxNLocator
-
-from ribocast.io.figures import new_figure, save_figure
 from ribocast.io.writers import whole_file
 
 
@@ -24,6 +21,10 @@ def write_history(folder: Path, history: list[dict[str, float]], best_epoch: int
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
+
+    from matplotlib.ticker import MaxNLocator
+
+    from ribocast.io.figures import new_figure, save_figure
 
     figure = new_figure(6, 4)
     axes = figure.add_subplot()

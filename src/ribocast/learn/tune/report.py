@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
-from ribocast.io.figures import new_figure, save_figure
 from ribocast.io.writers import open_table, whole_file
 from ribocast.learn.tune.pruning import Verdict, importance
 from ribocast.learn.tune.scheduler import outcome, spell
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from ribocast.learn.tune.search import Found
 
 _SHOWN = {"complete": "complete", "pruned": "pruned", "failed": "failed", "unfinished": "not finished"}
@@ -97,6 +97,8 @@ def _trial(verdict: Verdict) -> dict[str, Any]:
 
 def draw_importance(path: Path, verdicts: Sequence[Verdict]) -> None:
     """Draw the score of every trial over the values of each setting, the most important setting first."""
+    from ribocast.io.figures import new_figure, save_figure
+
     shares = importance(verdicts)
     scored = [verdict for verdict in verdicts if verdict.scores and verdict.state in ("complete", "pruned")]
     if not scored:
