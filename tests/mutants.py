@@ -38,7 +38,7 @@ MODELS = ("framed", "fixed")
 MOST_MEMORY = 16 << 30
 SIZES = {
     "CHUNK_ROWS", "_AT_ONCE", "_BATCH_LETTERS", "_BATCH_PAIRS", "_BIN", "_BLOCK_BYTES", "_BUFFER", "_COUNTED_ROWS",
-    "_ENTRY_BYTES", "_GROUP_ROWS", "_KEPT", "_KNOWN_BYTES", "_LAYINGS", "_MOST", "_PAIR_ROWS", "_WINDOW",
+    "_ENTRY_BYTES", "_GROUP_ROWS", "_KEPT", "_KNOWN_BYTES", "_LAYINGS", "_MOST", "_OF_A_LINE", "_PAIR_ROWS", "_WINDOW",
 }  # fmt: skip
 """How much is read, kept or tried at once: another number changes what a run costs, and nothing of what comes out."""
 

@@ -74,10 +74,10 @@ class GenomeUtrs:
     def near(self, contig: str, begin: int, end: int) -> list[int]:
         """Return the numbers of transcripts that ``[begin, end)`` of a contig may concern, ascending."""
         key = contig_key(contig)
-        bins = range((begin - 1) // _BIN, (end + 1) // _BIN + 1)
-        if len(bins) == 1:
-            return self._bins.get((key, bins[0]), [])
-        return sorted({number for one in bins for number in self._bins.get((key, one), ())})
+        first, last = (begin - 1) // _BIN, (end + 1) // _BIN
+        if first == last:
+            return self._bins.get((key, first), [])
+        return sorted({number for one in range(first, last + 1) for number in self._bins.get((key, one), ())})
 
     def _read(self, number: int) -> SplicedTranscript:
         transcript = self.transcripts[number]

@@ -20,7 +20,8 @@ INFO_ID, LOG2_ID = "RIBOCAST", "RIBOCAST_LOG2"
 ENTRY = ("allele", "gene", "transcript", "utr_position", "ref_mrl", "alt_mrl", "log2_fold_change", "log2_low",
          "log2_high", "consequence", "note")  # fmt: skip
 """What an entry of INFO/RIBOCAST holds, between ``|``."""
-_LARGEST_HEADER_MB, _OF_A_LINE = 64, 60
+_LARGEST_HEADER_MB = 64
+_OF_A_LINE = 60
 """The header is held in memory, with some bytes more for each line of it."""
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _INFO = 7
