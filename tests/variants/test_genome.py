@@ -105,6 +105,19 @@ def test_a_genome_where_nothing_can_be_written_gets_its_index_elsewhere(tmp_path
     assert (index.read_text() if index.exists() else None) == before
 
 
+def test_an_index_as_old_as_its_genome_is_used_where_nothing_can_be_written(tmp_path, monkeypatch):
+    path, index = tmp_path / "genome.fa", tmp_path / "genome.fa.fai"
+    path.write_text(">chr1\nACGTACGT\n")
+    index.write_text("chr1\t4\t6\t8\t9\n")  # the first half, as a sign
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    for age, length in ((1, 4), (0, 4), (-1, 8)):
+        os.utime(path, (100, 100))
+        os.utime(index, (100 + age, 100 + age))
+        genome = Genome(path)
+        assert genome.length("chr1") == length
+        genome.close()
+
+
 @given(st.text(max_size=6).filter(lambda name: name[:3].lower() != "chr"))
 def test_a_contig_has_one_name_with_and_without_chr(name):
     assert contig_key("chr" + name) == contig_key("CHR" + name) == contig_key(name)
