@@ -106,6 +106,12 @@ def test_a_missing_sequence_is_called_missing(nothing):
     assert find_faults(["ACG", nothing]) == [Fault(1, "the sequence is missing")]
 
 
+def test_the_first_of_several_faults_is_raised():
+    with pytest.raises(SequenceError) as caught:
+        encode(["ACG", "AXG", ""])
+    assert caught.value.row == 1
+
+
 def test_an_empty_sequence_is_called_empty():
     assert find_faults(["", "ACG"]) == [Fault(0, "the sequence is empty")]
 

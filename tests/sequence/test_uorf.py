@@ -235,10 +235,17 @@ def test_an_indel_in_windows_of_one_length_moves_what_is_before_it(size):
 )
 def test_an_indel_in_a_window_moves_four_letters_and_makes_four_differ(ref, alt, is_indel):
     # Windows of one length: C behind the first letters is deleted, and letters come in before them.
-    bare = Construct("", "ATGGCC")
-    for old, new in ((ref, alt), (alt, ref)):
-        told = consequence(old + CALM, new + CALM, bare)
-        assert ("uATG lost" in told) == ("uATG gained" in told) == (not is_indel)
+    for before in ("", "CCCCC"):
+        for old, new in ((ref, alt), (alt, ref)):
+            told = consequence(old + CALM, new + CALM, Construct(before, "ATGGCC"))
+            assert ("uATG lost" in told) == ("uATG gained" in told) == (not is_indel)
+
+
+@pytest.mark.parametrize("end", ["TA", "T"])
+def test_a_stop_across_the_start_codon_is_none_before_it(end):
+    utr = "C" * 10 + "ATGCCC" + end
+    told = consequence("C" * len(utr), utr, Construct("", "ATGAAA"))
+    assert "no stop" in told
 
 
 def test_a_kozak_context_begins_with_the_first_letter_of_the_construct():
