@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ribocast.web.limits import RefusedError, problem
+from ribocast.web.limits import RefusedError, RowError, problem
 from served import UTR, serving
 
 
 @given(st.sampled_from([400, 413, 422, 429, 503]), st.text(st.characters(), max_size=20) | st.just("\ud800"))
 def test_a_problem_is_json_of_one_form_whatever_it_quotes(status, quoted):
-    rows = [{"row": row, "id": None, "column": "seq", "value": quoted, "reason": "why"} for row in range(1, 151)]
+    rows = [RowError(row, None, "seq", quoted, "why") for row in range(1, 151)]
     answer = problem(RefusedError(status, f"no {quoted}", 7, "seq", rows))
     told = json.loads(answer.body.decode())
     assert told["status"] == answer.status == status

@@ -8,8 +8,8 @@ from typing import Any
 from ribocast.errors import InputError
 from ribocast.sequence.letters import to_dna
 from ribocast.variants.vcf import NO_CHANGE, BadRow, Record, is_sequence, read_vcf
-from ribocast.web.bodies import RowError, Rows
-from ribocast.web.limits import RefusedError
+from ribocast.web.bodies import Rows
+from ribocast.web.limits import RefusedError, RowError
 
 _NO_HEADER = ["##fileformat=VCFv4.3\n", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"]
 _MORE = "\t.\t.\t."

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import Request
 from fastapi.responses import Response
 
-from ribocast.web.bodies import JSON, RowError
+from ribocast.web.bodies import JSON
 from ribocast.web.limits import RefusedError
 
 if TYPE_CHECKING:
@@ -32,13 +32,12 @@ MEDIA = {
 TABLE_FORMATS = ("csv", "tsv", "parquet")
 FIGURE_FORMATS = ("svg", "png")
 _DIGITS = 5
-_TOLD_ERRORS = 100
 _FORMULA = r"^[=+\-@\t\r]"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def choose_format(request: Request, wanted: str | None, offered: Sequence[str]) -> str:
-    """Say in which format to answer: the one that ?format= names, else the one that Accept likes best.
+    """Say in which format to answer: the one that ?format= names, else the one of `offered` that Accept likes best.
 
     Raises
     ------
@@ -127,21 +126,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int | bool) else str(value)
-
-
-def row_errors(errors: Iterable[RowError]) -> list[dict[str, Any]]:
-    """Give the first errors of rows as plain values."""
-    return [error._asdict() for error, _ in zip(errors, range(_TOLD_ERRORS), strict=False)]
-
-
-def skipped_rows(skipped: Sequence[RowError]) -> dict[str, Any]:
-    """Give the part of an answer that says which rows were skipped."""
-    return {"skipped": row_errors(skipped), "skipped_total": len(skipped)}
-
-
-def skipped_header(skipped: Sequence[RowError]) -> dict[str, str]:
-    """Give the header that says how many rows were skipped, for answers that have no room for it."""
-    return {"ribocast-skipped-rows": str(len(skipped))} if skipped else {}
 
 
 def next_page(request: Request, offset: int, shown: int, total: int) -> dict[str, str]:

@@ -24,8 +24,6 @@ from ribocast.web.answers import (
     next_page,
     plain,
     plain_rows,
-    skipped_header,
-    skipped_rows,
     table_answer,
 )
 from ribocast.web.bodies import (
@@ -33,7 +31,6 @@ from ribocast.web.bodies import (
     JSON,
     TABLES,
     Body,
-    RowError,
     Rows,
     body_of,
     inflate,
@@ -44,7 +41,7 @@ from ribocast.web.bodies import (
 from ribocast.web.catalogue import catalogue
 from ribocast.web.design_jobs import Designed, start_design
 from ribocast.web.jobs import ENDED, Job
-from ribocast.web.limits import RefusedError
+from ribocast.web.limits import RefusedError, RowError, list_rows, stopping
 from ribocast.web.metrics import TYPE, Metrics
 from ribocast.web.service import Result, Service
 
@@ -133,23 +130,17 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval."""
         answer = choose_format(request, form, ("json", *TABLE_FORMATS))
         body = await body_of(request, (JSON, *TABLES))
-        given = {"assay": assay, "model": model, "profile": profile, "column": column}
+        given = {"assay": assay, "model": model, "profile": profile}
 
         def read() -> tuple[Rows, dict[str, Any]]:
             if body.kind != JSON:
-                return read_rows(body, limits, column=column), given
+                return read_rows(body, limits, column=column), _given(given)
             asked = read_json(body, schemas.PredictIn, limits)
-            return _rows_of("seq", asked.sequences), _either(asked, given)
+            return _rows_of(asked.sequences, "seq"), _either(asked, given, column)
 
         rows, options = await service.read(len(body.content), read)
-        profiles = bool(options["profile"])
-        found = await service.predict(
-            rows, assay=options["assay"], model=options["model"], profile=profiles, on_error=on_error, offset=offset,
-            limit=limit,
-        )  # fmt: skip
-        return await service.read(
-            100 * len(found.rows), lambda: _predictions(request, found, answer, offset, profile=profiles)
-        )
+        found = await service.predict(rows, **options, on_error=on_error, offset=offset, limit=limit)
+        return await service.read(100 * len(found.rows), lambda: _predictions(request, found, answer, offset))
 
     @router.post(
         "/explain", operation_id="explain", openapi_extra=_body("ExplainIn", table=">HBB\nACATTTGCTTCTG\n"),
@@ -164,21 +155,18 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         """Explain a prediction: every substitution, upstream ORFs, Kozak contexts. Tables have the substitutions."""
         answer = choose_format(request, form, ("json", *TABLE_FORMATS, *FIGURE_FORMATS))
         body = await body_of(request, (JSON, *TABLES))
-        given = {"assay": assay, "model": model, "indels": indels, "near_cognates": near_cognates, "column": column}
+        given = {"assay": assay, "model": model, "indels": indels, "near_cognates": near_cognates}
 
         def read() -> tuple[Rows, dict[str, Any]]:
             if body.kind != JSON:
-                return read_rows(body, limits, column=column), given
+                return read_rows(body, limits, column=column), _given(given)
             asked = read_json(body, schemas.ExplainIn, limits)
-            return Rows([1], [asked.id], ("seq",), ([asked.seq],), None), _either(asked, given)
+            return Rows([1], [asked.id], ("seq",), ([asked.seq],), None), _either(asked, given, column)
 
         rows, options = await service.read(len(body.content), read)
-        name, found = await service.explain(
-            rows, assay=options["assay"], model=options["model"], indels=options["indels"] or 0,
-            near_cognates=bool(options["near_cognates"]),
-        )  # fmt: skip
+        name, found = await service.explain(rows, **options)
         if answer in FIGURE_FORMATS:
-            return await service.run(lambda: figure_answer(found.plot, answer))
+            return await service.workers.run(lambda: figure_answer(found.plot, answer))
         effects = found.effects[offset:] if limit is None else found.effects[offset : offset + limit]
         if answer != "json":
             return frame_answer(effects, answer)
@@ -211,22 +199,19 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
 
         def read() -> tuple[Rows, list[RowError], dict[str, Any]]:
             if files is not None:
-                return *_alleles(service, *files), given
+                return *_alleles(service, *files), _given(given)
             if body.kind != JSON:
-                return read_rows(body, limits, column=ref_column, other=alt_column, pairs=True), [], given
+                return read_rows(body, limits, column=ref_column, other=alt_column, pairs=True), [], _given(given)
             asked = read_json(body, schemas.VariantsIn, limits)
             options = _either(asked, given)
             if asked.pairs is not None and asked.utrs is None and asked.vcf is None:
-                return _rows_of_pairs(asked.pairs), [], options
+                return _rows_of(asked.pairs, "ref", "alt"), [], options
             if asked.pairs is not None or asked.utrs is None or asked.vcf is None:
                 raise RefusedError(422, "give either pairs, or both utrs and vcf", field="pairs")
             return *_alleles(service, asked.utrs, asked.vcf), options
 
         rows, unreadable, options = await service.read(len(body.content), read)
-        found = await service.variants(
-            rows, unreadable, assay=options["assay"], model=options["model"], on_error=on_error, offset=offset,
-            limit=limit,
-        )  # fmt: skip
+        found = await service.variants(rows, unreadable, **options, on_error=on_error, offset=offset, limit=limit)
         return await service.read(100 * len(found.rows), lambda: _scores(request, found, answer, offset))
 
     @router.post(
@@ -276,7 +261,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         if answer in FIGURE_FORMATS:
             from ribocast.design.plot import draw_designs
 
-            return await service.run(lambda: figure_answer(lambda: draw_designs(designs), answer))
+            return await service.workers.run(lambda: figure_answer(lambda: draw_designs(designs), answer))
         total = len(designs.table)
         table = designs.table[offset:] if limit is None else designs.table[offset : offset + limit]
         if answer == "fasta":
@@ -310,7 +295,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     async def healthz() -> Response:
         """Say that the server is there; 503 while it is stopping."""
         if service.jobs.is_closing:
-            raise RefusedError(503, "the server is stopping", 60)
+            raise stopping()
         return json_answer({"status": "ok", "version": __version__})
 
     @router.get(
@@ -323,36 +308,31 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _either(asked: Any, given: dict[str, Any]) -> dict[str, Any]:
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _either(asked: Any, query: dict[str, Any], column: str | None = None) -> dict[str, Any]:
     """Take each option from JSON or from the query; both is an error, and so is one that JSON has no use for."""
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name not in type(asked).model_fields:
-            raise RefusedError(422, f"{name} is for tables; JSON has no columns", field=name)
+    if column is not None:
+        raise RefusedError(422, "column is for tables; JSON has no columns", field="column")
+    given = _given(query)
+    for name in given:
         if name in asked.model_fields_set:
             raise RefusedError(422, f"{name} is given in the query and in the body; give it once", field=name)
-    return {name: getattr(asked, name, None) if value is None else value for name, value in given.items()}
+    return {name: getattr(asked, name) for name in query} | given
 
 
-def _rows_of(column: str, items: list[Any]) -> Rows:
-    """Read a list of sequences, each a text or an object with ``seq`` and ``id``."""
-    found = [
-        _fields(row, item, (column,)) if isinstance(item, dict) else (None, item) for row, item in enumerate(items, 1)
-    ]
-    return Rows(range(1, len(found) + 1), [one[0] for one in found], (column,), ([one[1] for one in found],), None)
-
-
-def _rows_of_pairs(items: list[Any]) -> Rows:
-    found = [_fields(row, item, ("ref", "alt")) for row, item in enumerate(items, 1)]
-    return Rows(
-        range(1, len(found) + 1), [one[0] for one in found], ("ref", "alt"),
-        ([one[1] for one in found], [one[2] for one in found]), None,
-    )  # fmt: skip
+def _rows_of(items: list[Any], *names: str) -> Rows:
+    """Read a list of sequences or pairs: objects with these names and ``id``, or for one name just texts."""
+    ids, *values = map(list, zip(*(_fields(row, item, names) for row, item in enumerate(items, 1)), strict=True))
+    return Rows(range(1, len(items) + 1), ids, names, tuple(values), None)
 
 
 def _fields(row: int, item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """Take the name and the sequences of an item; a field that is not known is refused, not ignored."""
+    if names == ("seq",) and not isinstance(item, dict):
+        return None, item
     if not isinstance(item, dict) or not item.keys() <= {"id", *names}:
         wanted = ", ".join(names)
         raise RefusedError(422, f"row {row}: must have {wanted} and optionally id, nothing else", field=names[0])
@@ -386,48 +366,39 @@ def _alleles(service: Service, utrs: str, vcf: str) -> tuple[Rows, list[RowError
     return read_alleles(read_text(utrs, "utrs", service.settings), vcf, service.settings.max_sequences)
 
 
-def _predictions(
-    request: Request, found: Result[dict[str, Any]], form: str, offset: int, *, profile: bool
-) -> Response:  # fmt: skip
-    rows, columns = found.rows, found.table
-    headers = next_page(request, offset, len(rows), found.total)
+def _predictions(request: Request, found: Result[dict[str, Any]], form: str, offset: int) -> Response:
+    columns = found.table
     if form != "json":
         numbers = {name: values.round(8 if name[0] == "r" else 5) for name, values in columns.items() if name != "note"}
-        return _table(rows, {**numbers, "note": list(columns["note"])}, form, headers | skipped_header(found.skipped))
-    told = [
-        {**row, "mrl": plain(mrl), "mrl_low": plain(low), "mrl_high": plain(high), "note": note}
-        for row, mrl, low, high, note in zip(
-            _identities(rows, ("seq",)),
-            *(columns[name] for name in ("mrl", "mrl_low", "mrl_high", "note")),
-            strict=True,
-        )
-    ]
-    if profile:
-        shares = zip(*(columns[name].tolist() for name in columns if name[0] == "r"), strict=True)
-        told = [{**row, "profile": list(one)} for row, one in zip(told, shares, strict=True)]
-    return _json(found, {"predictions": _with_input(rows, told)}, offset, headers)
+        return _table(request, found, {**numbers, "note": list(columns["note"])}, form, offset)
+    names = ("mrl", "mrl_low", "mrl_high", "note")
+    told = [dict(zip(names, map(plain, row), strict=True)) for row in zip(*map(columns.get, names), strict=True)]
+    shares = [columns[name].tolist() for name in columns if name[0] == "r"]
+    if shares:
+        told = [{**row, "profile": list(one)} for row, one in zip(told, zip(*shares, strict=True), strict=True)]
+    return _json(request, found, "predictions", told, offset)
 
 
 def _scores(request: Request, found: Result[pd.DataFrame], form: str, offset: int) -> Response:
-    rows, headers = found.rows, next_page(request, offset, len(found.rows), found.total)
     if form != "json":
         columns = {str(name): values.to_numpy() for name, values in found.table.round(5).items()}
-        return _table(rows, columns, form, headers | skipped_header(found.skipped))
-    told = [row | score for row, score in zip(_identities(rows, ("ref", "alt")), plain_rows(found.table), strict=True)]
-    return _json(found, {"variants": _with_input(rows, told)}, offset, headers)
+        return _table(request, found, columns, form, offset)
+    return _json(request, found, "variants", plain_rows(found.table), offset)
 
 
-def _json(found: Result[Any], told: dict[str, Any], offset: int, headers: dict[str, str]) -> Response:
-    about = {"assay": found.assay.name, "model": found.model, "unit": found.assay.unit, "rows": found.total}
-    return json_answer({**about, "offset": offset, **told, **skipped_rows(found.skipped)}, headers=headers)
-
-
-def _identities(rows: Rows, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    seqs = [[to_dna(value) for value in column] for column in rows.values]
-    return [
-        {"row": number, "id": name, **dict(zip(names, values, strict=True))}
-        for number, name, *values in zip(rows.numbers, rows.ids, *seqs, strict=True)
+def _json(request: Request, found: Result[Any], what: str, results: list[dict[str, Any]], offset: int) -> Response:
+    """Answer with JSON: of each row its name and sequences, the result, and the other columns of a table."""
+    rows, names = found.rows, ("seq",) if len(found.rows.values) == 1 else ("ref", "alt")
+    seqs = ([to_dna(value) for value in column] for column in rows.values)
+    told = [
+        {"row": number, "id": name, **dict(zip(names, values, strict=True)), **result}
+        for number, name, result, *values in zip(rows.numbers, rows.ids, results, *seqs, strict=True)
     ]
+    about = {"assay": found.assay.name, "model": found.model, "unit": found.assay.unit, "rows": found.total}
+    return json_answer(
+        {**about, "offset": offset, what: _with_input(rows, told), **list_rows("skipped", found.skipped)},
+        headers=next_page(request, offset, len(rows), found.total),
+    )
 
 
 def _with_input(rows: Rows, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -441,13 +412,16 @@ def _with_input(rows: Rows, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"input": one} for row, one in zip(told, cells, strict=True)] if others.num_columns else told
 
 
-def _table(rows: Rows, columns: dict[str, Any], form: str, headers: dict[str, str]) -> Response:
+def _table(request: Request, found: Result[Any], columns: dict[str, Any], form: str, offset: int) -> Response:
     """Answer with a table: what was sent, then the columns of the result, as the command line writes them."""
     import pyarrow as pa
 
     from ribocast.io.rejects import add_columns
 
-    table = rows.table
+    rows = found.rows
+    table, headers = rows.table, next_page(request, offset, len(rows), found.total)
+    if found.skipped:
+        headers["ribocast-skipped-rows"] = str(len(found.skipped))
     seqs = {name: pa.array(values) for name, values in zip(rows.columns, rows.values, strict=True)}
     if table is None:
         ids = {"id": pa.array(rows.ids, pa.string())} if any(rows.ids) else {}

@@ -97,7 +97,7 @@ class Application:
             mount_page(self.api)
         # Nothing that a client sends is written to the disk.
         MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-        self._guarded = Guard(cast(App, self.api), settings, metrics, lambda: self.service.is_stopping)
+        self._guarded = Guard(cast(App, self.api), settings, metrics, lambda: self.service.jobs.is_closing)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""

@@ -5,7 +5,6 @@ Nobody waits for others to come: a lone call is run at once, and calls that come
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -19,8 +18,8 @@ from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor
 from ribocast.model.stopping import stopping_when
 from ribocast.sequence.batch import Batch
-from ribocast.web.limits import RefusedError
-from ribocast.web.turns import STOPPING, Turns, client_now
+from ribocast.web.limits import stopping
+from ribocast.web.turns import Workers, client_now
 
 Columns = dict[str, Any]
 _WORKERS, _WORKERS_ALONE = 2, 8
@@ -56,7 +55,7 @@ class _Part(NamedTuple):
     batch: Batch
 
 
-class Batcher:
+class Batcher(Workers[_Part]):
     """Runs a model for many callers, in turn; to be closed at the end.
 
     Parameters
@@ -76,15 +75,10 @@ class Batcher:
         ran: Callable[[int, int], None] | None = None,
     ) -> None:  # fmt: skip
         self._model, self._together, self._most, self._ran = model, together, most_letters, ran
-        self._waiting: Turns[_Part] = Turns()
-        self._running: list[_Part] = []
-        self._changed, self._closed = threading.Condition(), False
         # OpenVINO takes its memory when batches first come that are large enough to be shared out: now, not at the
         # busiest moment.
         model.run(Batch.of(["A" * 50] * _WARM_ROWS))
-        workers = _WORKERS if together else _WORKERS_ALONE
-        for _ in range(workers):
-            threading.Thread(target=self._work, name="batcher", daemon=True).start()
+        super().__init__("batcher", _WORKERS if together else _WORKERS_ALONE)
 
     def submit(self, ask: Ask) -> Future[Columns]:
         """Hand in a call; the result is what `Predictor.columns` gives, but ``note`` too is indexed by row.
@@ -99,33 +93,23 @@ class Batcher:
         parts = _parts(ask.batch, self._most)
         call, client = _Call(ask, len(parts)), client_now.get()
         with self._changed:
-            if self._closed:
-                raise RefusedError(503, STOPPING, 60)
+            if self._is_closed:
+                raise stopping()
             for first, batch in parts:
                 self._waiting.add(client, _Part(call, first, batch))
             self._changed.notify_all()
         return call.result
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until there is nothing to do, and say whether it is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._running and not self._waiting, seconds)
-
     def close(self) -> None:
         """Take and do no more; what runs is told to stop."""
         with self._changed:
-            self._closed = True
+            self._is_closed = True
             unanswered = {part.call for part in (*self._waiting.clear(), *self._running)}
             self._changed.notify_all()
         for call in unanswered:
-            _fail(call, RefusedError(503, STOPPING, 60))
-
-    def _work(self) -> None:
-        while self._work_once():
-            pass
+            _fail(call, stopping())
 
     def _work_once(self) -> bool:
-        """Run one batch; nothing of it is held while the next is waited for."""
         parts = self._take()
         try:
             if parts:
@@ -137,10 +121,7 @@ class Batcher:
             for part in parts:
                 _fail(part.call, error)
         finally:
-            with self._changed:
-                for part in parts:
-                    self._running.remove(part)
-                self._changed.notify_all()
+            self._stop_running(parts)
         return bool(parts)
 
     def _take(self) -> list[_Part]:
@@ -149,8 +130,8 @@ class Batcher:
         letters = 0
         with self._changed:
             while not taken:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closed)
+                if self._is_closed:
                     return []
                 while (found := self._waiting.first()) and (not taken or self._together):
                     client, part = found

@@ -15,7 +15,7 @@ from ribocast.errors import RibocastError
 from ribocast.io.tables import Chunk, need_column, read_open
 from ribocast.sequence.letters import SEQUENCE_NAMES
 from ribocast.variants.score import pair_columns
-from ribocast.web.limits import RefusedError
+from ribocast.web.limits import RefusedError, RowError
 from ribocast.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,16 +48,6 @@ class Body(NamedTuple):
     kind: str
     content: bytes
     is_packed: bool
-
-
-class RowError(NamedTuple):
-    """Why a row cannot be used: its number from 1, its name, the column, the value (shortened), and the reason."""
-
-    row: int
-    id: str | None
-    column: str
-    value: Any
-    reason: str
 
 
 class Rows(NamedTuple):

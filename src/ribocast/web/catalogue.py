@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from ribocast import __version__
 from ribocast.io.columns import COLUMNS
-from ribocast.model.bundle import AssayCard, ModelCard
+from ribocast.model.bundle import AssayCard, Evaluation, ModelCard
 from ribocast.web import examples, schemas
 from ribocast.web.service import Served, Service
 from ribocast.web.settings import Settings
@@ -26,7 +26,7 @@ def catalogue(service: Service) -> schemas.ModelsOut:
         version=__version__,
         models=[_model(served) for served in service.models.values()],
         examples=examples.EXAMPLES,
-        columns={name: schemas.ColumnOut(**column._asdict()) for name, column in COLUMNS.items()},
+        columns={name: schemas.ColumnOut.model_validate(column) for name, column in COLUMNS.items()},
         options={call: _descriptions(model) for call, model in _CALLS.items()},
         limits=_limits_of(service.settings),
     )
@@ -42,24 +42,19 @@ def _model(served: Served) -> schemas.ModelOut:
 
 
 def _assay(card: ModelCard, assay: AssayCard) -> schemas.AssayOut:
-    measured = assay.measured_quantiles
+    measured, evaluations = assay.measured_quantiles, [one for one in card.evaluations if one.assay == assay.name]
     return schemas.AssayOut(
         name=assay.name, description=assay.description, min_length=assay.min_length, max_length=assay.max_length,
         unit=assay.unit, has_interval=assay.interval is not None,
         has_change_interval=assay.change_interval is not None,
         interval_coverage=assay.interval.coverage if assay.interval else None,
         measured=schemas.MeasuredOut(quantiles=list(measured)) if measured else None,
-        accuracy=_accuracy(card, assay), limits=_limits(card, assay),
-        evaluations=[
-            schemas.EvaluationOut(subset=one.subset, rows=one.rows, pearson_r2=one.pearson_r2,
-                                  spearman_r=one.spearman_r, mae=one.mae)
-            for one in card.evaluations if one.assay == assay.name
-        ],
+        accuracy=_accuracy(card, assay, evaluations), limits=_limits(card, assay),
+        evaluations=[schemas.EvaluationOut.model_validate(one) for one in evaluations],
     )  # fmt: skip
 
 
-def _accuracy(card: ModelCard, assay: AssayCard) -> str:
-    evaluations = [one for one in card.evaluations if one.assay == assay.name]
+def _accuracy(card: ModelCard, assay: AssayCard, evaluations: list[Evaluation]) -> str:
     if not evaluations:
         return f"The accuracy of {card.name} on {assay.name} is unknown: no rows were held out."
     said = []
@@ -70,9 +65,7 @@ def _accuracy(card: ModelCard, assay: AssayCard) -> str:
 
 
 def _limits(card: ModelCard, assay: AssayCard) -> str:
-    lengths = f"{assay.min_length}"
-    if assay.max_length > assay.min_length:
-        lengths += f" to {assay.max_length}"
+    lengths = " to ".join(map(str, sorted({assay.min_length, assay.max_length})))
     parts = [
         f"Limits: it was trained on {assay.description or assay.name}, {lengths} nt, and predicts {assay.unit} of that "
         "assay, not of your cells; other lengths are extrapolated, and the note says so"

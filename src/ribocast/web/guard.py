@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 from starlette.requests import ClientDisconnect
 
 from ribocast.web.clients import Proxies
-from ribocast.web.limits import Rate, RefusedError, problem
+from ribocast.web.limits import Rate, RefusedError, problem, stopping
 from ribocast.web.log import where_of
 from ribocast.web.metrics import Metrics
 from ribocast.web.settings import Settings
-from ribocast.web.turns import STOPPING, client_now
+from ribocast.web.turns import client_now
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -127,7 +127,7 @@ class Guard:
             # The time that open calls have when the server stops is over.
             if status:
                 raise
-            await _refuse(watch, RefusedError(503, STOPPING, 60))
+            await _refuse(watch, stopping())
         except Exception as error:
             _log.error("%s %s failed: %s", call.method, _route(scope), where_of(error))
             if status:
@@ -169,7 +169,7 @@ class Guard:
             return
         has_body = _has_body(call)
         if has_body and self._is_stopping():
-            raise RefusedError(503, STOPPING, 60)
+            raise stopping()
         limits = self._settings
         if self._now.total() >= limits.calls_at_once:
             raise RefusedError(429, f"more than {limits.calls_at_once} calls at once; try again in 1 s", 1)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from ribocast.errors import RibocastError, StoppedError
-from ribocast.web.limits import RefusedError
+from ribocast.web.limits import RefusedError, stopping
 from ribocast.web.log import where_of
-from ribocast.web.turns import STOPPING, Pool, Turn, client_now
+from ribocast.web.turns import Pool, Turn, client_now
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
@@ -108,6 +108,11 @@ class Jobs(Generic[T]):
         Tells the bytes of a result.
     ended : callable, optional
         Told the state of each job that ended.
+
+    Attributes
+    ----------
+    is_closing : bool
+        Whether no more jobs are taken.
     """
 
     def __init__(
@@ -119,7 +124,7 @@ class Jobs(Generic[T]):
         self._unasked = unasked_seconds
         self._jobs: dict[str, Job[T]] = {}
         self._changed = threading.Condition()
-        self._closing = False
+        self.is_closing = False
         self._pool = Pool("jobs", at_once=at_once, waiting=waiting, each=each)
         threading.Thread(target=self._expire, name="expire", daemon=True).start()
 
@@ -133,8 +138,8 @@ class Jobs(Generic[T]):
         """
         job: Job[T] = Job(client_now.get())
         with self._changed:
-            if self._closing:
-                raise RefusedError(503, STOPPING, 60)
+            if self.is_closing:
+                raise stopping()
             job.turn = self._pool.submit(lambda: self._run(job, work), is_unwanted=job.is_unwanted)
             self._jobs[job.id] = job
             self._changed.notify_all()
@@ -176,11 +181,6 @@ class Jobs(Generic[T]):
         """Return in how many seconds the result of a job is deleted; None for one that has not ended."""
         return max(0.0, job.ended + self._keep - time.monotonic()) if job.ended else None
 
-    @property
-    def is_closing(self) -> bool:
-        """Whether no more jobs are taken."""
-        return self._closing
-
     def count(self, state: str) -> int:
         """Count the jobs in a state."""
         with self._changed:
@@ -195,7 +195,7 @@ class Jobs(Generic[T]):
             Whether all of them finished by themselves.
         """
         with self._changed:
-            self._closing = True
+            self.is_closing = True
         finished = self._pool.wait(seconds)
         with self._changed:
             for job in self._jobs.values():

@@ -14,25 +14,20 @@ from typing import Any, NamedTuple
 from ribocast.errors import RibocastError
 
 PROBLEM_TYPE = "application/problem+json"
-RowError = dict[str, Any]
 _CLIENTS = 10_000
 _MOST_ERRORS = 100
 # As RFC 9110 calls them; Python does from 3.13 on.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
-class WrongFieldError(RibocastError):
-    """Something in a call is wrong.
+class RowError(NamedTuple):
+    """Why a row cannot be used: its number from 1, its name, the column, the value (shortened), and the reason."""
 
-    Attributes
-    ----------
-    field : str
-        Which part of it.
-    """
-
-    def __init__(self, message: str, field: str) -> None:
-        super().__init__(message)
-        self.field = field
+    row: int
+    id: str | None
+    column: str
+    value: Any
+    reason: str
 
 
 class RefusedError(RibocastError):
@@ -46,8 +41,8 @@ class RefusedError(RibocastError):
         Seconds after which it may be tried again.
     field : str or None
         Which part of the call is wrong.
-    errors : sequence of dict
-        What is wrong with which row: ``row``, ``id``, ``column``, ``value``, ``reason``.
+    errors : sequence of RowError
+        What is wrong with which row.
     """
 
     def __init__(
@@ -56,6 +51,11 @@ class RefusedError(RibocastError):
     ) -> None:  # fmt: skip
         super().__init__(detail)
         self.status, self.retry_after, self.field, self.errors = status, retry_after, field, errors
+
+
+def stopping() -> RefusedError:
+    """Refuse what comes while the server is being stopped."""
+    return RefusedError(503, "the server is stopping; try again in 60 s", 60)
 
 
 class Answer(NamedTuple):
@@ -73,13 +73,18 @@ def problem(refused: RefusedError, headers: Mapping[str, str] = MappingProxyType
         "status": refused.status, "detail": str(refused), "field": refused.field,
     }  # fmt: skip
     if refused.errors:
-        told |= {"errors": refused.errors[:_MOST_ERRORS], "errors_total": len(refused.errors)}
+        told |= list_rows("errors", refused.errors)
     # A lone surrogate, which JSON can spell, cannot be sent back: there is a question mark in its place.
     body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
     headers = {"content-type": PROBLEM_TYPE, "content-length": str(len(body)), **headers}
     if refused.retry_after is not None:
         headers["retry-after"] = str(refused.retry_after)
     return Answer(refused.status, headers, body)
+
+
+def list_rows(name: str, errors: Sequence[RowError]) -> dict[str, Any]:
+    """List the first errors of rows under a name, and say how many there are."""
+    return {name: [error._asdict() for error in errors[:_MOST_ERRORS]], f"{name}_total": len(errors)}
 
 
 class Left(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from ribocast.design.request import DesignOptions
+from ribocast.sequence.uorf import Start, Uorf
 from ribocast.web import examples
 
 MOST_TEXT, MOST_MOTIF_LETTERS = 200, 5_000
@@ -30,8 +31,13 @@ class _In(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+class _Call(_In):
+    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
+    model: Name = Field(None, description="One of GET /models; the first without it.")
+
+
 class _Out(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=(), from_attributes=True)
 
 
 class RowProblem(_Out):
@@ -68,7 +74,7 @@ class Seq(_In):
     seq: Sequence
 
 
-class PredictIn(_In):
+class PredictIn(_Call):
     """Sequences to predict."""
 
     model_config = ConfigDict(
@@ -77,12 +83,15 @@ class PredictIn(_In):
     sequences: Annotated[list[Any], WithJsonSchema(_list_of({"type": "string"}, _ref("Seq")))] = Field(
         min_length=1, description="Sequences, or objects with seq and id."
     )
-    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
-    model: Name = Field(None, description="One of GET /models; the first without it.")
     profile: bool = Field(False, description="Add the polysome profile.")
 
 
-class _Skipped(_Out):
+class _Table(_Out):
+    assay: str
+    model: str
+    unit: str
+    rows: int
+    offset: int
     skipped: list[RowProblem] = Field(description="Rows left out with on_error=skip: the first 100.")
     skipped_total: int
 
@@ -105,25 +114,18 @@ class Prediction(_Out):
     input: dict[str, Any] | None = Field(None, description="The other columns of a table.")
 
 
-class PredictOut(_Skipped):
+class PredictOut(_Table):
     """Predictions, in the order of the sequences; `rows` is how many there are in all, from `offset` on they follow."""
 
-    assay: str
-    model: str
-    unit: str
-    rows: int
-    offset: int
     predictions: list[Prediction]
 
 
-class ExplainIn(_In):
+class ExplainIn(_Call):
     """A sequence to explain."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"seq": _UTR, "id": "HBB"}]})
     seq: Sequence
     id: Name = None
-    assay: Name = Field(None, description="In which assay's units; the model's default without it.")
-    model: Name = Field(None, description="One of GET /models; the first without it.")
     indels: int = Field(0, ge=0, le=3, description="Also all deletions and insertions of up to this many nt.")
     near_cognates: bool = Field(False, description="List upstream CTG, GTG, TTG and the like too.")
 
@@ -141,27 +143,6 @@ class ChangeOut(_Out):
     consequence: str
 
 
-class StartOut(_Out):
-    """The context of the start codon."""
-
-    context: str
-    strength: str
-    score: float
-
-
-class UorfOut(_Out):
-    """An upstream start codon and the reading frame it opens."""
-
-    codon: str
-    position: int
-    frame: int
-    context: str
-    strength: str
-    score: float
-    stop: int | None
-    kind: str
-
-
 class ExplainOut(_Out):
     """The MRL of a sequence and why; of the effects of all changes, those from `offset` on."""
 
@@ -175,8 +156,8 @@ class ExplainOut(_Out):
     mrl_high: float | None
     note: str
     profile: list[float] | None
-    start: StartOut
-    uorfs: list[UorfOut]
+    start: Start
+    uorfs: list[Uorf]
     effects: list[ChangeOut]
     effects_total: int
     offset: int
@@ -191,7 +172,7 @@ class Pair(_In):
     alt: Sequence
 
 
-class VariantsIn(_In):
+class VariantsIn(_Call):
     """Pairs to score; or a VCF, and the 5′ UTRs that its CHROM names."""
 
     model_config = ConfigDict(
@@ -202,7 +183,6 @@ class VariantsIn(_In):
     utrs: str | None = Field(None, description="FASTA; CHROM names a 5′ UTR by the first word of its title.")
     vcf: str | None = Field(None, description="A VCF whose POS counts from 1 at the first letter of the 5′ UTR.")
     assay: Name = Field(None, description="In which assay's units; without it, the one whose changes are calibrated.")
-    model: Name = Field(None, description="One of GET /models; the first without it.")
 
 
 class VariantOut(_Out):
@@ -226,14 +206,9 @@ class VariantOut(_Out):
     input: dict[str, Any] | None = Field(None, description="The other columns of a table.")
 
 
-class VariantsOut(_Skipped):
+class VariantsOut(_Table):
     """Scores, in the order of the pairs; `rows` is how many there are in all, from `offset` on they follow."""
 
-    assay: str
-    model: str
-    unit: str
-    rows: int
-    offset: int
     variants: list[VariantOut]
 
 

@@ -16,9 +16,9 @@ from ribocast.model.bundle import AssayCard, shipped_models
 from ribocast.model.predictor import Predictor, load
 from ribocast.sequence.batch import Batch
 from ribocast.web.batching import Ask, Batcher
-from ribocast.web.bodies import RowError, Rows
+from ribocast.web.bodies import Rows
 from ribocast.web.jobs import Jobs
-from ribocast.web.limits import RefusedError, WrongFieldError
+from ribocast.web.limits import RefusedError, RowError
 from ribocast.web.metrics import Metrics
 from ribocast.web.settings import Settings
 from ribocast.web.turns import Pool
@@ -72,18 +72,6 @@ class Result(NamedTuple, Generic[T]):
     table: T
 
 
-class RowsError(RefusedError):
-    """Rows that cannot be used; `errors` are all of them."""
-
-    def __init__(self, errors: Sequence[RowError], status: int = 422, *, none_left: bool = False) -> None:
-        first = errors[0]
-        detail = f"row {first.row}: {first.reason}"
-        super().__init__(
-            status, f"no row is usable; the first: {detail}" if none_left else detail, field=first.column,
-            errors=[error._asdict() for error in errors],
-        )  # fmt: skip
-
-
 class Service:
     """The models, ready, and what is done with them; to be closed at the end.
 
@@ -94,6 +82,15 @@ class Service:
     metrics : Metrics
         Where it is counted.
 
+    Attributes
+    ----------
+    models : dict of str to Served
+        By name; the first is the default.
+    jobs : Jobs
+        Designs under way, and those that wait to be fetched.
+    workers : Pool
+        Does what takes long but not minutes.
+
     Raises
     ------
     RibocastError
@@ -103,7 +100,7 @@ class Service:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.models: dict[str, Served] = {}
-        for path in settings.models or _shipped():
+        for path in settings.models or sorted(shipped_models()):
             predictor = load(path, threads=settings.threads)
             name = predictor.bundle.folder.name
             if name in self.models:
@@ -117,25 +114,25 @@ class Service:
             ended=lambda state: metrics.jobs.labels(state).inc(),
         )  # fmt: skip
         metrics.watch_jobs(self.jobs.count)
-        self._workers = Pool(
+        self.workers = Pool(
             "explanations", at_once=_EXPLAINING, waiting=settings.explains_waiting, each=settings.explains_per_client
         )
         most = settings.calls_at_once
         self._readers = Pool("requests", at_once=_READING, waiting=most, each=most)
-        self._is_stopping = False
 
     def model(self, name: str | None) -> Served:
         """Find a model among those that are served: a client's name is never taken for a path.
 
         Raises
         ------
-        WrongFieldError
+        RefusedError
             If it is not one of them.
         """
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise WrongFieldError(f"unknown model {name!r}; this server has: {', '.join(self.models)}", "model")
+            there = ", ".join(self.models)
+            raise RefusedError(422, f"unknown model {name!r}; this server has: {there}", field="model")
         return self.models[name]
 
     def find(self, model: str | None, assay: str | None) -> tuple[Served, AssayCard]:
@@ -143,14 +140,14 @@ class Service:
 
         Raises
         ------
-        WrongFieldError
+        RefusedError
             If there is no such model, or it does not know the assay.
         """
         served = self.model(model)
         try:
             return served, served.predictor.card.assay(assay)
         except RibocastError as error:
-            raise WrongFieldError(str(error), "assay") from None
+            raise RefusedError(422, str(error), field="assay") from None
 
     async def read(self, size: int, work: Callable[[], T]) -> T:
         """Do what takes time in proportion to the bytes of a request; beside the event loop if they are many."""
@@ -166,10 +163,8 @@ class Service:
 
         Raises
         ------
-        RowsError
-            For rows that cannot be used, unless they are skipped.
         RefusedError
-            With 413, for more than the limits allow.
+            With 422 for rows that cannot be used, unless they are skipped; with 413 for more than the limits allow.
         RibocastError
             As `Predictor.predict`.
         """
@@ -205,7 +200,7 @@ class Service:
         if _letters_changed(len(utr), indels) > self.settings.max_explain_letters:
             raise RefusedError(413, f"{len(utr):,} nt with indels of up to {indels} nt are too much for one call")
         self._tell(rows)
-        return served.name, await self.run(
+        return served.name, await self.workers.run(
             lambda: explain(served.predictor, utr, assay=assay, indels=indels, near_cognates=near_cognates, name=name)
         )
 
@@ -222,13 +217,8 @@ class Service:
         page = _page(good, offset, limit)
         self._tell(page)
         refs, alts = page.values
-        table = await self.run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
+        table = await self.workers.run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
         return Result(served.name, card, page, len(good), skipped, table)
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether no new work is taken."""
-        return self._is_stopping
 
     def drain(self, seconds: float) -> bool:
         """Let all work finish for some time, then end it; no new work is taken.
@@ -238,7 +228,6 @@ class Service:
         bool
             Whether all of it finished by itself.
         """
-        self._is_stopping = True
         end = time.monotonic() + seconds
         finished = self.jobs.drain(seconds)
         finished &= self.wait(end - time.monotonic())
@@ -257,11 +246,7 @@ class Service:
             worker.close()
 
     def _everybody(self) -> list[Pool | Batcher]:
-        return [self._readers, *(served.batcher for served in self.models.values()), self._workers]
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do what takes long, in turn; see `ribocast.web.turns.Pool.run`."""
-        return await self._workers.run(work)
+        return [self._readers, *(served.batcher for served in self.models.values()), self.workers]
 
     async def _sift(
         self, served: Served, rows: Rows, on_error: OnError, unreadable: Sequence[RowError] = ()
@@ -277,16 +262,16 @@ class Service:
             raise RefusedError(413, f"the request has {letters:,} nt in all; the maximum is {limits.max_letters:,}")
         bad = self._too_long(rows)
         if bad and on_error == "stop":
-            raise RowsError(list(bad.values()), 413)
+            raise _unusable(list(bad.values()), 413)
         bad |= await self.read(letters, lambda: _faults(served, rows))
         errors = sorted([*unreadable, *bad.values()], key=lambda error: error.row)
         if not errors:
             return rows, []
         if on_error == "stop":
-            raise RowsError(errors)
+            raise _unusable(errors)
         good = rows.take([row for row in range(len(rows)) if row not in bad])
         if not good:
-            raise RowsError(errors, none_left=True)
+            raise _unusable(errors, what="no row is usable; the first: ")
         return good, errors
 
     def _too_long(self, rows: Rows) -> dict[int, RowError]:
@@ -307,8 +292,9 @@ def _size_of(found: Designed) -> int:
     return int(found.designs.table.memory_usage(deep=True).sum()) + 400 * len(found.designs.steps)
 
 
-def _shipped() -> list[str]:
-    return sorted(shipped_models())
+def _unusable(errors: Sequence[RowError], status: int = 422, *, what: str = "") -> RefusedError:
+    first = errors[0]
+    return RefusedError(status, f"{what}row {first.row}: {first.reason}", field=first.column, errors=errors)
 
 
 def _faults(served: Served, rows: Rows) -> dict[int, RowError]:

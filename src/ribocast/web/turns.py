@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,11 +14,10 @@ from typing import Any, Generic, TypeVar
 
 from ribocast.errors import StoppedError
 from ribocast.model.stopping import stopping_when
-from ribocast.web.limits import RefusedError
+from ribocast.web.limits import RefusedError, stopping
 
 client_now: ContextVar[str] = ContextVar("client_now", default="")
 """For whom this call is worked on; see `ribocast.web.guard`."""
-STOPPING = "the server is stopping; try again in 60 s"
 T = TypeVar("T")
 
 
@@ -91,7 +91,37 @@ class Turn(Generic[T]):
     unwanted: threading.Event = field(default_factory=threading.Event)
 
 
-class Pool:
+class Workers(ABC, Generic[T]):
+    """Threads that do in turn what waits, until they are closed."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._changed, self._is_closed = threading.Condition(), False
+        self._waiting: Turns[T] = Turns()
+        self._running: list[T] = []
+        for _ in range(threads):
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is nothing to do, and say whether it is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running and not self._waiting, seconds)
+
+    def _work(self) -> None:
+        while self._work_once():
+            pass
+
+    @abstractmethod
+    def _work_once(self) -> bool:
+        """Wait for something and do it; nothing of it is held while the next is waited for. False at the end."""
+
+    def _stop_running(self, items: Sequence[T]) -> None:
+        with self._changed:
+            for item in items:
+                self._running.remove(item)
+            self._changed.notify_all()
+
+
+class Pool(Workers["Turn[Any]"]):
     """Threads that work for many clients; a client with something running leaves the last free thread to others.
 
     Parameters
@@ -106,11 +136,7 @@ class Pool:
 
     def __init__(self, name: str, *, at_once: int, waiting: int, each: int) -> None:
         self._name, self._at_once, self._most, self._each = name, at_once, at_once + waiting, each
-        self._changed, self._is_closed = threading.Condition(), False
-        self._turns: Turns[Turn[Any]] = Turns()
-        self._running: list[Turn[Any]] = []
-        for _ in range(at_once):
-            threading.Thread(target=self._serve, name=name, daemon=True).start()
+        super().__init__(name, at_once)
 
     def submit(self, work: Callable[[], T], *, is_unwanted: Callable[[], bool] | None = None) -> Turn[T]:
         """Hand in work for the client of this call.
@@ -123,13 +149,13 @@ class Pool:
         turn = Turn(client_now.get(), work, is_unwanted)
         with self._changed:
             if self._is_closed:
-                raise RefusedError(503, STOPPING, 60)
-            own = self._turns.count(turn.client) + sum(one.client == turn.client for one in self._running)
+                raise stopping()
+            own = self._waiting.count(turn.client) + sum(one.client == turn.client for one in self._running)
             if own >= self._each:
                 raise RefusedError(429, f"{own} of your {self._name} are running or waiting; try again in 5 s", 5)
-            if (waiting := len(self._turns)) + len(self._running) >= self._most:
+            if (waiting := len(self._waiting)) + len(self._running) >= self._most:
                 raise RefusedError(429, f"{waiting} {self._name} are waiting; try again in 15 s", 15)
-            self._turns.add(turn.client, turn)
+            self._waiting.add(turn.client, turn)
             self._changed.notify_all()
         return turn
 
@@ -142,29 +168,24 @@ class Pool:
             self.drop(turn)
             raise
         except StoppedError:
-            raise RefusedError(503, STOPPING, 60) from None
+            raise stopping() from None
 
     def drop(self, turn: Turn[Any]) -> bool:
         """Want a result no more: work that waits is not done, which is what this returns; running work soon ends."""
         turn.unwanted.set()
         with self._changed:
-            return self._turns.remove(turn.client, turn)
+            return self._waiting.remove(turn.client, turn)
 
     def place(self, turn: Turn[Any]) -> int | None:
         """Return the place of work in the queue, from 1; None if it does not wait."""
         with self._changed:
-            return self._turns.place(turn.client, turn)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until there is nothing to do, and say whether it is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._running and not self._turns, seconds)
+            return self._waiting.place(turn.client, turn)
 
     def close(self) -> None:
         """Take and do no more; what runs is told to stop."""
         with self._changed:
             self._is_closed = True
-            waiting = self._turns.clear()
+            waiting = self._waiting.clear()
             for turn in (*waiting, *self._running):
                 turn.unwanted.set()
             self._changed.notify_all()
@@ -172,25 +193,18 @@ class Pool:
             if turn.result.set_running_or_notify_cancel():
                 turn.result.set_exception(StoppedError("stopped"))
 
-    def _serve(self) -> None:
-        while self._serve_one():
-            pass
-
-    def _serve_one(self) -> bool:
-        """Do one thing; nothing of it is held while the next is waited for."""
+    def _work_once(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._turns.first(self._may))
-            if (found := self._turns.first(self._may)) is None:
+            self._changed.wait_for(lambda: self._is_closed or self._waiting.first(self._may))
+            if (found := self._waiting.first(self._may)) is None:
                 return False
-            turn = self._turns.take(found[0])
+            turn = self._waiting.take(found[0])
             self._running.append(turn)
         try:
             if turn.result.set_running_or_notify_cancel():
                 _do(turn)
         finally:
-            with self._changed:
-                self._running.remove(turn)
-                self._changed.notify_all()
+            self._stop_running([turn])
         return True
 
     def _may(self, client: str, _: object) -> bool:
