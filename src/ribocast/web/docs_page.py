@@ -56,14 +56,10 @@ def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, A
         parts.append("<h3>Takes JSON</h3>" + _fields(schema, f"Body of {where}"))
         for example in schema.get("examples", []):
             text = json.dumps(example, ensure_ascii=False)
-            address = f"http://127.0.0.1:7860{path}"
-            command = f"curl -X {method.upper()} {address} -H 'Content-Type: application/json' -d '{text}'"
-            parts.append(f'<pre tabindex="0">{escape(command)}</pre>')
+            parts.append(_curl(f"-X {method.upper()}", path, "application/json", f" -d '{text}'"))
     if tables := [kind for kind in bodies if kind != "application/json"]:
-        address = f"http://127.0.0.1:7860{path}"
-        command = f"curl --data-binary @utrs.csv -H 'Content-Type: text/csv' {address}"
         parts.append(f"<h3>Or a file</h3><p>{escape(', '.join(tables))}</p>")
-        parts.append(f'<pre tabindex="0">{escape(command)}</pre>')
+        parts.append(_curl("--data-binary @utrs.csv", path, "text/csv"))
     for status, answer in one["responses"].items():
         if status.startswith("2"):
             kinds = answer.get("content", {})
@@ -77,6 +73,11 @@ def _operation(path: str, method: str, one: dict[str, Any], schemas: dict[str, A
         for status, answer in one["responses"].items() if not status.startswith("2")
     )  # fmt: skip
     return "\n".join([*parts, f"<p>Or: {others}.</p>"])
+
+
+def _curl(how: str, path: str, kind: str, data: str = "") -> str:
+    command = f"curl {how} http://127.0.0.1:7860{path} -H 'Content-Type: {kind}'{data}"
+    return f'<pre tabindex="0">{escape(command)}</pre>'
 
 
 def _fields(schema: dict[str, Any], label: str) -> str:

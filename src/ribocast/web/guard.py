@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hmac
 import logging
 import re
@@ -18,6 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from ribocast.web.clients import Proxies
@@ -53,7 +53,7 @@ class _Call(NamedTuple):
     method: str
     path: str
     client: str
-    headers: dict[str, str]
+    headers: Headers
 
 
 class Guard:
@@ -140,12 +140,11 @@ class Guard:
             _log.info("%s %s %d %.0f ms", call.method, route, status, seconds * 1000)
 
     def _read_call(self, scope: Message) -> _Call:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        peer = scope.get("client")
+        headers, peer = Headers(raw=scope["headers"]), scope.get("client")
         # A client can call any word a method.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        return _Call(method, scope["path"], self._proxies.client(peer[0] if peer else "", forwarded), headers)
+        client = self._proxies.client(peer[0] if peer else "", headers.getlist("x-forwarded-for"))
+        return _Call(method, scope["path"], client, headers)
 
     def _count(self, call: _Call) -> list[tuple[bytes, bytes]]:
         """Count what costs something, and give the headers that say what is left (draft-ietf-httpapi-ratelimit)."""
@@ -191,7 +190,7 @@ class Guard:
         said = call.headers.get("host", "").lower()
         if not _HOST.fullmatch(said):
             raise RefusedError(400, "the header Host is not a name or an address")
-        if "*" not in self._hosts and _host(f"//{said}") not in self._hosts:
+        if "*" not in self._hosts and _address(f"//{said}").host not in self._hosts:
             raise RefusedError(421, "this server does not answer to that host name (setting allowed_hosts)")
         if call.method in _CHANGES and self._is_foreign(call, said):
             raise RefusedError(403, "calls from other sites' pages are refused")
@@ -207,8 +206,8 @@ class Guard:
             return False
         if self._settings.trusted_proxy and ":" not in host.rpartition("]")[2]:
             # Proxies often leave the port out of Host.
-            return _host(origin) != _host(f"//{host}")
-        return _place(origin) != host
+            return _address(origin).host != _address(f"//{host}").host
+        return _address(origin).with_port != host
 
     def _check_token(self, call: _Call) -> None:
         token, given = self._settings.token, call.headers.get("authorization", "")
@@ -231,22 +230,23 @@ class Guard:
         """
         most = self._settings.max_body_bytes
         encoding = call.headers.get("content-encoding", "identity").strip().lower()
-        length = call.headers.get("content-length", "")
+        length, pieces = call.headers.get("content-length", ""), list[bytes]()
+        size = int(length) if length.isdecimal() else 0
         try:
             async with asyncio.timeout(self._settings.body_seconds):
                 if encoding not in ("", "identity", "gzip", "x-gzip"):
                     await _throw_away(receive, most)
                     raise RefusedError(415, "unsupported Content-Encoding; use gzip, or send the body as it is")
-                if length.isdecimal() and int(length) > most:
+                if size <= most:
+                    size = 0
+                    async for piece in _pieces(receive):
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > most:
+                            break
+                if size > most:
                     await _throw_away(receive, most)
-                    raise _too_large(most)
-                pieces, size = [], 0
-                async for piece in _pieces(receive):
-                    size += len(piece)
-                    if size > most:
-                        await _throw_away(receive, most)
-                        raise _too_large(most)
-                    pieces.append(piece)
+                    raise RefusedError(413, f"the request is larger than {most:,} bytes")
         except TimeoutError:
             raise RefusedError(408, f"the request took more than {self._settings.body_seconds:g} s to arrive") from None
         return b"".join(pieces)
@@ -338,19 +338,18 @@ def _has_body(call: _Call) -> bool:
     return call.headers.get("content-length", "0") != "0" or "transfer-encoding" in call.headers
 
 
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+class _Address(NamedTuple):
+    host: str
+    with_port: str
 
 
-def _place(url: str) -> str | None:
-    """Return host and port; None for what is not an address."""
+def _address(url: str) -> _Address:
+    """Return the host of a URL; empty for what is not one."""
     try:
-        return urlsplit(url).netloc.lower()
+        parts = urlsplit(url)
+        return _Address(parts.hostname or "", parts.netloc.lower())
     except ValueError:
-        return None
+        return _Address("", "")
 
 
 def _given_token(authorization: str) -> bytes:
@@ -360,7 +359,7 @@ def _given_token(authorization: str) -> bytes:
     if kind.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).partition(b":")[2]
-        except (ValueError, binascii.Error):
+        except ValueError:
             return b""
     return b""
 
@@ -385,10 +384,6 @@ async def _throw_away(receive: Receive, most: int) -> None:
                     return
     except TimeoutError:
         return
-
-
-def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, f"the request is larger than {most:,} bytes")
 
 
 async def _refuse(send: Send, refused: RefusedError) -> None:

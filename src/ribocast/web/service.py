@@ -187,7 +187,7 @@ class Service:
         near_cognates: bool = False,
     ) -> tuple[str, Explanation]:  # fmt: skip
         """Explain the one sequence of a call; see `ribocast.explain`. Gives the model's name too."""
-        from ribocast.explain.explain import explain
+        from ribocast.explain.explain import count_changes, explain
 
         if len(rows) != 1:
             names = ", ".join(name or f"row {row}" for row, name in zip(rows.numbers[:5], rows.ids, strict=False))
@@ -197,7 +197,8 @@ class Service:
         served, _ = self.find(model, assay)
         await self._sift(served, rows, "stop")
         utr, name = rows.values[0][0], rows.ids[0] or ""
-        if _letters_changed(len(utr), indels) > self.settings.max_explain_letters:
+        # The letters of all changed sequences; no letter is changed to itself.
+        if (count_changes(len(utr), indels) - len(utr)) * len(utr) > self.settings.max_explain_letters:
             raise RefusedError(413, f"{len(utr):,} nt with indels of up to {indels} nt are too much for one call")
         self._tell(rows)
         return served.name, await self.workers.run(
@@ -309,9 +310,3 @@ def _faults(served: Served, rows: Rows) -> dict[int, RowError]:
 def _page(rows: Rows, offset: int, limit: int | None) -> Rows:
     end = len(rows) if limit is None else min(len(rows), offset + limit)
     return rows if offset == 0 and end == len(rows) else rows.take(range(min(offset, end), end))
-
-
-def _letters_changed(length: int, indels: int) -> int:
-    """Estimate the letters of all changed sequences of an explanation."""
-    inserted = [(4, 16, 64)[size] * (length + 1) for size in range(indels)]
-    return (3 * length + indels * length + sum(inserted)) * length
