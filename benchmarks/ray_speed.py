@@ -18,9 +18,9 @@ import ray
 
 import ribocast
 from ribocast.learn.data.simulate import simulate
+from ribocast.predict.files import predict_file
 from ribocast.predict.ray import work_on_ray
-from ribocast.predict.shards import divide, work_off
-from ribocast.predict.work import Predictions
+from ribocast.predict.shards import TableWork, divide, work_off
 
 BILLION = 10**9
 
@@ -43,12 +43,19 @@ def main() -> None:
             sources.append(str(path))
         model = ribocast.load(threads=1)
         began = time.perf_counter()
-        work_off(model, Predictions(), divide(sources, f"{folder}/plain"), resume=False, done=lambda _: None, say=print)
+        work_off(
+            model,
+            TableWork(predict_file, {}),
+            divide(sources, f"{folder}/plain"),
+            resume=False,
+            done=lambda _: None,
+            say=print,
+        )
         results["one process, 1 thread, no Ray"] = {"seconds": time.perf_counter() - began}
         for workers in (1, 2):
             portions = divide(sources, f"{folder}/{workers}")
             began = time.perf_counter()
-            work_on_ray("auto", model, Predictions(), portions, workers=workers)
+            work_on_ray("auto", model, TableWork(predict_file, {}), portions, workers=workers)
             results[f"Ray, workers of 1 thread: {workers}"] = {"seconds": time.perf_counter() - began}
     ray.shutdown()
     rows = options.files * options.rows

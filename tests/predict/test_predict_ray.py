@@ -24,9 +24,9 @@ from ribocast.io import cluster as reaching
 from ribocast.learn.data.simulate import simulate
 from ribocast.learn.tune.ray import _join
 from ribocast.predict import ray as scale
+from ribocast.predict.files import predict_file
 from ribocast.predict.ray import Assignment, PortionWorker, _hear, work_on_ray
-from ribocast.predict.shards import Portion, divide, terms_of, work_off
-from ribocast.predict.work import Predictions
+from ribocast.predict.shards import Portion, TableWork, divide, terms_of, work_off
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ribocast[scale]'")
 
@@ -66,11 +66,11 @@ class Slow(Predictions):
                 time.sleep(0.05)
             done(count)
 
-        plain = Predictions(self.assay)
+        plain = TableWork(predict_file, {"assay": self.assay})
         return plain.do(model, portion, resume=resume, keep=keep, done=hold, say=say)
 
     def settings(self):
-        return Predictions(self.assay).settings()
+        return TableWork(predict_file, {"assay": self.assay}).settings()
 
 
 def begun(folder, count):
@@ -92,7 +92,9 @@ def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, fra
     sources = [write(tmp_path / f"{name}.{kind}", rows(300, seed)) for seed, (name, kind) in
                enumerate([("a", "csv"), ("b", "parquet"), ("c", "tsv.gz"), ("d", "csv"), ("e", "csv")])]  # fmt: skip
     model = ribocast.load(framed, threads=1)
-    work_off(model, Predictions(), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print)
+    work_off(
+        model, TableWork(predict_file, {}), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print
+    )
     hold = tmp_path / "hold"
     hold.touch()
 
@@ -119,7 +121,9 @@ def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, fra
 def test_a_node_that_goes_away_loses_nothing(cluster, framed, tmp_path):
     sources = [write(tmp_path / f"{seed}.csv", rows(200, seed)) for seed in range(4)]
     model = ribocast.load(framed, threads=1)
-    work_off(model, Predictions(), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print)
+    work_off(
+        model, TableWork(predict_file, {}), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print
+    )
     node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20, node_ip_address="127.0.0.2")
     hold = tmp_path / "hold"
     hold.touch()
@@ -210,7 +214,7 @@ def test_a_worker_with_other_settings_is_refused(cluster, framed, tmp_path):
 
 
 def test_a_worker_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
-    job, source = Predictions("egfp_random50"), write(tmp_path / "a.csv", rows(30, 1))
+    job, source = TableWork(predict_file, {"assay": "egfp_random50"}), write(tmp_path / "a.csv", rows(30, 1))
     mine, missing = Portion(source, f"{tmp_path}/mine.csv"), Portion(f"{tmp_path}/none.csv", f"{tmp_path}/o.csv")
     terms = terms_of(ribocast.load(framed), job)
     assignment = Assignment(str(framed), "openvino", 1, terms, job, [mine, missing], "ray-00000000")
@@ -238,7 +242,7 @@ def test_a_worker_writes_what_one_machine_writes_and_says_in_words_what_it_canno
 def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
     monkeypatch.setattr(scale, "_SILENT_SECONDS", 0.05)
     portions, said = [Portion("a.csv", f"{tmp_path}/a.csv")], []
-    assignment = Assignment("m", "openvino", 1, {}, Predictions(), portions, "ray-12345678")
+    assignment = Assignment("m", "openvino", 1, {}, TableWork(predict_file, {}), portions, "ray-12345678")
     if has_begun:
         (tmp_path / ".a.csv.ray-12345678.tries").write_text("1\n")
 
@@ -256,7 +260,7 @@ def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
 def test_more_threads_than_any_machine_has_are_refused(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match="no machine of the cluster has 99 CPUs"):
-        work_on_ray(cluster.address, ribocast.load(framed), Predictions(), [Portion(source, f"{tmp_path}/o.csv")],
+        work_on_ray(cluster.address, ribocast.load(framed), TableWork(predict_file, {}), [Portion(source, f"{tmp_path}/o.csv")],
                     threads=99)  # fmt: skip
 
 

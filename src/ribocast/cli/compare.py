@@ -16,7 +16,7 @@ from ribocast.cli.options import (
     OnErrorOption,
     ThreadsOption,
     app,
-    usable,
+    read_labelled,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import OutputError
@@ -57,7 +57,6 @@ def compare(
     Somebody else's predictions can stand in for a model, as a table with the same sequences in any order.
     """
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.tables import read_table
     from ribocast.learn.evaluation.by_assay import under_one_roof
     from ribocast.learn.evaluation.compare import compare as compare_predictions
     from ribocast.learn.evaluation.compare import group_rows
@@ -72,7 +71,7 @@ def compare(
             raise OutputError(f"{output}: the report is HTML; use a name that ends in .html")
         places.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
-    chunks = [usable(read_table(path, column=column, label=label), on_error) for path in data]
+    chunks = [read_labelled(path, column, label, on_error) for path in data]
     rows = under_one_roof(chunks)
     groups = group_rows(rows.frame, rows.utrs, by, rows.source) if by else None
     contenders = [contender(text, rows, assay=assay, column=column, engine=engine, threads=threads) for text in models]

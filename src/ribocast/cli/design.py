@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app
+from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app, say_assay
 from ribocast.cli.terminal import print_json, progress, say
-from ribocast.errors import InputError, OptionError, OutputError
+from ribocast.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -81,7 +81,9 @@ def design(
     places.add(output, "the designs")
     sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:
-        _check_figure(figure)
+        check_output(figure, _FIGURES)
+        import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
+
         places.add(figure, "the figure")
     wanted = _read_series(series) if series is not None else target
     n = (10 if series is None else 1) if n is None else n
@@ -100,9 +102,7 @@ def design(
     for line in found.remarks:
         say(_spelt(line))
     _write(found, output, order, sheet, figure, as_json=as_json)
-    if request.assay is None and len(loaded[0].card.assays) > 1:
-        chosen = loaded[0].card.assay()
-        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+    say_assay(request.assay, loaded[0])
 
 
 _OWN = inspect.signature(design, eval_str=True)
@@ -224,15 +224,6 @@ def _read_series(series: str) -> list[float]:
     if not max(abs(low), abs(high)) <= LARGEST or steps not in range(1, _MOST_STEPS + 1):
         raise OptionError(f"--series {series}: give MRLs, and from 1 to {_MOST_STEPS:,} steps, such as 4:8:9")
     return [round(float(mrl), 6) for mrl in np.linspace(low, high, int(steps))]
-
-
-def _check_figure(path: Path) -> None:
-    """Raise RibocastError unless a figure can be drawn and has an ending that is known."""
-    from ribocast.io.writers import unsupported_extension
-
-    if path.suffix.lower() not in _FIGURES:
-        raise OutputError(f"--figure {unsupported_extension(path, _FIGURES)}")
-    import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
 
 
 def _bare(output: Path | None) -> Path | None:

@@ -15,7 +15,7 @@ from ribocast.cli.options import (
     OnErrorOption,
     ThreadsOption,
     app,
-    usable,
+    read_labelled,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import OptionError
@@ -52,7 +52,6 @@ def evaluate(
     the other figures do, and are given again after a straight line fitted on other rows.
     """
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.tables import read_table
     from ribocast.learn.evaluation.by_assay import evaluate_by_assay, named_assay, split_by_assay
     from ribocast.learn.evaluation.metrics import evaluate as evaluate_model
     from ribocast.learn.evaluation.metrics import was_trained_on
@@ -65,14 +64,14 @@ def evaluate(
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)
     if by == "assay":
-        chunks = [usable(read_table(path, column=column, label=label), on_error) for path in paths[int(named) :]]
+        chunks = [read_labelled(path, column, label, on_error) for path in paths[int(named) :]]
         results = evaluate_by_assay(loaded, split_by_assay(chunks), assay=assay, seed=seed)
         if as_json:
             print_json({"model": loaded.card.name, "by": "assay", "assays": [result.as_dict() for result in results]})
         else:
             _print_by_assay(loaded.card.name, results)
         return
-    chunk = usable(read_table(paths[-1], column=column, label=label), on_error)
+    chunk = read_labelled(paths[-1], column, label, on_error)
     if assay is None:
         chosen = loaded.card.assay(named_assay(chunk, loaded.card))
     if was_trained_on(loaded, chunk):

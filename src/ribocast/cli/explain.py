@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app
+from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app, say_assay
 from ribocast.cli.terminal import print_json, print_lines, progress, say
 from ribocast.errors import OptionError
 
@@ -93,13 +93,11 @@ def explain(
         explain_file(
             loaded, source or "", output=output, table=table, assay=assay, indels=indels, near_cognates=near_cognates,
             column=column, on_error=on_error, long=long, command=command, show=show, say=tell,
-            done=lambda rows: advance(rows, None, ""),
+            done=advance,
         )  # fmt: skip
     if as_json:
         print_json(shown)
-    if assay is None and len(loaded.card.assays) > 1:
-        chosen = loaded.card.assay()
-        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+    say_assay(assay, loaded)
 
 
 def _explain_model(

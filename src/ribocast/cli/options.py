@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ribocast.io.output_paths import OutputPaths
     from ribocast.io.rejects import OnError
     from ribocast.io.tables import Chunk
+    from ribocast.model.bundle import AssayCard
+    from ribocast.model.predictor import Predictor
 
 app = typer.Typer(
     name="ribocast",
@@ -61,12 +63,24 @@ RayOption = Annotated[
 ]
 
 
-def usable(chunk: Chunk, on_error: OnError, places: OutputPaths | None = None, output: Path | None = None) -> Chunk:
-    """Return a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
+def read_labelled(
+    path: str, column: str | None, label: str | None, on_error: OnError, places: OutputPaths | None = None,
+    output: Path | None = None,
+) -> Chunk:  # fmt: skip
+    """Read a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
     from ribocast.io.output_paths import OutputPaths
     from ribocast.io.rejects import RowFilter
+    from ribocast.io.tables import read_table
 
+    chunk = read_table(path, column=column, label=label)
     with RowFilter(on_error, places or OutputPaths(), output, say) as row_filter:
         good = row_filter.keep(chunk, chunk.faults(need_label=True))
         row_filter.refuse_nothing(len(good.frame))
     return good
+
+
+def say_assay(asked: str | None, model: Predictor, used: AssayCard | None = None) -> None:
+    """Say in which assay's units the numbers are, where nobody asked for one of several."""
+    if asked is None and len(model.card.assays) > 1:
+        used = used or model.card.assay()
+        say(f"assay: {used.name} ({used.description}); others: see ribocast models")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ribocast.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
     from ribocast.predict.shards import Portion, PortionWork, Share
-    from ribocast.predict.work import Predictions
-    from ribocast.variants.work import PairScores, Substitutions
+    from ribocast.predict.stream import Predicted
+    from ribocast.variants.work import Substitutions
 
 
 class Parts(NamedTuple):
@@ -44,6 +44,8 @@ class Parts(NamedTuple):
             raise OptionError("--shard is for machines without Ray: give --shard or --ray, not both")
         if output is None or output == "-":
             raise OptionError("several tables, --shard and --ray need -o: a folder, such as -o out/")
+        if self.ray is not None and tables < 2 and not is_folder_name(output):
+            raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
         return True
 
     def share(self) -> Share | None:
@@ -54,18 +56,16 @@ class Parts(NamedTuple):
 
 
 def do_files(
-    model: Predictor, work: Predictions | PairScores, sources: Sequence[str], output: str, parts: Parts,
-    done: Callable[[int], None], say: Callable[[str], None],
+    model: Predictor, function: Callable[..., Predicted], settings: dict[str, Any], sources: Sequence[str], output: str,
+    parts: Parts, done: Callable[[int], None], say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    """Do work for all rows of some files, or for a share of them."""
+    """Let a function have all rows of some files, or a share of them."""
     from ribocast.predict.ray import SHARD_ROWS
-    from ribocast.predict.shards import divide, is_folder
+    from ribocast.predict.shards import TableWork, divide
 
-    if parts.ray is not None and not is_folder(sources, output):
-        raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     rows = SHARD_ROWS if parts.ray is not None else None
-    portions = divide(sources, output, parts.share(), rows=rows, lists=work.on_error == "skip")
-    _do(model, work, portions, parts, done, say)
+    portions = divide(sources, output, parts.share(), rows=rows, lists=settings["on_error"] == "skip")
+    _do(model, TableWork(function, settings), portions, parts, done, say)
 
 
 def do_substitutions(
@@ -80,8 +80,6 @@ def do_substitutions(
     from ribocast.predict.shards import divide_evenly, refuse_clashes
 
     share, into_folder = parts.share(), is_folder_name(output)
-    if parts.ray is not None and not into_folder:
-        raise OutputError(f"{output}: with --ray, outputs go to a folder, such as -o out/")
     target = Path(output) / "all.parquet" if into_folder else Path(output)
     if into_folder:
         make_folder(target.parent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from ribocast.cli.options import (
     ShardOption,
     ThreadsOption,
     app,
+    say_assay,
 )
 from ribocast.cli.parts import Parts, do_files
 from ribocast.cli.terminal import print_json, print_table, progress, say
@@ -69,25 +70,17 @@ def predict(
     loading = Background(load, model, engine=engine, threads=parts.of_one)
     from ribocast.predict.files import predict_file
 
+    settings: dict[str, Any] = {
+        "assay": assay, "column": column, "profile": profile, "uorf": uorf, "near_cognates": near_cognates,
+        "on_error": on_error,
+    }  # fmt: skip
     loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):
-
-        def done(rows: int) -> None:
-            advance(rows, None, "")
-
-        if in_parts:
-            from ribocast.predict.work import Predictions
-
-            work = Predictions(assay, column, profile, uorf, near_cognates, on_error)
-            do_files(loaded, work, tables, output or "", parts, done, tell)
+        if output is not None and in_parts:
+            do_files(loaded, predict_file, settings, tables, output, parts, advance, tell)
         else:
-            predict_file(
-                loaded, tables[0], output, assay=assay, column=column, profile=profile, uorf=uorf,
-                near_cognates=near_cognates, on_error=on_error, resume=resume, say=tell, done=done,
-            )  # fmt: skip
-    if assay is None and len(loaded.card.assays) > 1:
-        chosen = loaded.card.assay()
-        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+            predict_file(loaded, tables[0], output, **settings, resume=resume, say=tell, done=advance)
+    say_assay(assay, loaded)
 
 
 @app.command(epilog="Example: ribocast models --json")

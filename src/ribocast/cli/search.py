@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, usable
+from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, read_labelled
 from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import OptionError
 
@@ -62,7 +62,6 @@ def search(
     search.json, importance.png and the bundle best/ to the folder; study.journal there is an Optuna study.
     """
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.tables import read_table
     from ribocast.learn.data.assays import assay_of, training_rows
     from ribocast.learn.networks import architecture, parse_settings
     from ribocast.learn.train.setup import own_recipe
@@ -84,7 +83,7 @@ def search(
     places = OutputPaths((table, grid))
     places.add("-")
     places.add_folder(output, SEARCH_FILES)
-    chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
+    chunk = read_labelled(table, column, label, on_error, places, output)
     library = assay_of(chunk, assay)
     if ray is None:
         search_settings: Callable[..., Found] = search_here

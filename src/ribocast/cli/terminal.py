@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from ribocast.io.interrupts import verdict
 from ribocast.io.safe_text import safe_text
@@ -70,14 +70,19 @@ def silence() -> Iterator[None]:
         yield
 
 
+class Advance(Protocol):
+    """Shows how much is done, of how much if that is known, and a few words."""
+
+    def __call__(self, done: int, total: int | None = None, text: str = "", /) -> None:
+        """Show it."""
+
+
 @contextmanager
-def progress(
-    what: str, *, results_to: object = ""
-) -> Iterator[tuple[Callable[[int, int | None, str], None], Callable[[str], None]]]:
+def progress(what: str, *, results_to: object = "") -> Iterator[tuple[Advance, Callable[[str], None]]]:
     """Show progress on stderr, if people watch and no results come in between; lines are said above the bar."""
     between = sys.stdout.isatty() and (results_to is None or str(results_to) == "-")
     if between or not sys.stderr.isatty():
-        yield (lambda done, total, text: None), say
+        yield (lambda done, total=None, text="": None), say
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -89,7 +94,7 @@ def progress(
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(what, total=None, text="")
 
-        def advance(done: int, total: int | None, text: str) -> None:
+        def advance(done: int, total: int | None = None, text: str = "") -> None:
             bar.update(task, completed=done, total=total, text=text)
 
         def say_above(line: str) -> None:

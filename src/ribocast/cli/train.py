@@ -14,7 +14,7 @@ from ribocast.cli.options import (
     LabelOption,
     OnErrorOption,
     app,
-    usable,
+    read_labelled,
 )  # fmt: skip
 from ribocast.cli.terminal import print_json, progress, say, silence
 from ribocast.errors import OptionError, OutputError
@@ -64,7 +64,6 @@ def train(
     --batch-size rows of every batch: torchrun --nproc-per-node 2 -m ribocast train train.csv -o run1
     """
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.tables import read_table
     from ribocast.io.writers import alone_in
     from ribocast.learn.data.assays import assay_of, training_rows
     from ribocast.learn.networks import architecture, parse_settings
@@ -98,7 +97,7 @@ def train(
         places = OutputPaths((table, start))
         places.add("-")
         places.add_folder(output, RUN_FILES)
-        chunk = usable(read_table(table, column=column, label=label), on_error, places, output)
+        chunk = read_labelled(table, column, label, on_error, places, output)
         library = assay_of(chunk, assay)
         with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from ribocast.cli.options import (
     ShardOption,
     ThreadsOption,
     app,
+    say_assay,
 )
 from ribocast.cli.parts import Parts, do_files, do_substitutions
 from ribocast.cli.terminal import progress, say
@@ -107,35 +108,28 @@ def variants(
     if resume and of_genome and not in_parts:
         raise OptionError("--resume is for tables of pairs, and for --all in parts")
     loaded = load(model, engine=engine, threads=parts.of_one)
-    if in_parts:
-        from ribocast.variants.work import PairScores, Substitutions
-
-        with progress("scoring", results_to=output) as (advance, tell):
-
-            def done(rows: int) -> None:
-                advance(rows, None, "")
-
-            if gtf is not None and fasta is not None:
-                if assay:
-                    loaded.card.assay(assay)
-                work = Substitutions(str(gtf.resolve()), str(fasta.resolve()), canonical, assay)
-                do_substitutions(loaded, work, output or "", parts, done, tell)
-            else:
-                pairs = PairScores(assay, ref_column, alt_column, on_error)
-                do_files(loaded, pairs, [table or ""], output or "", parts, done, tell)
-    elif gtf is not None and fasta is not None:
-        _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
-    elif table is not None:
+    if gtf is None or fasta is None:
         from ribocast.variants.score import score_table
 
+        settings: dict[str, Any] = {
+            "assay": assay, "ref_column": ref_column, "alt_column": alt_column, "on_error": on_error,
+        }  # fmt: skip
         with progress("scoring", results_to=output) as (advance, tell):
-            score_table(
-                loaded, table, output, assay=assay, ref_column=ref_column, alt_column=alt_column, on_error=on_error,
-                resume=resume, say=tell, done=lambda rows: advance(rows, None, ""),
-            )  # fmt: skip
-    if assay is None and len(loaded.card.assays) > 1:
-        chosen = loaded.card.genome_assay if of_genome else loaded.card.variant_assay
-        say(f"assay: {chosen.name} ({chosen.description}); others: see ribocast models")
+            if output is not None and in_parts:
+                do_files(loaded, score_table, settings, [table or ""], output, parts, advance, tell)
+            else:
+                score_table(loaded, table or "", output, **settings, resume=resume, say=tell, done=advance)
+    elif output is not None and in_parts:
+        from ribocast.variants.work import Substitutions
+
+        if assay:
+            loaded.card.assay(assay)
+        work = Substitutions(str(gtf.resolve()), str(fasta.resolve()), canonical, assay)
+        with progress("scoring", results_to=output) as (advance, tell):
+            do_substitutions(loaded, work, output, parts, advance, tell)
+    else:
+        _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
+    say_assay(assay, loaded, loaded.card.genome_assay if of_genome else loaded.card.variant_assay)
 
 
 def _of_genome(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ribocast.errors import OptionError, OutputError
 from ribocast.io.inputs import check_kind, input_name
@@ -25,6 +25,9 @@ from ribocast.io.tables import rows_of
 from ribocast.io.writers import TABLE_ENDINGS, is_folder_name, make_folder
 from ribocast.model.predictor import Predictor
 from ribocast.predict.journal import MAGIC, journal_of
+
+if TYPE_CHECKING:
+    from ribocast.predict.stream import Predicted
 
 
 class Share(NamedTuple):
@@ -78,6 +81,28 @@ class PortionWork(Protocol):
         say: Callable[[str], None],
     ) -> Done:  # fmt: skip
         """Write a portion's output; for the parameters see `ribocast.predict.files.predict_file`."""
+
+
+class TableWork(NamedTuple):
+    """Portions of tables, by a function that takes these settings, such as `ribocast.predict.files.predict_file`."""
+
+    function: Callable[..., Predicted]
+    options: dict[str, Any]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings."""
+        return self.options
+
+    def do(
+        self, model: Predictor, portion: Portion, *, resume: bool, keep: bool, done: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> Done:  # fmt: skip
+        """Write a portion's output."""
+        found = self.function(
+            model, portion.source, portion.output, **self.options, rows=portion.part, resume=resume, keep=keep,
+            done=done, say=say,
+        )  # fmt: skip
+        return Done(found.rows, found.skipped)
 
 
 def read_share(text: str) -> Share:

@@ -1,4 +1,4 @@
-"""What is done with each portion of a large piece of variants; see `ribocast.predict.work`."""
+"""All substitutions of an annotation, portion by portion; see `ribocast.predict.shards`."""
 
 from __future__ import annotations
 
@@ -7,29 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ribocast.io.rejects import OnError
 from ribocast.model.predictor import Predictor
 from ribocast.predict.shards import Done, Portion
-from ribocast.predict.work import TablePortions
 
 if TYPE_CHECKING:
-    from ribocast.predict.stream import Predicted
     from ribocast.variants.utrs import GenomeUtrs
-
-
-@dataclass(frozen=True)
-class PairScores(TablePortions):
-    """Score every pair; see `ribocast.variants.score.score_table`."""
-
-    assay: str | None = None
-    ref_column: str | None = None
-    alt_column: str | None = None
-    on_error: OnError = "stop"
-
-    def _function(self) -> Callable[..., Predicted]:
-        from ribocast.variants.score import score_table
-
-        return score_table
 
 
 @dataclass(frozen=True)
