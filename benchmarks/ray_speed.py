@@ -41,7 +41,7 @@ def main() -> None:
             path = folder / f"{number}.parquet"
             simulate(options.rows, seed=number)[["seq"]].to_parquet(path)
             sources.append(str(path))
-        model = ribocast.load(threads=1)
+        model, work = ribocast.load(threads=1), TableWork(predict_file, {})
         began = time.perf_counter()
         work_off(
             model,
@@ -55,7 +55,7 @@ def main() -> None:
         for workers in (1, 2):
             portions = divide(sources, f"{folder}/{workers}")
             began = time.perf_counter()
-            work_on_ray("auto", model, TableWork(predict_file, {}), portions, workers=workers)
+            work_on_ray("auto", model, work, portions, workers=workers)
             results[f"Ray, workers of 1 thread: {workers}"] = {"seconds": time.perf_counter() - began}
     ray.shutdown()
     rows = options.files * options.rows

@@ -54,9 +54,12 @@ def cluster():
         started.shutdown()
 
 
+PLAIN = TableWork(predict_file, {})
+
+
 @dataclass(frozen=True)
-class Slow(Predictions):
-    """Predictions of a job in which a worker waits, as long as there is a file, when it has half done its portion."""
+class Slow:
+    """Predictions where a worker waits, as long as there is a file, when it has half done its portion."""
 
     hold: str = ""
 
@@ -66,11 +69,10 @@ class Slow(Predictions):
                 time.sleep(0.05)
             done(count)
 
-        plain = TableWork(predict_file, {"assay": self.assay})
-        return plain.do(model, portion, resume=resume, keep=keep, done=hold, say=say)
+        return PLAIN.do(model, portion, resume=resume, keep=keep, done=hold, say=say)
 
     def settings(self):
-        return TableWork(predict_file, {"assay": self.assay}).settings()
+        return PLAIN.settings()
 
 
 def begun(folder, count):
@@ -92,9 +94,7 @@ def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, fra
     sources = [write(tmp_path / f"{name}.{kind}", rows(300, seed)) for seed, (name, kind) in
                enumerate([("a", "csv"), ("b", "parquet"), ("c", "tsv.gz"), ("d", "csv"), ("e", "csv")])]  # fmt: skip
     model = ribocast.load(framed, threads=1)
-    work_off(
-        model, TableWork(predict_file, {}), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print
-    )
+    work_off(model, PLAIN, divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print)
     hold = tmp_path / "hold"
     hold.touch()
 
@@ -121,9 +121,7 @@ def test_outputs_are_those_of_one_machine_though_a_worker_is_killed(cluster, fra
 def test_a_node_that_goes_away_loses_nothing(cluster, framed, tmp_path):
     sources = [write(tmp_path / f"{seed}.csv", rows(200, seed)) for seed in range(4)]
     model = ribocast.load(framed, threads=1)
-    work_off(
-        model, TableWork(predict_file, {}), divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print
-    )
+    work_off(model, PLAIN, divide(sources, f"{tmp_path}/one"), resume=False, done=print, say=print)
     node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20, node_ip_address="127.0.0.2")
     hold = tmp_path / "hold"
     hold.touch()
@@ -190,18 +188,16 @@ def test_what_a_worker_cannot_do_is_said_in_one_line_and_the_rest_stays(cluster,
 def test_a_portion_that_ends_every_worker_is_stopped(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match=r"t\.csv: ended 3 workers"):
-        work_on_ray(cluster.address, ribocast.load(framed), Deadly(), [Portion(source, f"{tmp_path}/o.t.csv")])
+        work_on_ray(cluster.address, ribocast.load(framed), Deadly(*PLAIN), [Portion(source, f"{tmp_path}/o.t.csv")])
 
 
-@dataclass(frozen=True)
-class Deadly(Predictions):
+class Deadly(TableWork):
     def do(self, model, portion, **how):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@dataclass(frozen=True)
-class Otherwise(Predictions):
-    """A job that another version of the program does otherwise."""
+class Otherwise(TableWork):
+    """Work that another version of the program does otherwise."""
 
     def settings(self):
         return {"process": os.getpid()}
@@ -210,7 +206,7 @@ class Otherwise(Predictions):
 def test_a_worker_with_other_settings_is_refused(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match=r"the worker on .* has process \d+, here it is \d+"):
-        work_on_ray(cluster.address, ribocast.load(framed), Otherwise(), [Portion(source, f"{tmp_path}/o.csv")])
+        work_on_ray(cluster.address, ribocast.load(framed), Otherwise(*PLAIN), [Portion(source, f"{tmp_path}/o.csv")])
 
 
 def test_a_worker_writes_what_one_machine_writes_and_says_in_words_what_it_cannot_do(framed, tmp_path):
@@ -242,7 +238,7 @@ def test_a_worker_writes_what_one_machine_writes_and_says_in_words_what_it_canno
 def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
     monkeypatch.setattr(scale, "_SILENT_SECONDS", 0.05)
     portions, said = [Portion("a.csv", f"{tmp_path}/a.csv")], []
-    assignment = Assignment("m", "openvino", 1, {}, TableWork(predict_file, {}), portions, "ray-12345678")
+    assignment = Assignment("m", "openvino", 1, {}, PLAIN, portions, "ray-12345678")
     if has_begun:
         (tmp_path / ".a.csv.ray-12345678.tries").write_text("1\n")
 
@@ -260,7 +256,7 @@ def test_it_is_said_that_no_worker_begins(tmp_path, monkeypatch, has_begun):
 def test_more_threads_than_any_machine_has_are_refused(cluster, framed, tmp_path):
     source = write(tmp_path / "t.csv", rows(10))
     with pytest.raises(RibocastError, match="no machine of the cluster has 99 CPUs"):
-        work_on_ray(cluster.address, ribocast.load(framed), TableWork(predict_file, {}), [Portion(source, f"{tmp_path}/o.csv")],
+        work_on_ray(cluster.address, ribocast.load(framed), PLAIN, [Portion(source, f"{tmp_path}/o.csv")],
                     threads=99)  # fmt: skip
 
 
