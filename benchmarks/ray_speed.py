@@ -43,14 +43,8 @@ def main() -> None:
             sources.append(str(path))
         model, work = ribocast.load(threads=1), TableWork(predict_file, {})
         began = time.perf_counter()
-        work_off(
-            model,
-            TableWork(predict_file, {}),
-            divide(sources, f"{folder}/plain"),
-            resume=False,
-            done=lambda _: None,
-            say=print,
-        )
+        portions = divide(sources, f"{folder}/plain")
+        work_off(model, work, portions, resume=False, done=lambda _: None, say=print)
         results["one process, 1 thread, no Ray"] = {"seconds": time.perf_counter() - began}
         for workers in (1, 2):
             portions = divide(sources, f"{folder}/{workers}")

@@ -115,7 +115,11 @@ def explain_file(
                         raise OptionError(f"{output}: one page holds at most {MOST_ON_A_PAGE} sequences; use --table")
                     entries.append(_entry(explanation))
                 elif output is not None:
-                    _write_figure(explanation, Path(output), ending, number if several else None)
+                    from ribocast.io.figures import save_figure
+
+                    target = Path(output) if not several else _numbered(Path(output), number)
+                    with whole_file(target) as partial:
+                        save_figure(explanation.plot(), partial, ending)
                     figures += 1
                 if done:
                     done(rows)
@@ -175,10 +179,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "profile": None if profile is None else [float(share) for share in profile],
         "start": asdict(explanation.start),
         "uorfs": [asdict(uorf) for uorf in explanation.uorfs],
-        "strongest": [
-            {name: _known(value) if isinstance(value, float) else value for name, value in row.items()}
-            for row in strongest(explanation)
-        ],
+        "strongest": [dict(zip(row, map(_known, row.values()), strict=True)) for row in strongest(explanation)],
     }
 
 
@@ -203,14 +204,6 @@ def _entry(explanation: Explanation) -> dict[str, Any]:
         "uorfs": [uorf.in_words(full=True) for uorf in explanation.uorfs],
         "strongest": [row for row in strongest(explanation) if np.isfinite(row["log2_fold_change"])],
     }
-
-
-def _write_figure(explanation: Explanation, output: Path, ending: str, row: int | None) -> None:
-    from ribocast.io.figures import save_figure
-
-    figure = explanation.plot()
-    with whole_file(output if row is None else _numbered(output, row)) as partial:
-        save_figure(figure, partial, ending)
 
 
 def _numbered(output: Path, row: int | str) -> Path:
@@ -238,5 +231,5 @@ def _names(chunk: Chunk, numbers: list[int], several: bool) -> list[str]:
     return chunk.names(found)
 
 
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value

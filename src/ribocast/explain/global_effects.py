@@ -170,7 +170,7 @@ def summarise(utrs: Sequence[str], mrls: Floats, construct: Construct) -> Global
         context=fit_context(*map(list, zip(*overlapping, strict=True)))[0] if len(overlapping) >= 100 else None,
         letters=letters,
         slopes=slopes,
-        lengths=_by_length(lengths[calm], mrls[calm]),
+        lengths=_by_bins("length", lengths[calm], mrls[calm], _LENGTHS),
     )
 
 
@@ -224,14 +224,10 @@ def _means(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def _by_letter(shares: Floats, mrls: Floats) -> tuple[pd.DataFrame, dict[str, float]]:
     import pandas as pd
 
-    parts = []
-    for column, letter in enumerate(LETTERS):
-        edges = np.unique(np.quantile(shares[:, column], np.arange(1, _SHARES) / _SHARES))
-        part = pd.DataFrame({"bin": np.searchsorted(edges, shares[:, column], side="right"), "mrl": mrls,
-                             "share": shares[:, column]})  # fmt: skip
-        middle = part.groupby("bin")["share"].mean()
-        found = _means(part, ["bin"])
-        parts.append(found.assign(letter=letter, share=found["bin"].map(middle)))
+    parts = [
+        _by_bins("share", share, mrls, _SHARES).assign(letter=letter)
+        for letter, share in zip(LETTERS, shares.T, strict=True)
+    ]
     table = pd.concat(parts, ignore_index=True)[["letter", "share", "n", "mean", "error"]]
     # The shares sum to 1: centred slopes are those of one letter at the cost of the others alike.
     terms = np.concatenate([np.ones((len(mrls), 1)), shares], axis=1)
@@ -240,11 +236,11 @@ def _by_letter(shares: Floats, mrls: Floats) -> tuple[pd.DataFrame, dict[str, fl
     return table, {letter: float(slope) / 10 for letter, slope in zip(LETTERS, centred, strict=True)}
 
 
-def _by_length(lengths: NDArray[np.int64], mrls: Floats) -> pd.DataFrame:
+def _by_bins(name: str, values: NDArray[Any], mrls: Floats, bins: int) -> pd.DataFrame:
+    """Average MRLs in bins of about as many UTRs each, by the mean of the values in them."""
     import pandas as pd
 
-    edges = np.unique(np.quantile(lengths, np.arange(1, _LENGTHS) / _LENGTHS)) if np.ptp(lengths) else np.empty(0)
-    part = pd.DataFrame({"bin": np.searchsorted(edges, lengths, side="right"), "mrl": mrls, "length": lengths})
-    middle = part.groupby("bin")["length"].mean()
+    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+    part = pd.DataFrame({"bin": np.searchsorted(edges, values, side="right"), "mrl": mrls, name: values})
     found = _means(part, ["bin"])
-    return found.assign(length=found["bin"].map(middle))[["length", "n", "mean", "error"]]
+    return found.assign(**{name: found["bin"].map(part.groupby("bin")[name].mean())})[[name, "n", "mean", "error"]]

@@ -122,11 +122,6 @@ def read_share(text: str) -> Share:
     return share
 
 
-def is_folder(sources: Sequence[str], output: str) -> bool:
-    """Tell whether an output is a folder for many: there is one, it ends with /, or there are several inputs."""
-    return len(sources) > 1 or is_folder_name(output)
-
-
 def divide(
     sources: Sequence[str], output: str, share: Share | None = None, *, rows: int | None = None, lists: bool = False
 ) -> list[Portion]:
@@ -160,7 +155,7 @@ def divide(
             check_kind(source, "a table")
         if not Path(source).is_file():
             raise OptionError(f"{input_name(source)}: pipes cannot be divided, nor go to a folder: name files")
-    if not is_folder(sources, output):
+    if len(sources) == 1 and not is_folder_name(output):
         only = [_rows_of_one(sources[0], output, share) if share else Portion(sources[0], output)]
         refuse_clashes(only, sources, lists)
         return only

@@ -134,15 +134,10 @@ def read_json(body: Body, model: type[Asked], settings: Settings) -> Asked:
     try:
         return model.model_validate(found)
     except ValidationError as error:
-        raise wrong_field(error) from None
-
-
-def wrong_field(error: ValidationError, prefix: str = "") -> RefusedError:
-    """Say the first thing that a model does not take."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(map(str, first["loc"]))[:_SHOWN_LETTERS]
-    reason = str(first.get("ctx", {}).get("error") or first["msg"])
-    return RefusedError(422, f"{prefix}{where or 'the body'}: {reason[:200]}", field=where or None)
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))[:_SHOWN_LETTERS]
+        reason = str(first.get("ctx", {}).get("error") or first["msg"])
+        raise RefusedError(422, f"{where or 'the body'}: {reason[:200]}", field=where or None) from None
 
 
 def read_rows(
