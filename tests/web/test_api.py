@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 import ribocast
+from ribocast.design.constraints import CONSTRAINTS
 from ribocast.web.answers import _quality, choose_format, table_answer
 from ribocast.web.limits import RefusedError
 from served import UTR, serving
@@ -238,6 +239,10 @@ def test_the_words_of_the_page_come_with_the_models(server):
     for assay in model["assays"]:
         assert assay["measured"]["quantiles"] == sorted(assay["measured"]["quantiles"])
         assert assay["name"] in assay["accuracy"]
+    assert known["fields"]["gc"] == {"label": "Share of G and C", "kind": "numbers", "example": "0.35:0.6"}
+    assert known["fields"].keys() == {name for kind in CONSTRAINTS if kind.on_web for name in kind.Options.model_fields} | {
+        "target", "n", "adapter", "cds", "budget", "risk_aversion", "out_of_distribution_penalty", "seed"
+    }  # fmt: skip
     examples = known["examples"]
     assert len(send(server, "predict", examples["predict"]["text"], "text/plain").json()["predictions"]) == 6
     assert send(server, "explain", examples["explain"]["text"], "text/plain").status_code == 200

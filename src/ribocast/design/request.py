@@ -88,28 +88,44 @@ class DesignOptions(_WebOptions):
 
     target: Annotated[Target | Annotated[tuple[Target, ...], Field(min_length=1, max_length=1_000)] | None,
                       BeforeValidator(_listed)] = Field(
-        None, description="The wanted MRL, or several; the highest without it."
+        None, title="Target MRL", description="The wanted MRL, or several; the highest without it."
     )  # fmt: skip
-    n: Annotated[int, Spelling(option="-n")] = Field(10, ge=1, le=_MOST_DESIGNS, description="Designs of each target.")
+    n: Annotated[int, Spelling(option="-n")] = Field(
+        10, ge=1, le=_MOST_DESIGNS, title="Designs", description="Designs of each target."
+    )
     adapter: Annotated[str | None, AfterValidator(_checked_adapter)] = Field(
-        None, max_length=2_000, description="What stands before the 5′ UTR; else the assay's. May be empty."
+        None,
+        max_length=2_000,
+        title="Before the 5′ UTR",
+        description="What stands before the 5′ UTR; else the assay's. May be empty.",
     )
     cds: Annotated[str | None, AfterValidator(_checked_cds), Spelling("FILE", option="--for-cds", file="sequence")] = (
-        Field(None, max_length=100_000, description="The coding sequence that follows; else the assay's.")
+        Field(
+            None,
+            max_length=100_000,
+            title="Coding sequence",
+            description="The coding sequence that follows; else the assay's.",
+        )
     )
     algorithm: Algorithm = Field("genetic", description="How to search.")
     budget: int | None = Field(
-        None, ge=1, le=_MOST_CALLS,
+        None, ge=1, le=_MOST_CALLS, title="Budget",
         description="Predictions at most, after a first round; 600 a design, at least 6,000, without it.",
     )  # fmt: skip
-    risk_aversion: float = Field(1.0, ge=0, le=LARGEST, description="What a standard deviation of uncertainty costs.")
+    risk_aversion: float = Field(
+        1.0, ge=0, le=LARGEST, title="Risk aversion", description="What a standard deviation of uncertainty costs."
+    )
     out_of_distribution_penalty: float = Field(
-        0.1, ge=0, le=LARGEST, description="What being unlike the measured sequences costs."
+        0.1,
+        ge=0,
+        le=LARGEST,
+        title="Out-of-distribution penalty",
+        description="What being unlike the measured sequences costs.",
     )
     assay: str | None = Field(
         None, max_length=200, description="In which assay's units; the model's default without it."
     )
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="Makes a search repeatable.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, title="Seed", description="Makes a search repeatable.")
 
 
 class DesignRequest(DesignOptions, _MoreOptions):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from pydantic import BaseModel
 
 from ribocast import __version__
+from ribocast.design.constraints.base import Spelling
 from ribocast.io.columns import COLUMNS
 from ribocast.model.bundle import AssayCard, Evaluation, ModelCard
 from ribocast.web import examples, schemas
@@ -17,6 +21,9 @@ _CALLS: dict[str, type[BaseModel]] = {
     "variants": schemas.VariantsIn,
     "design": schemas.DesignIn,
 }
+_KINDS: dict[str, Any] = {
+    "string": "text", "array": "words", "integer": "whole", "number": "number", "boolean": "tick",
+}  # fmt: skip
 _SHOWN_SUBSETS = 3
 
 
@@ -28,6 +35,7 @@ def catalogue(service: Service) -> schemas.ModelsOut:
         examples=examples.EXAMPLES,
         columns={name: schemas.ColumnOut.model_validate(column) for name, column in COLUMNS.items()},
         options={call: _descriptions(model) for call, model in _CALLS.items()},
+        fields=_fields(),
         limits=_limits_of(service.settings),
     )
 
@@ -79,6 +87,19 @@ def _limits(card: ModelCard, assay: AssayCard) -> str:
 
 def _descriptions(model: type[BaseModel]) -> dict[str, str]:
     return {name: field.description for name, field in model.model_fields.items() if field.description}
+
+
+@cache
+def _fields() -> dict[str, schemas.FieldOut]:
+    """Say how to ask for each field of a design that has a title; a new constraint's is among them."""
+    found, described = {}, schemas.DesignIn.model_json_schema()["properties"]
+    for name, field in schemas.DesignIn.model_fields.items():
+        if field.title:
+            example = next((one.example for one in field.metadata if isinstance(one, Spelling)), "")
+            first = described[name].get("anyOf", [described[name]])[0]
+            kind: Any = _KINDS[first["type"]] if "type" in first else "numbers"
+            found[name] = schemas.FieldOut(label=field.title, kind=kind, example=example)
+    return found
 
 
 def _limits_of(settings: Settings) -> dict[str, float]:

@@ -313,6 +313,14 @@ class ColumnOut(_Out):
     description: str
 
 
+class FieldOut(_Out):
+    """How a field of a design is asked for on a page, in the order of the fields."""
+
+    label: str
+    kind: Literal["text", "words", "whole", "number", "numbers", "tick"]
+    example: str
+
+
 class ModelsOut(_Out):
     """What is served, and the words for it: the first model is taken where a call names none."""
 
@@ -321,6 +329,7 @@ class ModelsOut(_Out):
     examples: dict[str, dict[str, Any]] = Field(description="An input for each call.")
     columns: dict[str, ColumnOut]
     options: dict[str, dict[str, str]] = Field(description="What each field of a request means, by call.")
+    fields: dict[str, FieldOut] = Field(description="How the page asks for each field of a design.")
     limits: dict[str, float] = Field(description="How much is taken, by setting.")
 
 

@@ -61,15 +61,17 @@ class Forbid(Rule):
         """Its fields."""
 
         forbid: Annotated[Words, Spelling("MOTIFS")] = Field(
-            (), description="Motifs (IUPAC letters) that no design holds, nor its joints."
+            (), title="Forbidden motifs", description="Motifs (IUPAC letters) that no design holds, nor its joints."
         )
         avoid: Annotated[Words, Spelling("MOTIFS")] = Field(
-            (), description="The same, but allowed where a target is not reached without."
+            (), title="Avoided motifs", description="The same, but allowed where a target is not reached without."
         )
         forbid_sites: Annotated[Words, Spelling("ENZYMES")] = Field(
-            (), description="Restriction enzymes, both strands, such as BsaI."
+            (), title="Forbidden sites", description="Restriction enzymes, both strands, such as BsaI."
         )
-        no_near_cognates: bool = Field(False, description="No upstream ATG, CTG, GTG, TTG and the like.")
+        no_near_cognates: bool = Field(
+            False, title="No upstream near-cognate starts", description="No upstream ATG, CTG, GTG, TTG and the like."
+        )
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

@@ -60,10 +60,14 @@ class GC(Rule):
         """Its fields."""
 
         gc: Annotated[Annotated[Shares, AlsoObject()] | None, Spelling("LOW:HIGH", "0.35:0.6")] = Field(
-            None, description="Share of G and C, least and most."
+            None, title="Share of G and C", description="Share of G and C, least and most."
         )
         gc_window: Annotated[Annotated[WindowShares, AlsoObject()] | None, Spelling("LOW:HIGH:SIZE", "0.3:0.7:20")] = (
-            Field(None, description="The same in every window, and the size of the window in nt.")
+            Field(
+                None,
+                title="Share of G and C in windows",
+                description="The same in every window, and the size of the window in nt.",
+            )
         )
 
     @classmethod

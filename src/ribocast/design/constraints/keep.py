@@ -43,8 +43,12 @@ class Keep(Rule):
     class Options(MaxEdits.Options, Template.Options):
         """Its fields; what is kept is that of ``like``, or of ``template``."""
 
-        keep_start: Count = Field(0, description="First letters of the sequence to stay near to that are kept.")
-        keep_end: Count = Field(0, description="Last letters of the sequence to stay near to that are kept.")
+        keep_start: Count = Field(
+            0, title="Kept first letters", description="First letters of the sequence to stay near to that are kept."
+        )
+        keep_end: Count = Field(
+            0, title="Kept last letters", description="Last letters of the sequence to stay near to that are kept."
+        )
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

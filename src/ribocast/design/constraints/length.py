@@ -43,7 +43,10 @@ class Length(Rule):
 
         length: Annotated[
             int | tuple[int, int] | None, BeforeValidator(_alone), Spelling("N|LOW:HIGH", "50 or 40:60")
-        ] = Field(None, description="Letters, or the fewest and the most; else of the template or of like, or 50.")
+        ] = Field(
+            None, title="Length, nt",
+            description="Letters, or the fewest and the most; else of the template or of like, or 50.",
+        )  # fmt: skip
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

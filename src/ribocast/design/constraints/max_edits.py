@@ -58,10 +58,12 @@ class MaxEdits(Rule):
 
         like: Annotated[str | None, AfterValidator(lambda like: like and read_seed(like)),
                         Spelling("SEQUENCE|FILE", file="letters")] = Field(
-            None, max_length=2_000, description="Stay near to this sequence."
+            None, max_length=2_000, title="Stay near to this sequence", description="Stay near to this sequence."
         )  # fmt: skip
         max_edits: Count | None = Field(
-            None, description="Letters that may differ from the sequence to stay near to; else a quarter."
+            None,
+            title="Most edits",
+            description="Letters that may differ from the sequence to stay near to; else a quarter.",
         )
 
     @classmethod

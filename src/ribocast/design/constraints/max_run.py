@@ -37,7 +37,9 @@ class MaxRun(Rule):
     class Options(RuleOptions):
         """Its field."""
 
-        max_run: Size | None = Field(None, description="Equal letters in a row at most.")
+        max_run: Size | None = Field(
+            None, title="Equal letters in a row", description="Equal letters in a row at most."
+        )
 
     def __post_init__(self) -> None:
         if not 1 <= self.most <= LONGEST_MOTIF:

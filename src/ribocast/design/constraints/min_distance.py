@@ -41,7 +41,9 @@ class MinDistance(Rule):
     class Options(RuleOptions):
         """Its field."""
 
-        min_distance: Size = Field(1, description="Edits between any two designs of a target at least.")
+        min_distance: Size = Field(
+            1, title="Edits between designs", description="Edits between any two designs of a target at least."
+        )
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

@@ -29,7 +29,7 @@ class NoInFrameStops(Rule):
     class Options(RuleOptions):
         """Its field."""
 
-        no_stops: bool = Field(False, description="No stop in the frame of the start codon.")
+        no_stops: bool = Field(False, title="No in-frame stop", description="No stop in the frame of the start codon.")
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

@@ -35,7 +35,7 @@ class NoRepeat(Rule):
     class Options(RuleOptions):
         """Its field."""
 
-        no_repeat: Size | None = Field(None, description="No word of this length twice.")
+        no_repeat: Size | None = Field(None, title="No repeated word of", description="No word of this length twice.")
 
     def __post_init__(self) -> None:
         if self.size < 1:

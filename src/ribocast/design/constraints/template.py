@@ -41,7 +41,10 @@ class Template(Rule):
         """Its field."""
 
         template: Annotated[str | None, Spelling("LETTERS")] = Field(
-            None, max_length=2_000, description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC."
+            None,
+            max_length=2_000,
+            title="Template",
+            description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC.",
         )
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@
  * @typedef {{title: string, unit: string, description: string}} ColumnWords
  * @typedef {{version: string, models: Model[], examples: Record<string, Record<string, any>>,
  *   columns: Record<string, ColumnWords>, options: Record<string, Record<string, string>>,
+ *   fields: Record<string, {label: string, kind: string, example: string}>,
  *   limits: Record<string, number>}} Catalogue
  * @typedef {{id: string, state: "waiting" | "running" | "done" | "failed" | "cancelled", done: number, total: number,
  *   best: number[], seconds: number, error: string, remark: string, place: number | null,

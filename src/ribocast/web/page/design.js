@@ -18,36 +18,30 @@ const HIGHEST = "highest";
 /** What the controls say at first; a control that was emptied is kept as a space. */
 const DEFAULTS = /** @type {Record<string, string>} */ ({ target: "7", n: "5", length: "50", forbid: "ATG" });
 const EMPTY = " ";
-const LISTS = ["forbid", "avoid", "forbid_sites"];
-const WHOLE = ["n", "max_edits", "keep_start", "keep_end", "max_run", "no_repeat", "min_distance", "budget", "seed"];
-const PARTS = ["risk_aversion", "out_of_distribution_penalty"];
-const PAIRS = ["gc", "free_energy", "gc_window"];
-const TEXTS = ["template", "adapter", "cds"];
-const TICKS = ["no_near_cognates", "no_stops"];
-const LABELS = /** @type {Record<string, string>} */ ({
-  target: "Target MRL",
-  n: "Designs",
-  length: "Length, nt",
-  forbid: "Forbidden motifs",
-  forbid_sites: "Forbidden sites",
-  template: "Template",
-  max_edits: "Most edits",
-  keep_start: "Kept first letters",
-  keep_end: "Kept last letters",
-  avoid: "Avoided motifs",
-  gc: "Share of G and C",
-  gc_window: "Share of G and C in windows",
-  max_run: "Equal letters in a row",
-  no_repeat: "No repeated word of",
-  min_distance: "Edits between designs",
-  free_energy: "Folding energy",
-  adapter: "Before the 5′ UTR",
-  cds: "Coding sequence",
-  budget: "Budget",
-  risk_aversion: "Risk aversion",
-  out_of_distribution_penalty: "Out-of-distribution penalty",
-  seed: "Seed",
+/** Fields with controls of their own, in sight before the others. */
+const FIRST = ["target", "n", "length", "like", "forbid", "forbid_sites"];
+/** How what a control says is read, by the kind of its field. */
+const READ = /** @type {Record<string, (text: string, example: string) => any>} */ ({
+  text: (text) => text,
+  tick: () => true,
+  words: (text) => text.split(/[\s;,]+/).filter(Boolean),
+  number: numberOf,
+  whole(text) {
+    const value = numberOf(text);
+    if (!Number.isInteger(value)) throw new Error(`${text} is not a whole number`);
+    return value;
+  },
+  numbers(text, example) {
+    const parts = text
+      .split(/\s*(?:to|[:;,\s])\s*/)
+      .filter(Boolean)
+      .map(numberOf);
+    const wanted = example.split(":").length;
+    if (parts.length !== wanted) throw new Error(`${wanted} numbers, such as ${example}`);
+    return parts;
+  },
 });
+const MODES = /** @type {Record<string, string>} */ ({ whole: "numeric", number: "decimal" });
 const ALGORITHMS = /** @type {[string, string][]} */ ([
   ["", "genetic"],
   ["beam", "beam"],
@@ -91,6 +85,25 @@ export class DesignTab extends Tab {
     return (this.props.values[name] || DEFAULTS[name] || "").trim();
   }
 
+  /** @param {string} name */
+  about(name) {
+    return this.props.catalogue.fields[name] ?? { label: name, kind: "text", example: "" };
+  }
+
+  /**
+   * Read what the control of a field says.
+   * @param {string} name
+   * @param {string} text
+   */
+  read(name, text) {
+    const { label, kind, example } = this.about(name);
+    try {
+      return READ[kind]?.(text, example);
+    } catch (error) {
+      throw fault(name, `${label}: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+
   /** The request: of the controls, those that say something. */
   request() {
     const value = (/** @type {string} */ name) => this.value(name);
@@ -101,7 +114,7 @@ export class DesignTab extends Tab {
         .split(/[\s;,]+/)
         .filter(Boolean);
       if (!targets.length) throw fault("target", "say the wanted MRL, or choose the highest");
-      const numbers = targets.map((one) => numberOf("target", one));
+      const numbers = targets.map((one) => this.read("target", one));
       asked.target = numbers.length === 1 ? numbers[0] : numbers;
     }
     const like = this.like;
@@ -109,30 +122,13 @@ export class DesignTab extends Tab {
     if (!this.lengthIsSet && value("length")) {
       const sizes = value("length")
         .split(/\s*(?:-|–|to)\s*/)
-        .map((one) => wholeOf("length", one));
+        .map((one) => this.read("length", one));
       if (sizes.length > 2) throw fault("length", "Length: one number, or the fewest and the most, such as 40-60");
       asked.length = sizes.length === 2 ? sizes : sizes[0];
     }
-    for (const name of LISTS) {
-      const words = value(name)
-        .split(/[\s;,]+/)
-        .filter(Boolean);
-      if (words.length) asked[name] = words;
-    }
-    for (const name of WHOLE) if (value(name)) asked[name] = wholeOf(name, value(name));
-    for (const name of PARTS) if (value(name)) asked[name] = numberOf(name, value(name));
-    for (const name of PAIRS) {
-      if (!value(name)) continue;
-      const parts = value(name)
-        .split(/\s*(?:to|[;,\s])\s*/)
-        .filter(Boolean)
-        .map((one) => numberOf(name, one));
-      const wanted = name === "gc_window" ? 3 : 2;
-      if (parts.length !== wanted) throw fault(name, `${LABELS[name]}: ${wanted} numbers, such as ${EXAMPLES[name]}`);
-      asked[name] = parts;
-    }
-    for (const name of TEXTS) if (value(name)) asked[name] = value(name);
-    for (const name of TICKS) if (value(name)) asked[name] = true;
+    for (const name of Object.keys(this.props.catalogue.fields))
+      if (!(name in asked) && !["target", "length", "like"].includes(name) && value(name))
+        asked[name] = this.read(name, value(name));
     if (value("algorithm")) asked.algorithm = value("algorithm");
     return asked;
   }
@@ -222,7 +218,7 @@ export class DesignTab extends Tab {
     super.fail(error);
     const problem = problemOf(error);
     // What the API calls a field has a label here.
-    const label = problem.field && LABELS[problem.field.split(".")[0] ?? ""];
+    const label = this.props.catalogue.fields[problem.field?.split(".")[0] ?? ""]?.label;
     if (label)
       this.setState({ problem: { ...problem, detail: problem.detail.replace(`${problem.field}:`, `${label}:`) } });
   }
@@ -290,9 +286,11 @@ export class DesignTab extends Tab {
    */
   field(name, more = {}) {
     const hint = this.props.catalogue.options.design?.[name];
+    const { label, kind, example } = this.about(name);
     const invalid = this.state.problem?.field?.split(".")[0] === name;
     return html`<${Field}
-      id=${`design-${name}`} label=${LABELS[name]} value=${(this.props.values[name] || DEFAULTS[name] || "").replace(/^ $/, "")} hint=${hint}
+      id=${`design-${name}`} label=${label} value=${(this.props.values[name] || DEFAULTS[name] || "").replace(/^ $/, "")} hint=${hint}
+      mono=${kind === "text" || kind === "words"} mode=${MODES[kind]} placeholder=${kind === "numbers" ? example : ""}
       invalid=${invalid} onText=${(/** @type {string} */ text) => this.change({ [name]: text })} ...${more}
     />`;
   }
@@ -311,19 +309,19 @@ export class DesignTab extends Tab {
               options=${[["", "an MRL, or several"], [HIGHEST, "the highest MRL"]]}
               onChange=${(/** @type {string} */ goal) => this.change({ goal })}
             />
-            ${!highest && this.field("target", { mode: "decimal", hint: "Ribosomes per mRNA; several with commas." })}
-            ${this.field("n", { mode: "numeric" })}
+            ${!highest && this.field("target", { hint: "Ribosomes per mRNA; several with commas." })}
+            ${this.field("n")}
             ${this.field("length", {
+              mode: undefined,
               disabled: this.lengthIsSet,
               hint: this.lengthIsSet
                 ? `Set by ${this.value("template") ? "the template" : "the sequence to stay near to"}.`
                 : "One number, or a range such as 40-60.",
             })}
-            ${this.field("forbid", { mono: true })}
-            ${this.field("forbid_sites")}
+            ${this.field("forbid")} ${this.field("forbid_sites")}
           </div>
           <${PasteBox}
-            id="design-like" label="Stay near to this sequence" hint="May be empty; letters or FASTA." rows=${2}
+            id="design-like" label=${this.about("like").label} hint="May be empty; letters or FASTA." rows=${2}
             value=${values.like ?? ""} invalid=${problem?.field === "like"}
             onText=${(/** @type {string} */ like) => this.change({ like })}
             onFile=${(/** @type {File} */ file) => this.take("like", file, "text")}
@@ -349,37 +347,24 @@ export class DesignTab extends Tab {
   }
 
   #rules() {
-    const { values } = this.props;
+    const { values, catalogue } = this.props;
+    const names = Object.keys(catalogue.fields).filter((name) => !FIRST.includes(name));
+    const isTick = (/** @type {string} */ name) => this.about(name).kind === "tick";
     return html`<details class="rules">
       <summary>More rules</summary>
       <div class="fields">
-        ${this.field("template", { mono: true })} ${this.field("max_edits", { mode: "numeric" })}
-        ${this.field("keep_start", { mode: "numeric" })}
-        ${this.field("keep_end", { mode: "numeric" })} ${this.field("avoid", { mono: true })}
-        ${this.field("gc", { placeholder: EXAMPLES.gc })}
-        ${this.field("gc_window", { placeholder: EXAMPLES.gc_window })}
-        ${this.field("max_run", { mode: "numeric" })}
-        ${this.field("no_repeat", { mode: "numeric" })}
-        ${this.field("min_distance", { mode: "numeric" })}
-        ${this.field("free_energy", { placeholder: EXAMPLES.free_energy })}
-        ${this.field("adapter", { mono: true })} ${this.field("cds", { mono: true })}
-        ${this.field("budget", { mode: "numeric" })} ${this.field("risk_aversion", { mode: "decimal" })}
-        ${this.field("out_of_distribution_penalty", { mode: "decimal" })}
-        ${this.field("seed", { mode: "numeric" })}
+        ${names.filter((name) => !isTick(name)).map((name) => this.field(name))}
         <${Menu}
           id="design-algorithm" label="Algorithm" value=${values.algorithm ?? ""} options=${ALGORITHMS}
           onChange=${(/** @type {string} */ algorithm) => this.change({ algorithm })}
         />
       </div>
-      <${Tick}
-        id="design-near" label="No upstream near-cognate starts (CTG, GTG, TTG and the like)"
-        value=${Boolean(values.no_near_cognates)}
-        onChange=${(/** @type {boolean} */ on) => this.change({ no_near_cognates: on ? "1" : "" })}
-      />
-      <${Tick}
-        id="design-stops" label="No stop in the frame of the start codon" value=${Boolean(values.no_stops)}
-        onChange=${(/** @type {boolean} */ on) => this.change({ no_stops: on ? "1" : "" })}
-      />
+      ${names.filter(isTick).map(
+        (name) => html`<${Tick}
+          id=${`design-${name}`} label=${catalogue.options.design?.[name]} value=${Boolean(values[name])}
+          onChange=${(/** @type {boolean} */ on) => this.change({ [name]: on ? "1" : "" })}
+        />`,
+      )}
     </details>`;
   }
 
@@ -432,12 +417,6 @@ export class DesignTab extends Tab {
       />`;
   }
 }
-
-const EXAMPLES = /** @type {Record<string, string>} */ ({
-  gc: "0.4 to 0.6",
-  gc_window: "0.3 0.7 20",
-  free_energy: "-5 to 0",
-});
 
 /** @type {WeakMap<object, import("./table.js").TableColumn[]>} */
 const tables = new WeakMap();
@@ -496,23 +475,9 @@ function fault(field, detail) {
   return new ApiError({ detail, field }, 0);
 }
 
-/**
- * @param {string} name
- * @param {string} text
- */
-function numberOf(name, text) {
+/** @param {string} text */
+function numberOf(text) {
   const value = Number(text.replace("−", "-"));
-  if (text === "" || !Number.isFinite(value))
-    throw fault(name, `${LABELS[name]}: ${text || "nothing"} is not a number`);
-  return value;
-}
-
-/**
- * @param {string} name
- * @param {string} text
- */
-function wholeOf(name, text) {
-  const value = numberOf(name, text);
-  if (!Number.isInteger(value)) throw fault(name, `${LABELS[name]}: ${text} is not a whole number`);
+  if (text === "" || !Number.isFinite(value)) throw new Error(`${text || "nothing"} is not a number`);
   return value;
 }
