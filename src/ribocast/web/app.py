@@ -22,7 +22,7 @@ from ribocast.web.docs_page import DOCS_STYLE, docs_html
 from ribocast.web.guard import App, Guard
 from ribocast.web.limits import RefusedError, problem
 from ribocast.web.metrics import Metrics
-from ribocast.web.openapi import describe, in_words_of_the_api
+from ribocast.web.openapi import describe
 from ribocast.web.service import Service
 from ribocast.web.settings import Settings
 from ribocast.web.static import mount_page
@@ -115,7 +115,7 @@ def _answer_errors(app: FastAPI) -> None:
     async def ours(_: Request, error: RibocastError) -> Response:
         if isinstance(error, RefusedError):
             return answer(error)
-        return answer(RefusedError(422, in_words_of_the_api(str(error)), field=getattr(error, "field", None)))
+        return answer(RefusedError(422, str(error), field=getattr(error, "field", None)))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -1,8 +1,7 @@
-"""The API's description in OpenAPI, and the API's own names in messages that the command line shares."""
+"""The API's description in OpenAPI."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,8 +12,6 @@ from ribocast.web.settings import Settings
 
 _REQUESTS = (schemas.PredictIn, schemas.ExplainIn, schemas.VariantsIn, schemas.DesignIn, schemas.Seq, schemas.Pair,
              schemas.Problem)  # fmt: skip
-_FIELDS = {name for model in _REQUESTS for name in model.model_fields} | {"column", "ref_column", "alt_column"}
-_OPTION = re.compile(r"--([a-z][a-z-]+)")
 
 
 def describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
@@ -36,16 +33,6 @@ def describe(app: FastAPI, settings: Settings) -> dict[str, Any]:
     found["security"] = [{"token": []}, {"password": []}] if needs_token else [{}]
     found["info"]["description"] += _limits(settings)
     return found
-
-
-def in_words_of_the_api(message: str) -> str:
-    """Name the API's fields in a message that names options of the command line."""
-
-    def renamed(option: re.Match[str]) -> str:
-        name = option[1].replace("-", "_")
-        return name if name in _FIELDS else option[0]
-
-    return _OPTION.sub(renamed, message)
 
 
 def _limits(settings: Settings) -> str:
