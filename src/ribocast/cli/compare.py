@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import (
-    ColumnOption,
-    EngineOption,
-    JsonOption,
-    LabelOption,
-    OnErrorOption,
-    ThreadsOption,
-    app,
-    read_labelled,
-)  # fmt: skip
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import OutputError
 from ribocast.io.text import number
@@ -26,7 +17,9 @@ if TYPE_CHECKING:
     from ribocast.learn.evaluation.compare import Comparison
 
 
-@app.command(epilog="Example: ribocast compare default run1 theirs.csv:pred --data test.csv --by uatg -o report.html")
+@options.app.command(
+    epilog="Example: ribocast compare default run1 theirs.csv:pred --data test.csv --by uatg -o report.html"
+)
 def compare(
     models: Annotated[
         list[str], typer.Argument(help="Shipped models, folders, or tables of predictions: [NAME=]FILE[:COLUMN].")
@@ -43,14 +36,14 @@ def compare(
     on_missing: Annotated[
         Literal["stop", "drop"], typer.Option(help="Where a table lacks a row: stop, or leave the row out for all.")
     ] = "stop",
-    column: ColumnOption = None,
-    label: LabelOption = None,
-    on_error: OnErrorOption = "stop",
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    column: options.Column = None,
+    label: options.Label = None,
+    on_error: options.OnError = "stop",
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
     resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Bootstrap samples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare models on the same rows: figures, and differences with paired-bootstrap intervals.
 
@@ -71,7 +64,7 @@ def compare(
             raise OutputError(f"{output}: the report is HTML; use a name that ends in .html")
         places.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
-    chunks = [read_labelled(path, column, label, on_error) for path in data]
+    chunks = [options.read_labelled(path, column, label, on_error) for path in data]
     rows = under_one_roof(chunks)
     groups = group_rows(rows.frame, rows.utrs, by, rows.source) if by else None
     contenders = [contender(text, rows, assay=assay, column=column, engine=engine, threads=threads) for text in models]
@@ -92,8 +85,8 @@ def compare(
 
         given = {"by": by, "assay": assay, "on-missing": on_missing, "column": column, "label": label,
                  "on-error": on_error, "engine": engine, "resamples": resamples, "seed": seed}  # fmt: skip
-        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-        command = shlex.join(["ribocast", "compare", *models, *(f"--data={path}" for path in data), *options])
+        spelled = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        command = shlex.join(["ribocast", "compare", *models, *(f"--data={path}" for path in data), *spelled])
         write_report(output, found, source=rows.source, by=by, remarks=remarks, command=command, resamples=resamples)
         say(f"wrote {output}")
     if as_json:

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, LengthOption, app, data_app
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_table, progress
 
 
-@data_app.command("describe", epilog="Example: ribocast data describe train.csv")
+@options.data_app.command("describe", epilog="Example: ribocast data describe train.csv")
 def describe(
     table: Annotated[str, typer.Argument(help="Any table of sequences; - is stdin.")],
-    column: ColumnOption = None,
-    label: LabelOption = None,
+    column: options.Column = None,
+    label: options.Label = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Describe a table: rows, columns, lengths, letters, labels, duplicates, upstream ATGs, a sample of 10."""
     from ribocast.io.output_paths import OutputPaths
@@ -48,12 +48,12 @@ def describe(
         print_table(list(found.sample[0]), cells)
 
 
-@app.command(epilog="Example: ribocast simulate -n 280000 --seed 1 -o sim.csv")
+@options.app.command(epilog="Example: ribocast simulate -n 280000 --seed 1 -o sim.csv")
 def simulate(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Table to write; else stdout.")] = None,
     n: Annotated[int, typer.Option("-n", "--rows", min=1, help="Sequences.")] = 10_000,
-    min_length: LengthOption = 50,
-    max_length: LengthOption = 50,
+    min_length: options.Length = 50,
+    max_length: options.Length = 50,
     reads: Annotated[float, typer.Option(min=1, help="Median reads a sequence; fewer mean more noise.")] = 600,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:

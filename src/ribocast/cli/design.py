@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ribocast.cli.options import EngineOption, JsonOption, ThreadsOption, app, say_assay
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, progress, say
 from ribocast.errors import InputError, OptionError
 
@@ -26,7 +26,7 @@ _MOST_STEPS = 1_000
 _FIGURES = (".png", ".svg", ".pdf")
 
 
-@app.command(epilog="Example: ribocast design --target 8 --length 50 -n 20 --forbid ATG -o designs.csv")
+@options.app.command(epilog="Example: ribocast design --target 8 --length 50 -n 20 --forbid ATG -o designs.csv")
 def design(
     target: Annotated[
         float | None, typer.Option(help="The wanted MRL, ribosomes per mRNA.", show_default=False)
@@ -51,9 +51,9 @@ def design(
         Literal["idt"] | None, typer.Option(help="Also an order sheet with adapters: NAME.order.csv beside the output.")
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="Path of the search and final set: .png, .svg or .pdf.")] = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
-    as_json: JsonOption = False,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
+    as_json: options.Json = False,
     **given: Any,
 ) -> None:
     """Design 5′ UTRs for the highest mean ribosome load (MRL), a wanted one or a series, under rules that always hold.
@@ -102,7 +102,7 @@ def design(
     for line in found.remarks:
         say(_spelt(line))
     _write(found, output, order, sheet, figure, as_json=as_json)
-    say_assay(request.assay, loaded[0])
+    options.say_assay(request.assay, loaded[0])
 
 
 _OWN = inspect.signature(design, eval_str=True)
@@ -114,8 +114,8 @@ def add_request_options() -> None:
     """Give the command the options of a request, which takes a time that other commands spare."""
     from ribocast.design.request import DesignRequest
 
-    options = [option for name, field in DesignRequest.model_fields.items() if (option := _option(name, field))]
-    parameters = sorted([*_PARAMETERS[:4], *options, *_PARAMETERS[4:]], key=lambda one: one.kind)
+    added = [option for name, field in DesignRequest.model_fields.items() if (option := _option(name, field))]
+    parameters = sorted([*_PARAMETERS[:4], *added, *_PARAMETERS[4:]], key=lambda one: one.kind)
     design.__signature__ = _OWN.replace(parameters=parameters)  # type: ignore[attr-defined]
 
 

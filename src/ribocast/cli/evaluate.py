@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import (
-    ColumnOption,
-    EngineOption,
-    JsonOption,
-    LabelOption,
-    OnErrorOption,
-    ThreadsOption,
-    app,
-    read_labelled,
-)  # fmt: skip
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_table, say
 from ribocast.errors import OptionError
 from ribocast.io.text import number
@@ -25,7 +16,7 @@ if TYPE_CHECKING:
     from ribocast.learn.evaluation.by_assay import AssayScores
 
 
-@app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
+@options.app.command(epilog="Example: ribocast evaluate run1 test.csv --json")
 def evaluate(
     paths: Annotated[
         list[str],
@@ -38,13 +29,13 @@ def evaluate(
         Literal["assay"] | None,
         typer.Option(help="Each assay by itself (column assay, or one table each), as it is and on a straight line."),
     ] = None,
-    column: ColumnOption = None,
-    label: LabelOption = None,
-    on_error: OnErrorOption = "stop",
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    column: options.Column = None,
+    label: options.Label = None,
+    on_error: options.OnError = "stop",
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Score a model on measured sequences, with 95 % bootstrap intervals.
 
@@ -64,14 +55,14 @@ def evaluate(
     loaded = load(paths[0] if named else "default", engine=engine, threads=threads)
     chosen = loaded.card.assay(assay)
     if by == "assay":
-        chunks = [read_labelled(path, column, label, on_error) for path in paths[int(named) :]]
+        chunks = [options.read_labelled(path, column, label, on_error) for path in paths[int(named) :]]
         results = evaluate_by_assay(loaded, split_by_assay(chunks), assay=assay, seed=seed)
         if as_json:
             print_json({"model": loaded.card.name, "by": "assay", "assays": [result.as_dict() for result in results]})
         else:
             _print_by_assay(loaded.card.name, results)
         return
-    chunk = read_labelled(paths[-1], column, label, on_error)
+    chunk = options.read_labelled(paths[-1], column, label, on_error)
     if assay is None:
         chosen = loaded.card.assay(named_assay(chunk, loaded.card))
     if was_trained_on(loaded, chunk):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ribocast.cli.options import ColumnOption, EngineOption, JsonOption, OnErrorOption, ThreadsOption, app, say_assay
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_lines, progress, say
 from ribocast.errors import OptionError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ribocast.model.predictor import Predictor
 
 
-@app.command(epilog="Example: ribocast explain ACATTTGCTTCTGACACAACTGTG -o why.png --table ism.csv")
+@options.app.command(epilog="Example: ribocast explain ACATTTGCTTCTGACACAACTGTG -o why.png --table ism.csv")
 def explain(
     source: Annotated[
         str | None, typer.Argument(help="A sequence, or a table of them as in ribocast predict.", show_default=False)
@@ -46,11 +46,11 @@ def explain(
         bool, typer.Option("--long", help="Explain sequences too that take hours: 5,000 nt and more.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="With --global: of the random sequences.")] = 0,
-    column: ColumnOption = None,
-    on_error: OnErrorOption = "stop",
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
-    as_json: JsonOption = False,
+    column: options.Column = None,
+    on_error: options.OnError = "stop",
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
+    as_json: options.Json = False,
 ) -> None:
     """Explain predictions: the effect of every substitution, upstream ORFs and Kozak contexts.
 
@@ -70,9 +70,9 @@ def explain(
     loaded = load(model, engine=engine, threads=threads)
     given = {"model": model, "assay": assay, "measured": measured, "seed": seed if as_learnt else None,
              "indels": indels or None, "column": column}  # fmt: skip
-    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    options += ["--global"] * as_learnt + ["--near-cognates"] * near_cognates + ["--long"] * long
-    command = shlex.join(["ribocast", "explain", *([source] if source else []), *options, f"--output={output}"])
+    spelled = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    spelled += ["--global"] * as_learnt + ["--near-cognates"] * near_cognates + ["--long"] * long
+    command = shlex.join(["ribocast", "explain", *([source] if source else []), *spelled, f"--output={output}"])
     if as_learnt and output is not None:
         _explain_model(
             loaded, output, measured, assay=assay, seed=seed, column=column, command=command, as_json=as_json
@@ -97,7 +97,7 @@ def explain(
         )  # fmt: skip
     if as_json:
         print_json(shown)
-    say_assay(assay, loaded)
+    options.say_assay(assay, loaded)
 
 
 def _explain_model(

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import JsonOption, data_app
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import InputError
 
 
-@data_app.command("fetch", epilog="Example: ribocast data fetch && ribocast data prepare")
+@options.data_app.command("fetch", epilog="Example: ribocast data fetch && ribocast data prepare")
 def fetch(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the files; else the user's cache.")
     ] = None,
     url: Annotated[str | None, typer.Option(help="Address of a mirror's folder, else where it is published.")] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Download the published random library (28 files, 57 MB): checked by SHA-256, what is there not twice."""
     from ribocast.learn.data.random50 import RANDOM50, fetch_library
@@ -36,11 +36,11 @@ def fetch(
     print_table(["file", "", "SHA-256"], [[name, how, library.files[name]] for name, how in done.items()])
 
 
-@data_app.command("prepare", epilog="Example: ribocast data prepare -o measurements")
+@options.data_app.command("prepare", epilog="Example: ribocast data prepare -o measurements")
 def prepare(
     folder: Annotated[Path | None, typer.Argument(help="Where the fetched files are; the user's cache.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table.")] = Path("measurements"),
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Turn the fetched library into a table to train on, egfp_random50.csv.gz, with the published split."""
     from ribocast.learn.data.random50 import NAME, RANDOM50
@@ -55,14 +55,16 @@ def prepare(
     print_table(["table", *halves], [[str(table), *(f"{count:,}" for count in halves.values())]])
 
 
-@data_app.command("homework", epilog="Example: ribocast data homework measurements/egfp_random50.csv.gz -o homework")
+@options.data_app.command(
+    "homework", epilog="Example: ribocast data homework measurements/egfp_random50.csv.gz -o homework"
+)
 def homework(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the tables.")],
     source: Annotated[
         Path | None,
         typer.Argument(help="Fetched files' folder, or a table with seq, mrl, published_split; the user's cache."),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Write train.csv and test.csv as the homework had them, each standardised by itself; and both in ribosomes.
 

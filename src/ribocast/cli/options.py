@@ -11,7 +11,6 @@ from ribocast.cli.terminal import say
 
 if TYPE_CHECKING:
     from ribocast.io.output_paths import OutputPaths
-    from ribocast.io.rejects import OnError
     from ribocast.io.tables import Chunk
     from ribocast.model.bundle import AssayCard
     from ribocast.model.predictor import Predictor
@@ -33,31 +32,27 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
-ColumnOption = Annotated[
-    str | None, typer.Option(help="Column of the sequences; else seq, sequence or utr is looked for.")
-]
-LabelOption = Annotated[
+Column = Annotated[str | None, typer.Option(help="Column of the sequences; else seq, sequence or utr is looked for.")]
+Label = Annotated[
     str | None, typer.Option(help="Column of the mean ribosome loads (MRLs); else label, mrl or rl is looked for.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores without it.")]
-LengthOption = Annotated[int, typer.Option(min=1, max=10_000, help="Shortest and longest, nt.")]
-EngineOption = Annotated[
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; all cores without it.")]
+Length = Annotated[int, typer.Option(min=1, max=10_000, help="Shortest and longest, nt.")]
+Engine = Annotated[
     Literal["auto", "openvino", "openvino-bf16", "torch"],
     typer.Option(help="What runs the network; openvino-bf16 is faster where the processor has bfloat16, and rounds."),
 ]
-OnErrorOption = Annotated[
-    Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")
-]
-ResumeOption = Annotated[
+OnError = Annotated[Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")]
+Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")
 ]
 
-ShardOption = Annotated[
+Shard = Annotated[
     str | None,
     typer.Option(metavar="K/N", help="Do the K-th of N parts: of the files, or of one file's rows; see docs/scale.md."),
 ]
-RayOption = Annotated[
+Ray = Annotated[
     str | None,
     typer.Option(metavar="auto|ADDRESS", help="Let a Ray cluster do it (auto: the one there is, else a local one)."),
 ]

@@ -7,24 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ribocast.cli.options import (
-    ColumnOption,
-    EngineOption,
-    JsonOption,
-    OnErrorOption,
-    RayOption,
-    ResumeOption,
-    ShardOption,
-    ThreadsOption,
-    app,
-    say_assay,
-)
+from ribocast.cli import options
 from ribocast.cli.parts import Parts, do_files
 from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import OptionError, RibocastError
 
 
-@app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
+@options.app.command(epilog="Example: ribocast predict table.csv --assay egfp_random50 -o out.csv")
 def predict(
     tables: Annotated[
         list[str],
@@ -44,13 +33,13 @@ def predict(
     near_cognates: Annotated[
         bool, typer.Option("--near-cognates", help="With --uorf: list CTG, GTG, TTG and the like too.")
     ] = False,
-    column: ColumnOption = None,
-    on_error: OnErrorOption = "stop",
-    resume: ResumeOption = False,
-    shard: ShardOption = None,
-    ray: RayOption = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    column: options.Column = None,
+    on_error: options.OnError = "stop",
+    resume: options.Resume = False,
+    shard: options.Shard = None,
+    ray: options.Ray = None,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
 ) -> None:  # fmt: skip
     """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval.
 
@@ -80,11 +69,11 @@ def predict(
             do_files(loaded, predict_file, settings, tables, output, parts, advance, tell)
         else:
             predict_file(loaded, tables[0], output, **settings, resume=resume, say=tell, done=advance)
-    say_assay(assay, loaded)
+    options.say_assay(assay, loaded)
 
 
-@app.command(epilog="Example: ribocast models --json")
-def models(as_json: JsonOption = False) -> None:
+@options.app.command(epilog="Example: ribocast models --json")
+def models(as_json: options.Json = False) -> None:
     """List the architectures to train, and the trained models at hand with their accuracy."""
     from ribocast.learn.networks import ARCHITECTURES
     from ribocast.model.bundle import open_bundle, shipped_models

@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import ColumnOption, JsonOption, LabelOption, OnErrorOption, RayOption, app, read_labelled
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, print_table, progress, say
 from ribocast.errors import OptionError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-@app.command(
+@options.app.command(
     epilog="Example: ribocast search train.csv --model optimus --folds 10 --grid examples/optimus-grid.toml -o search1"
 )
 def search(
@@ -48,13 +48,13 @@ def search(
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Processes; one a core without it.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads of each process.")] = 1,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is without it.")] = None,
-    ray: RayOption = None,
+    ray: options.Ray = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a search, or share one under way.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a search that is in the folder.")] = False,
-    column: ColumnOption = None,
-    label: LabelOption = None,
-    on_error: OnErrorOption = "stop",
-    as_json: JsonOption = False,
+    column: options.Column = None,
+    label: options.Label = None,
+    on_error: options.OnError = "stop",
+    as_json: options.Json = False,
 ) -> None:
     """Search settings by cross-validation, and refit the best on all rows.
 
@@ -83,7 +83,7 @@ def search(
     places = OutputPaths((table, grid))
     places.add("-")
     places.add_folder(output, SEARCH_FILES)
-    chunk = read_labelled(table, column, label, on_error, places, output)
+    chunk = options.read_labelled(table, column, label, on_error, places, output)
     library = assay_of(chunk, assay)
     if ray is None:
         search_settings: Callable[..., Found] = search_here

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ribocast.cli.options import ThreadsOption, app
+from ribocast.cli import options
 from ribocast.cli.terminal import say
 
 
-@app.command(epilog="Example: ribocast serve --port 7860; then open http://127.0.0.1:7860")
+@options.app.command(epilog="Example: ribocast serve --port 7860; then open http://127.0.0.1:7860")
 def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; beyond this machine, RIBOCAST_TOKEN is needed too.")
@@ -25,7 +25,7 @@ def serve(
         bool, typer.Option("--no-batching", help="Predict each call by itself, to compare.")
     ] = False,
     log_sequences: Annotated[bool, typer.Option("--log-sequences", help="Write sequences to the log.")] = False,
-    threads: ThreadsOption = None,
+    threads: options.Threads = None,
 ) -> None:
     """Serve the page and the API (documented at /api/docs) until Ctrl-C.
 

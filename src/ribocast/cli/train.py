@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ribocast.cli.options import (
-    ColumnOption,
-    JsonOption,
-    LabelOption,
-    OnErrorOption,
-    app,
-    read_labelled,
-)  # fmt: skip
+from ribocast.cli import options
 from ribocast.cli.terminal import print_json, progress, say, silence
 from ribocast.errors import OptionError, OutputError
 
@@ -23,7 +16,7 @@ if TYPE_CHECKING:
     from ribocast.learn.train.loop import Step
 
 
-@app.command(epilog="Example: ribocast train train.csv --model attention-3conv -o run1")
+@options.app.command(epilog="Example: ribocast train train.csv --model attention-3conv -o run1")
 def train(
     table: Annotated[str, typer.Argument(help="Sequences and mean ribosome loads (MRLs), e.g. seq,label.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
@@ -52,10 +45,10 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is without it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is in the folder.")] = False,
-    column: ColumnOption = None,
-    label: LabelOption = None,
-    on_error: OnErrorOption = "stop",
-    as_json: JsonOption = False,
+    column: options.Column = None,
+    label: options.Label = None,
+    on_error: options.OnError = "stop",
+    as_json: options.Json = False,
 ) -> None:
     """Train a model on a table of measured sequences, or fine-tune a trained one to a new assay or chemistry.
 
@@ -97,7 +90,7 @@ def train(
         places = OutputPaths((table, start))
         places.add("-")
         places.add_folder(output, RUN_FILES)
-        chunk = read_labelled(table, column, label, on_error, places, output)
+        chunk = options.read_labelled(table, column, label, on_error, places, output)
         library = assay_of(chunk, assay)
         with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 

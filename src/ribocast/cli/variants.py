@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ribocast.cli.options import (
-    EngineOption,
-    OnErrorOption,
-    RayOption,
-    ResumeOption,
-    ShardOption,
-    ThreadsOption,
-    app,
-    say_assay,
-)
+from ribocast.cli import options
 from ribocast.cli.parts import Parts, do_files, do_substitutions
 from ribocast.cli.terminal import progress, say
 from ribocast.errors import InputError, OptionError
@@ -31,7 +22,7 @@ _EPILOG = (
 )
 
 
-@app.command(epilog=_EPILOG)
+@options.app.command(epilog=_EPILOG)
 def variants(
     table: Annotated[
         str | None,
@@ -68,12 +59,12 @@ def variants(
     ] = None,
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
-    on_error: OnErrorOption = "stop",
-    resume: ResumeOption = False,
-    shard: ShardOption = None,
-    ray: RayOption = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    on_error: options.OnError = "stop",
+    resume: options.Resume = False,
+    shard: options.Shard = None,
+    ray: options.Ray = None,
+    engine: options.Engine = "auto",
+    threads: options.Threads = None,
 ) -> None:  # fmt: skip
     """Score variants of 5′ UTRs: the log2 fold change of the mean ribosome load (MRL), with a 90 % interval, and why.
 
@@ -129,12 +120,12 @@ def variants(
             do_substitutions(loaded, work, output, parts, advance, tell)
     else:
         _of_genome(loaded, table, output, gtf, fasta, canonical, phased, assay, on_error)
-    say_assay(assay, loaded, loaded.card.genome_assay if of_genome else loaded.card.variant_assay)
+    options.say_assay(assay, loaded, loaded.card.genome_assay if of_genome else loaded.card.variant_assay)
 
 
 def _of_genome(
     model: Predictor, path: str | None, output: str | None, gtf: Path, fasta: Path, canonical: bool, phased: bool,
-    assay: str | None, on_error: OnErrorOption,
+    assay: str | None, on_error: options.OnError,
 ) -> None:  # fmt: skip
     from ribocast.io.output_paths import OutputPaths
     from ribocast.variants.files import is_vcf, score_all, score_vcf
