@@ -57,12 +57,12 @@ def compare(
 
     if output is None and not as_json:
         output = Path("comparison.html")
-    places = OutputPaths([*map(file_of, models), *data])
-    places.add("-")
+    outputs = OutputPaths([*map(file_of, models), *data])
+    outputs.add("-")
     if output is not None:
         if output.suffix.lower() not in (".html", ".htm"):
             raise OutputError(f"{output}: the report is HTML; use a name that ends in .html")
-        places.add(output, "the report")
+        outputs.add(output, "the report")
         import matplotlib  # noqa: F401  (missing, it is better said before everything is predicted than after)
     chunks = [options.read_labelled(path, column, label, on_error) for path in data]
     rows = under_one_roof(chunks)

@@ -77,14 +77,14 @@ def design(
         raise OptionError("--weight is that of a second objective: give --second too")
     check_output(output, (*TABLE_ENDINGS, *FASTA_ENDINGS), stdout=True)
     files = [given[name] for name, field in DesignRequest.model_fields.items() if _spelling(field).file]
-    places = OutputPaths((*files, *(model or []), independent, second))
-    places.add(output, "the designs")
-    sheet = places.add_list(_bare(output), "order", "the order sheet") if order else None
+    outputs = OutputPaths((*files, *(model or []), independent, second))
+    outputs.add(output, "the designs")
+    sheet = outputs.add_list(_bare(output), "order", "the order sheet") if order else None
     if figure is not None:
         check_output(figure, _FIGURES)
         import matplotlib  # noqa: F401  (missing, it is better said before the search than after)
 
-        places.add(figure, "the figure")
+        outputs.add(figure, "the figure")
     wanted = _read_series(series) if series is not None else target
     n = (10 if series is None else 1) if n is None else n
     request = _read_request({**given, "target": wanted, "n": n})

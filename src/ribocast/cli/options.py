@@ -59,7 +59,7 @@ Ray = Annotated[
 
 
 def read_labelled(
-    path: str, column: str | None, label: str | None, on_error: OnError, places: OutputPaths | None = None,
+    path: str, column: str | None, label: str | None, on_error: OnError, outputs: OutputPaths | None = None,
     output: Path | None = None,
 ) -> Chunk:  # fmt: skip
     """Read a labelled table without its bad rows, listed beside the output if there is one, or stop at the first."""
@@ -68,7 +68,7 @@ def read_labelled(
     from ribocast.io.tables import read_table
 
     chunk = read_table(path, column=column, label=label)
-    with RowFilter(on_error, places or OutputPaths(), output, say) as row_filter:
+    with RowFilter(on_error, outputs or OutputPaths(), output, say) as row_filter:
         good = row_filter.keep(chunk, chunk.faults(need_label=True))
         row_filter.refuse_nothing(len(good.frame))
     return good

@@ -80,10 +80,10 @@ def search(
     for name in [*settings, *(RECIPE + name for name, value in changes.items() if value is not None)]:
         if name in searched:
             raise OptionError(f"{grid}: {name} is searched, but the command line fixes it")
-    places = OutputPaths((table, grid))
-    places.add("-")
-    places.add_folder(output, SEARCH_FILES)
-    chunk = options.read_labelled(table, column, label, on_error, places, output)
+    outputs = OutputPaths((table, grid))
+    outputs.add("-")
+    outputs.add_folder(output, SEARCH_FILES)
+    chunk = options.read_labelled(table, column, label, on_error, outputs, output)
     library = assay_of(chunk, assay)
     if ray is None:
         search_settings: Callable[..., Found] = search_here

@@ -87,10 +87,10 @@ def train(
     # Of processes that train together, the first one writes and speaks.
     first = is_first_process()
     with nullcontext() if first else silence():
-        places = OutputPaths((table, start))
-        places.add("-")
-        places.add_folder(output, RUN_FILES)
-        chunk = options.read_labelled(table, column, label, on_error, places, output)
+        outputs = OutputPaths((table, start))
+        outputs.add("-")
+        outputs.add_folder(output, RUN_FILES)
+        chunk = options.read_labelled(table, column, label, on_error, outputs, output)
         library = assay_of(chunk, assay)
         with alone_in(output) if first else nullcontext(), progress("training") as (advance, tell):
 

@@ -137,11 +137,11 @@ def _of_genome(
         model.card.assay(assay)
     if path not in (None, "-") and not Path(str(path)).exists():
         raise InputError(f"{path}: no such file")
-    places = OutputPaths((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
-    places.add(output)
-    places.add_list(output, "skipped", "the list of skipped transcripts")
+    outputs = OutputPaths((path, gtf, fasta, f"{fasta}.fai", model.bundle.folder))
+    outputs.add(output)
+    outputs.add_list(output, "skipped", "the list of skipped transcripts")
     if on_error == "skip":
-        places.add_list(output, "rejected", "the list of bad rows")
+        outputs.add_list(output, "rejected", "the list of bad rows")
     with progress("scoring", results_to=output) as (advance, tell):
         utrs = open_utrs(gtf, fasta, output, canonical=canonical, say=tell)
         if path is not None:

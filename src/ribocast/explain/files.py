@@ -80,15 +80,15 @@ def explain_file(
     """
     check_output(output, FIGURE_ENDINGS)
     check_output(table, TABLE_ENDINGS, stdout=True)
-    places = OutputPaths((source, model.bundle.folder))
-    places.add(table, "the table")
+    outputs = OutputPaths((source, model.bundle.folder))
+    outputs.add(table, "the table")
     ending = "" if output is None else Path(output).suffix.lower()
     say = say or (lambda _: None)
     model.card.assay(assay)
     if output is not None:
-        places.add(output, "the page" if ending == ".html" else "the figure")
-        places.add_numbered(Path(output), "the figures")
-    row_filter = RowFilter(on_error, places, table if output is None else output, say)
+        outputs.add(output, "the page" if ending == ".html" else "the figure")
+        outputs.add_numbered(Path(output), "the figures")
+    row_filter = RowFilter(on_error, outputs, table if output is None else output, say)
     entries: list[dict[str, Any]] = []
     rows, figures = 0, 0
     with ExitStack() as stack:

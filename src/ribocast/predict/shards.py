@@ -239,14 +239,14 @@ def _named(source: str, share: Share | None = None) -> str:
 
 def refuse_clashes(portions: Sequence[Portion], inputs: Sequence[str], lists: bool) -> None:
     """Raise if two portions would be written to one file, or one to an input, or to a file of the user's own."""
-    places = OutputPaths(inputs)
+    outputs = OutputPaths(inputs)
     for portion in portions:
         output = portion.output
-        places.add(output, portion.source)
-        places.add(journal_of(output), f"what is kept to resume {output}", begins=MAGIC)
-        places.add(record_of(output), f"the record of {output}", begins=b'{"terms": {')
+        outputs.add(output, portion.source)
+        outputs.add(journal_of(output), f"what is kept to resume {output}", begins=MAGIC)
+        outputs.add(record_of(output), f"the record of {output}", begins=b'{"terms": {')
         if lists:
-            places.add_list(output, "rejected", f"the list of bad rows of {portion.source}")
+            outputs.add_list(output, "rejected", f"the list of bad rows of {portion.source}")
 
 
 def terms_of(model: Predictor, work: PortionWork) -> dict[str, Any]:

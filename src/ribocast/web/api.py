@@ -221,7 +221,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         }}},
     )  # fmt: skip
     async def design(request: Request) -> Response:
-        """Begin to design 5′ UTRs: a job, whose place is in Location."""
+        """Begin to design 5′ UTRs: a job, whose address is in Location."""
         body = await body_of(request, (JSON,))
         asked = await service.read(len(body.content), lambda: read_json(body, schemas.DesignIn, limits))
         job = start_design(service, asked)

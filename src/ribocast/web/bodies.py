@@ -77,7 +77,7 @@ class Rows(NamedTuple):
         return len(self.numbers)
 
     def take(self, rows: Sequence[int]) -> Rows:
-        """Return some rows, by their places from 0."""
+        """Return some rows, by their index."""
         table = None if self.table is None else self.table.take(np.array(rows, dtype=np.int64))
         return Rows(
             [self.numbers[row] for row in rows], [self.ids[row] for row in rows], self.columns,
@@ -85,7 +85,7 @@ class Rows(NamedTuple):
         )  # fmt: skip
 
     def error(self, row: int, column: int, reason: str) -> RowError:
-        """Say what is wrong with a row's value, by their places from 0."""
+        """Say what is wrong with the value of a row and a column, by their index."""
         return RowError(
             self.numbers[row], self.ids[row], self.columns[column], _shown(self.values[column][row]), reason
         )

@@ -100,4 +100,4 @@ def _networks(part: str) -> list[IPv4Network | IPv6Network]:
         found = socket.getaddrinfo(part, None)
     except OSError:
         raise OptionError(f"the proxy {part} cannot be found; give its address") from None
-    return [ip_network(str(address)) for *_, place in found if (address := _address(str(place[0]))) is not None]
+    return [ip_network(str(address)) for *_, peer in found if (address := _address(str(peer[0]))) is not None]

@@ -16,8 +16,8 @@ _SECONDS = 60.0
 def where_of(error: BaseException) -> str:
     """Say what kind of error came from where, without its message, which may hold what a client sent."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
-    places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
-    return f"{type(error).__name__} at {places}"
+    lines = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {lines}"
 
 
 class Log(logging.StreamHandler[Any]):
@@ -32,8 +32,8 @@ class Log(logging.StreamHandler[Any]):
         """Write a line, unless its like was written within a minute: then it is counted."""
         if not record.name.startswith("ribocast."):
             wrong = record.exc_info[1] if record.exc_info else None
-            place = where_of(wrong) if wrong else f"{record.filename}:{record.lineno}"
-            record = _record(record.levelno, f"{record.name}: {place}")
+            where = where_of(wrong) if wrong else f"{record.filename}:{record.lineno}"
+            record = _record(record.levelno, f"{record.name}: {where}")
         if record.levelno < logging.WARNING:
             super().emit(record)
             return

@@ -299,7 +299,7 @@ def _unusable(errors: Sequence[RowError], status: int = 422, *, what: str = "") 
 
 
 def _faults(served: Served, rows: Rows) -> dict[int, RowError]:
-    """Find the rows that cannot be used, by their places, each with its first fault."""
+    """Find the rows that cannot be used, by their index, each with its first fault."""
     return {
         row: rows.error(row, number, reason)
         for number in reversed(range(len(rows.values)))
