@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
 EFFECTS = ("position", "kind", "ref", "alt", "mrl", "change", "log2_fold_change", "consequence")
 MOST_INDEL = 3
 _LETTERS = "ACGT"
@@ -172,16 +173,10 @@ def explain_all(
     utrs = list(utrs)  # a Series would be looked up by its labels below
     if faults := find_unexplainable(model, utrs, indels=indels, long=long):
         raise SequenceError(*faults[0])
-    names = [""] * len(utrs) if names is None else list(names)
-    first = 0
-    while first < len(utrs):
-        last, waiting = first, 0
-        while last < len(utrs) and (last == first or waiting < _TOGETHER):
-            waiting += count_changes(len(utrs[last]), indels)
-            last += 1
-        group = [to_dna(utr) for utr in utrs[first:last]]
-        yield from _explain_group(model, card, group, indels, names[first:last], near_cognates)
-        first = last
+    names = [""] * len(utrs) if names is None else names
+    named = zip(map(to_dna, utrs), names, strict=True)
+    for group in _groups(named, lambda one: count_changes(len(one[0]), indels), _TOGETHER):
+        yield from _explain_group(model, card, group, indels, near_cognates)
 
 
 def find_unexplainable(model: Predictor, utrs: Sequence[object], *, indels: int = 0, long: bool = False) -> list[Fault]:
@@ -241,10 +236,11 @@ def apply_change(utr: str, change: Change) -> str:
 
 
 def _explain_group(
-    model: Predictor, card: AssayCard, utrs: list[str], indels: int, names: Sequence[str], near_cognates: bool
+    model: Predictor, card: AssayCard, named: list[tuple[str, str]], indels: int, near_cognates: bool
 ) -> Iterator[Explanation]:
     import pandas as pd
 
+    utrs = [utr for utr, _ in named]
     batch = Batch.of(utrs)
     outputs = model.run(batch)[:, model.number(card)]
     own = to_mrl(outputs, card)
@@ -253,18 +249,16 @@ def _explain_group(
     low, high = interval(card, own, interval_scaling(unusual, card))
     notes = model.notes(batch, card, unusual)
     construct = card.surroundings
-    for number, (utr, mrl, name) in enumerate(zip(utrs, changed, names, strict=True)):
-        ratio = mrl / own[number]
-        effects = pd.DataFrame(small_changes(utr, indels), columns=list(Change._fields)).assign(
+    for number, ((utr, name), mrl) in enumerate(zip(named, changed, strict=True)):
+        changes, ratio = list(small_changes(utr, indels)), mrl / own[number]
+        effects = pd.DataFrame(changes, columns=list(Change._fields)).assign(
             mrl=mrl,
             change=mrl - own[number],
             # Networks that give one number can give MRLs below 0, of which there is no fold change.
             log2_fold_change=np.log2(
                 ratio, out=np.full(len(ratio), np.nan), where=(mrl > 0) & (own[number] > 0) & np.isfinite(ratio)
             ),
-            consequence=[
-                consequence(utr, apply_change(utr, change), construct) for change in small_changes(utr, indels)
-            ],
+            consequence=[consequence(utr, apply_change(utr, change), construct) for change in changes],
         )
         profile = outputs[number, : len(card.fraction_weights or ())] if model.card.output == "fractions" else None
         yield Explanation(
@@ -291,7 +285,7 @@ def _mrls_of_changes(
     mrls = np.empty(sum(count_changes(len(utr), indels) for utr in utrs))
     everything = (apply_change(utr, change) for utr in utrs for change in small_changes(utr, indels))
     done = 0
-    for piece in _pieces(everything):
+    for piece in _groups(everything, len, _LETTERS_TOGETHER):
         # Each sequence once.
         new = [sequence for sequence in dict.fromkeys(piece) if sequence not in known]
         # Not asked whether they are missing: NAC without its C is NA.
@@ -302,15 +296,15 @@ def _mrls_of_changes(
     return np.split(mrls, np.cumsum([count_changes(len(utr), indels) for utr in utrs])[:-1])
 
 
-def _pieces(sequences: Iterator[str]) -> Iterator[list[str]]:
-    """Give sequences in lists of a bounded number of letters."""
-    piece: list[str] = []
-    letters = 0
-    for sequence in sequences:
-        piece.append(sequence)
-        letters += len(sequence)
-        if letters >= _LETTERS_TOGETHER:
-            yield piece
-            piece, letters = [], 0
-    if piece:
-        yield piece
+def _groups(items: Iterable[T], size_of: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Give things in lists, each ended by the thing with which their sizes together reach `most`."""
+    group: list[T] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += size_of(item)
+        if size >= most:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

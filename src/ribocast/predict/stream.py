@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -136,7 +136,13 @@ def work_through(
             outputs.add(journal_of(output or ""), f"what is kept to resume {output}", begins=MAGIC)
         row_filter = RowFilter(on_error, outputs, output, say)
         if are_files and keep:
-            journal = stack.enter_context(_journal(run, output or "", resume, say))
+            journal = kept = Journal(output or "", run.terms(), resume=resume, say=say)
+
+            def let_go(failed: object, *_: object) -> None:
+                if kept.close(failed=failed is not None) and run.networked:
+                    say(f"{output}: what was predicted is kept; --resume goes on from there")
+
+            stack.push(let_go)
         sink = stack.enter_context(open_table(output))
         stack.enter_context(row_filter)
         rows = run.pump(work.chunks(), row_filter, sink, journal, done)
@@ -145,18 +151,6 @@ def work_through(
         else:
             row_filter.refuse_nothing(rows)
     return Predicted(rows, row_filter.count, row_filter.path if row_filter.count else None, run.networked)
-
-
-@contextmanager
-def _journal(run: _Run, output: str | Path, resume: bool, say: Callable[[str], None]) -> Iterator[Journal]:
-    journal = Journal(output, run.terms(), resume=resume, say=say)
-    failed = True
-    try:
-        yield journal
-        failed = False
-    finally:
-        if journal.close(failed=failed) and run.networked:
-            say(f"{output}: what was predicted is kept; --resume goes on from there")
 
 
 class _Run:
