@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -34,7 +34,7 @@ _PACKED_BYTES = 1_000
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
-class Application:
+class Application(Guard):
     """An ASGI application, and the service inside it.
 
     Parameters
@@ -97,11 +97,7 @@ class Application:
             mount_page(self.api)
         # Nothing that a client sends is written to the disk.
         MultiPartParser.spool_max_size = settings.max_body_bytes + 1
-        self._guarded = Guard(cast(App, self.api), settings, metrics, lambda: self.service.jobs.is_closing)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
-        await self._guarded(scope, receive, send)
+        super().__init__(cast(App, self.api), settings, metrics, lambda: self.service.jobs.is_closing)
 
 
 def _answer_errors(app: FastAPI) -> None:

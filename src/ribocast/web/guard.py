@@ -76,9 +76,7 @@ class Guard:
         If the trusted proxies cannot be found.
     """
 
-    def __init__(
-        self, app: App, settings: Settings, metrics: Metrics, is_stopping: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, app: App, settings: Settings, metrics: Metrics, is_stopping: Callable[[], bool]) -> None:
         self._app, self._settings, self._metrics, self._is_stopping = app, settings, metrics, is_stopping
         self._rate, self._guesses = Rate(settings.calls_per_minute), Rate(settings.guesses_per_minute, "wrong tokens")
         self._proxies = Proxies(settings.trusted_proxy)
