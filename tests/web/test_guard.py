@@ -22,7 +22,7 @@ def test_a_problem_is_json_of_one_form_whatever_it_quotes(status, quoted):
     rows = [RowError(row, None, "seq", quoted, "why") for row in range(1, 151)]
     answer = problem(RefusedError(status, f"no {quoted}", 7, "seq", rows))
     told = json.loads(answer.body.decode())
-    assert told["status"] == answer.status == status
+    assert told["status"] == answer.status_code == status
     assert (told["field"], len(told["errors"]), told["errors_total"]) == ("seq", 100, 150)
     assert told["title"]
     assert told["detail"].startswith("no")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -103,22 +103,18 @@ class Application(Guard):
 def _answer_errors(app: FastAPI) -> None:
     """Say every error in the same form (RFC 9457), and in the words of the command line."""
 
-    def answer(refused: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
-        status, told, body = problem(refused, headers or {})
-        return Response(body, status, told)
-
     @app.exception_handler(RibocastError)
     async def ours(_: Request, error: RibocastError) -> Response:
         if isinstance(error, RefusedError):
-            return answer(error)
-        return answer(RefusedError(422, str(error), field=getattr(error, "field", None)))
+            return problem(error)
+        return problem(RefusedError(422, str(error), field=getattr(error, "field", None)))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "query")[:_SHOWN]
-        return answer(RefusedError(422, f"{where or 'the request'}: {first['msg'][:_SHOWN]}", field=where or None))
+        return problem(RefusedError(422, f"{where or 'the request'}: {first['msg'][:_SHOWN]}", field=where or None))
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:
-        return answer(RefusedError(error.status_code, str(error.detail)), error.headers)
+        return problem(RefusedError(error.status_code, str(error.detail)), error.headers)

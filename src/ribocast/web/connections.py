@@ -152,11 +152,8 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         answer = problem(RefusedError(400, "not an HTTP/1.1 request"), {"connection": "close"})
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        for event in (
-            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"), h11.Data(data=answer.body),
-            h11.EndOfMessage(),
-        ):  # fmt: skip
+        head = h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request")
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
         self._end_soon()

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from ribocast.web.clients import Proxies
 from ribocast.web.limits import Rate, RefusedError, problem, stopping
@@ -120,17 +121,18 @@ class Guard:
         except (_GoneError, ClientDisconnect):
             status = 499
         except RefusedError as refused:
-            await _refuse(watch, refused)
+            await _refusal(refused)(scope, receive, watch)
         except asyncio.CancelledError:
             # The time that open calls have when the server stops is over.
             if status:
                 raise
-            await _refuse(watch, stopping())
+            await _refusal(stopping())(scope, receive, watch)
         except Exception as error:
             _log.error("%s %s failed: %s", call.method, _route(scope), where_of(error))
             if status:
                 raise ConnectionAbortedError from None
-            await _refuse(watch, RefusedError(500, "the server failed; its log says where"))
+            failed = RefusedError(500, "the server failed; its log says where")
+            await _refusal(failed)(scope, receive, watch)
         finally:
             seconds, route = time.perf_counter() - began, _route(scope)
             self._metrics.calls.labels(call.method, route, str(status)).inc()
@@ -384,13 +386,10 @@ async def _throw_away(receive: Receive, most: int) -> None:
         return
 
 
-async def _refuse(send: Send, refused: RefusedError) -> None:
+def _refusal(refused: RefusedError) -> Response:
     headers = {}
     if refused.status == 401:
         headers["www-authenticate"] = 'Basic realm="ribocast: any name, the token as password", charset="UTF-8"'
     if refused.status in (408, 413, 415):
         headers["connection"] = "close"
-    answer = problem(refused, headers)
-    pairs = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": answer.body})
+    return problem(refused, headers)

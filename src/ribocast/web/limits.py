@@ -8,12 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from starlette.responses import Response
 
 from ribocast.errors import RibocastError
 
-PROBLEM_TYPE = "application/problem+json"
 _CLIENTS = 10_000
 _MOST_ERRORS = 100
 # As RFC 9110 calls them; Python does from 3.13 on.
@@ -58,15 +58,7 @@ def stopping() -> RefusedError:
     return RefusedError(503, "the server is stopping; try again in 60 s", 60)
 
 
-class Answer(NamedTuple):
-    """What is sent: status, headers (names in lower case) and body."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def problem(refused: RefusedError, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
+def problem(refused: RefusedError, headers: Mapping[str, str] | None = None) -> Response:
     """Say what is wrong as problem details (RFC 9457), the first 100 of its rows among them."""
     told: dict[str, Any] = {
         "type": "about:blank", "title": _TITLES.get(refused.status) or HTTPStatus(refused.status).phrase,
@@ -76,10 +68,10 @@ def problem(refused: RefusedError, headers: Mapping[str, str] = MappingProxyType
         told |= list_rows("errors", refused.errors)
     # A lone surrogate, which JSON can spell, cannot be sent back: there is a question mark in its place.
     body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
-    headers = {"content-type": PROBLEM_TYPE, "content-length": str(len(body)), **headers}
+    response = Response(body, refused.status, headers, media_type="application/problem+json")
     if refused.retry_after is not None:
-        headers["retry-after"] = str(refused.retry_after)
-    return Answer(refused.status, headers, body)
+        response.headers["retry-after"] = str(refused.retry_after)
+    return response
 
 
 def list_rows(name: str, errors: Sequence[RowError]) -> dict[str, Any]:
