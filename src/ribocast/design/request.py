@@ -94,11 +94,9 @@ class DesignOptions(_WebOptions):
         10, ge=1, le=_MOST_DESIGNS, title="Designs", description="Designs of each target."
     )
     adapter: Annotated[str | None, AfterValidator(_checked_adapter)] = Field(
-        None,
-        max_length=2_000,
-        title="Before the 5′ UTR",
+        None, max_length=2_000, title="Before the 5′ UTR",
         description="What stands before the 5′ UTR; else the assay's. May be empty.",
-    )
+    )  # fmt: skip
     cds: Annotated[str | None, AfterValidator(_checked_cds), Spelling("FILE", option="--for-cds", file="sequence")] = (
         Field(
             None,
@@ -116,12 +114,9 @@ class DesignOptions(_WebOptions):
         1.0, ge=0, le=LARGEST, title="Risk aversion", description="What a standard deviation of uncertainty costs."
     )
     out_of_distribution_penalty: float = Field(
-        0.1,
-        ge=0,
-        le=LARGEST,
-        title="Out-of-distribution penalty",
+        0.1, ge=0, le=LARGEST, title="Out-of-distribution penalty",
         description="What being unlike the measured sequences costs.",
-    )
+    )  # fmt: skip
     assay: str | None = Field(
         None, max_length=200, description="In which assay's units; the model's default without it."
     )

@@ -51,10 +51,9 @@ class FreeEnergy(Rule):
         """Its field."""
 
         free_energy: Annotated[Annotated[Energies, AlsoObject()] | None, Spelling("LOW:HIGH", "-8:-2")] = Field(
-            None,
-            title="Folding energy",
+            None, title="Folding energy",
             description="kcal/mol of the folded 5′ UTR, lowest and highest; needs ViennaRNA.",
-        )
+        )  # fmt: skip
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

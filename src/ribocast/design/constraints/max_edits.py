@@ -61,10 +61,9 @@ class MaxEdits(Rule):
             None, max_length=2_000, title="Stay near to this sequence", description="Stay near to this sequence."
         )  # fmt: skip
         max_edits: Count | None = Field(
-            None,
-            title="Most edits",
+            None, title="Most edits",
             description="Letters that may differ from the sequence to stay near to; else a quarter.",
-        )
+        )  # fmt: skip
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:

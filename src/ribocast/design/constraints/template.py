@@ -41,11 +41,9 @@ class Template(Rule):
         """Its field."""
 
         template: Annotated[str | None, Spelling("LETTERS")] = Field(
-            None,
-            max_length=2_000,
-            title="Template",
+            None, max_length=2_000, title="Template",
             description="IUPAC letters from 5′ to 3′, such as NNNNNNNNNNGCCACC.",
-        )
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "letters", read_motif(self.letters))
