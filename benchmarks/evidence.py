@@ -4,7 +4,7 @@
 
 Three tables of `--evidence`: genome editing by a nuclease's mRNA behind 48 5′ UTRs in two cell lines
 (``genome_editing_pdcd1.csv.gz``), translation efficiency of 3,407 human genes with their whole 5′ UTR
-(``endogenous_te.csv.gz``; Zheng et al. 2025, TE_classic_ML), and initiation at every context of an AUG
+(``endogenous_te.csv.gz``; CenikLab/TE_classic_ML), and initiation at every context of an AUG
 (``start_site_efficiency.csv.gz``; Noderer et al., Molecular Systems Biology 10, 748 (2014)). What the model makes of a
 context is what an upstream ATG in it takes from the MRL, out of frame and without a stop, on average over random UTRs
 that have no other. ``egfp_human50.csv.gz`` of `--data` says how far measured MRLs themselves go with the genes'.
@@ -88,10 +88,9 @@ def correlate(measured: str, by: str, x: pd.Series, y: pd.Series) -> Finding:
 
 
 def read_editing(folder: Path, data: Path, model: Predictor) -> pd.DataFrame:
-    """Read the editing table, with the MRL `predicted` on the scale of the random library, and whether it is there."""
+    """Read the editing table, with the MRL `predicted` (9 to 105 nt), and whether the random library has it."""
     rows = pd.read_csv(folder / "genome_editing_pdcd1.csv.gz")
-    # Commas stand inside of names, and names are none of our business here.
-    rows["predicted"] = model.mrl(rows["seq"].tolist(), assay="egfp_random50")
+    rows["predicted"] = model.mrl(rows["seq"].tolist(), assay="egfp_varying25to100")
     library = pd.read_csv(data / "egfp_random50.csv.gz", usecols=["seq"])["seq"]
     return rows.assign(in_library=rows["seq"].isin(set(library)))
 
@@ -205,7 +204,7 @@ def draw(editing: pd.DataFrame, genes: pd.DataFrame, starts: pd.DataFrame, pictu
     panels[2].set_title("65,536 contexts of an AUG", fontsize=10)
     for panel in panels[:2]:
         panel.set_xlabel("predicted MRL (ribosomes per mRNA)")
-    panels[2].set_xlabel("what such an upstream ATG takes from the predicted MRL")
+    panels[2].set_xlabel("what an upstream ATG in it takes (predicted MRL)")
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=110)
