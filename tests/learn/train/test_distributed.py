@@ -26,7 +26,8 @@ from ribocast.learn.train.distributed import Team, join_team
 ALONE = (sys.executable, "-m", "ribocast")
 TWO = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ribocast")
 # No chance in what is compared: none of dropout's, and in float32 none of rounding's.
-SAME = ("--set", "dropout=0", "--set", "letter_dropout=0", "--set", "channels=16", "--device", "cpu", "--seed", "3")
+SAME = ("--set", "dropout=0", "--set", "letter_dropout=0", "--set", "channels=16", "--set", "dilations=[1,2]",
+        "--device", "cpu", "--seed", "3")  # fmt: skip
 FLOAT32 = {**os.environ, "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
@@ -89,7 +90,7 @@ def children(number):
 @pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 def test_killed_they_go_on_to_the_same_weights_by_dropout_too(table, tmp_path):
-    options = ("--set", "channels=16", "--device", "cpu", "--batch-size", "32")
+    options = ("--set", "channels=16", "--set", "dilations=[1,2]", "--device", "cpu", "--batch-size", "32")
     train(TWO, table, tmp_path / "undisturbed", *options)
     process = subprocess.Popen(
         [*TWO, "train", str(table), "--label", "mrl", "-o", str(tmp_path / "killed"), "--epochs", "3", *options],
