@@ -89,8 +89,9 @@ def here(tmp_path):
 
 
 def utrs(here, told=None, **settings):
-    return open_utrs(here / "genes.gtf", here / "genome.fa", here / "out.tsv",
-                        say=told.append if told is not None else None, **settings)  # fmt: skip
+    if told is not None:
+        settings["say"] = told.append
+    return open_utrs(here / "genes.gtf", here / "genome.fa", here / "out.tsv", **settings)
 
 
 def score(model, here, name="out.tsv", **settings):
