@@ -104,6 +104,29 @@ def places_of(letters, spot, ref, alt):
 
 def expected(small, gene, spot, ref, alt):
     """Say what a variant does: ("scored", UTR, position), ("touches", set of words), or None."""
+    if len(ref) == len(alt):
+        return _letter_by_letter(small, gene, spot, ref, alt)
+    return _as_one_change(small, gene, spot, ref, alt)
+
+
+def _letter_by_letter(small, gene, spot, ref, alt):
+    """Let each letter that differs be a substitution of its own, in a genome that has those before it."""
+    touched, numbers, letters = set(), [], small.letters
+    for at, (old, new) in enumerate(zip(ref, alt, strict=True), start=spot):
+        found = _as_one_change(Small(letters, small.genes), gene, at, old, new)
+        if found is None:
+            continue
+        if found[0] == "touches":
+            touched |= found[1]
+        else:
+            letters = letters[: at - 1] + new + letters[at:]
+            numbers.append(found[2])
+    if touched:
+        return ("touches", touched)
+    return ("scored", spliced_utr(letters, gene), min(numbers)) if numbers else None
+
+
+def _as_one_change(small, gene, spot, ref, alt):
     spots = mrna(gene)
     length = spots.index(gene.first)
     codon = set(spots[length : length + 3])
@@ -123,7 +146,7 @@ def expected(small, gene, spot, ref, alt):
         intron = range(left + 1, right)
         sites.append((set(intron[:2]), left))
         sites.append((set(intron[-2:]), right))
-    inside, touched, exons = [], set(), set()
+    inside, touched, exons, leaves_all = [], set(), set(), False
     for first, last, new in places_of(small.letters, spot, ref, alt):
         here = set()
         if last < first:
@@ -147,12 +170,16 @@ def expected(small, gene, spot, ref, alt):
                 here.add("the 5' end of the UTR")
             within = [part for part in parts if all(part[0] <= one <= part[1] for one in gone)]
         touched |= here
+        leaves_all |= not here and not within
         if within and not here:
             exons.add(within[0])
             inside.append((first, last, new))
     if len(exons) > 1:
         return ("touches", {"a splice site"})
     if not inside:
+        # Written elsewhere, the same change leaves the whole ATG and what stands before it.
+        if touched == {"the start codon"} and leaves_all:
+            return None
         return ("touches", touched) if touched else None
     for first, last, new in inside:
         if not new and any(first <= part[0] and part[1] <= last for part in parts):

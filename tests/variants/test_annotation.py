@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ribocast.errors import RibocastError
 from ribocast.variants.annotation import read_annotation
-from small_genomes import gtf, small_genomes
+from small_genomes import gtf, mrna, small_genomes
 
 # What stands in annotations, and what nearly does.
 CELLS = st.sampled_from(["chr1", "exon", "CDS", "start_codon", "transcript", "mRNA", "gene", "1", "7", "30", "+", "-",
@@ -36,10 +36,10 @@ def read(text, **settings):
         return read_annotation(path, **settings)
 
 
-def gff3(small):
+def gff3(small, written=None):
     """Write the genes of a small genome as Ensembl does."""
     lines = ["##gff-version 3"]
-    for line in gtf(small).splitlines():
+    for line in gtf(small).splitlines() if written is None else written:
         *cells, attributes = line.split("\t")
         name = attributes.split('"')[3]
         lines.append("\t".join([*cells, f"Parent=transcript:{name}"]))
@@ -73,6 +73,58 @@ def test_gtf_and_gff3_say_the_same_with_their_lines_in_any_order(small, data):
     # Which of the two it is, the first line with a ninth column says.
     assert read(gff3(small)).transcripts == whole
     assert read(gzip.compress(gff3(small).replace("\n", "\r\n").encode())).transcripts == whole
+
+
+@settings(deadline=None)
+@given(small=small_genomes(), twice=st.booleans())
+def test_exons_repeated_or_made_of_parts_are_the_same(small, twice):
+    assume(small.genes)
+    lines = gtf(small).splitlines(keepends=True)
+    whole = read("".join(lines)).transcripts
+    assert read("".join(lines + lines)).transcripts == whole
+    if twice:
+        lines += lines
+    assert read("".join(lines + utr_lines(small))).transcripts == whole
+    parts = [line for line in lines if "\texon\t" not in line] + utr_lines(small)
+    # Parts that touch are of one exon, and so are exons.
+    assert read("".join(parts)).transcripts == whole
+    assert read(gff3(small, parts)).transcripts == whole
+
+
+def utr_lines(small):
+    """Write the 5′ UTRs, as the annotations of many organisms have them in place of exons."""
+    lines = []
+    for gene in small.genes:
+        spots = mrna(gene)
+        before = set(spots[: spots.index(gene.first)])
+        for first, last in gene.exons:
+            if inside := [spot for spot in range(first, last + 1) if spot in before]:
+                lines.append(f"chr1\ttest\tfive_prime_UTR\t{min(inside)}\t{max(inside)}\t.\t{gene.strand}\t.\t"
+                             f'gene_id "G{gene.name}"; transcript_id "{gene.name}";\n')  # fmt: skip
+    return lines
+
+
+def tagged(*tags):
+    """Write transcripts a, b, … of one gene with a tag each, and one of another gene without a tag."""
+    return "".join(
+        f'chr1\tx\t{kind}\t{first}\t90\t.\t+\t.\tgene_id "{gene}"; transcript_id "{name}"; tag "{tag}";\n'
+        for name, tag in (*zip("abcde", tags, strict=False), ("other", "basic"))
+        for gene in ("h" if name == "other" else "g",)
+        for kind, first in (("exon", 11), ("CDS", 41))
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [(("MANE_Select", "MANE_Plus_Clinical", "Ensembl_canonical", "basic"), "ab"),
+     (("MANE Select", "MANE Plus Clinical", "RefSeq Select"), "ab"),
+     (("RefSeq Select", "MANE Plus Clinical", "basic"), "ab"), (("Ensembl_canonical", "RefSeq_Select"), "b"),
+     (("basic", "MANE_Plus_Clinical"), "b"), (("MANE_Plus_Clinical", "Ensembl_canonical"), "ab")],
+)  # fmt: skip
+def test_canonical_keeps_transcripts_of_clinical_variants(tags, kept):
+    found = read(tagged(*tags), canonical=True)
+    assert [one.name for one in found.transcripts] == list(kept)
+    assert [(name, "MANE_Plus_Clinical" in why) for _, name, why in found.skipped] == [("other", True)]
 
 
 @pytest.mark.parametrize("big", ["1" * 5000, "9" * 19])

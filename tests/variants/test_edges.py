@@ -9,7 +9,7 @@ from ribocast.variants.genome import Genome
 from ribocast.variants.placement import equivalent_edits, trim
 from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import Record
-from small_genomes import Gene, Small, fasta, gtf
+from small_genomes import Gene, Small, fasta, gtf, mirrored, turned
 
 # A UTR of 10 + 10 nt around an intron of 20, then the start codon.
 SPLICED = Small("C" * 60 + "ATGGCC" + "G" * 40, [Gene("g", "+", [(31, 40), (51, 106)], 61)])
@@ -83,6 +83,64 @@ def test_an_indel_reaches_over_the_border_of_a_bin(utrs_of):
     small = Small("C" * 2_030 + "A" * 40 + "CG" * 10 + "ATGGCCTAA", [Gene("g", "+", [(2_060, 2_099)], 2_091)])
     found = find_alleles(utrs_of(small), row(2_030, "CA", "C"))
     assert [one.alt for one in found] == ["A" * 10 + "CG" * 10]
+
+
+@pytest.mark.parametrize(
+    ("spot", "ref", "alt", "words"),
+    [(61, "A", "AA", None), (62, "T", "TG", "nothing"), (63, "G", "GG", "nothing"), (63, "GG", "G", "nothing"),
+     (62, "T", "TGCA", "nothing"), (62, "TG", "T", "nothing"), (62, "T", "TC", "touches the start codon: not scored"),
+     (61, "AT", "A", "touches the start codon: not scored")],
+)  # fmt: skip
+def test_an_indel_that_leaves_the_start_codon_touches_nothing(utrs_of, spot, ref, alt, words):
+    # Of the reversed gene, what stands behind the start codon stands before it in the genome.
+    for small in (SPLICED, mirrored(SPLICED)):
+        there = small is SPLICED
+        begin = spot if there else len(small.letters) + 2 - spot - len(ref)
+        change = (ref, alt) if there else (turned(ref), turned(alt))
+        found = find_alleles(utrs_of(small), row(begin, *change))
+        if words is None:  # one A more, before the ATG
+            assert [one.alt for one in found] == ["C" * 20 + "A"]
+        else:
+            assert [one.words for one in found] == ([] if words == "nothing" else [words])
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "changed", "utr", "words"),
+    [(40, 45, {40: "A", 45: "T"}, "C" * 9 + "A" + "C" * 10, "within 3 nt of a splice site; also changes "),
+     (60, 70, {60: "T", 70: "A"}, "C" * 19 + "T", "also changes letters outside the UTR"),
+     (35, 55, {35: "G", 55: "T"}, "CCCCGCCCCC" + "CCCCTCCCCC", ""),
+     (28, 31, {28: "A", 31: "G"}, "G" + "C" * 19, "at the first letter of the UTR; also changes"),
+     (30, 31, {30: "A", 31: "G"}, "G" + "C" * 19, "at the first letter of the UTR; also changes"),
+     (44, 46, {44: "A", 46: "T"}, None, None), (64, 70, {64: "A", 70: "T"}, None, None),
+     (60, 70, {60: "T", 62: "A"}, None, "touches the start codon: not scored"),
+     (40, 70, {41: "T", 62: "A"}, None, "touches a splice site and the start codon: not scored")],
+)  # fmt: skip
+def test_a_block_substitution_is_the_letters_that_it_changes(utrs_of, first, last, changed, utr, words):
+    ref = SPLICED.letters[first - 1 : last]
+    alt = "".join(changed.get(at, letter) for at, letter in enumerate(ref, start=first))
+    found = find_alleles(utrs_of(SPLICED), row(first, ref, alt))
+    assert [one.alt for one in found] == ([] if words is None else [utr])
+    assert all(one.words.startswith(words) and bool(one.words) == bool(words) for one in found)
+    if utr:
+        assert found[0].utr_position == min(at - 20 for at in range(20) if utr[at] != "C")
+
+
+@pytest.mark.parametrize(
+    ("alt", "words"),
+    [("<DEL>", "symbolic allele"), ("N]chr1:90]", "breakend"), ("]chr1:90]N", "breakend"), ("C[<ctg1>:7[", "breakend"),
+     (".C", "breakend"), ("C.", "breakend"), ("R", "ambiguous letters in ALT"), ("CY", "ambiguous letters in ALT")],
+)  # fmt: skip
+@pytest.mark.parametrize("ref", ["C", "N"])
+def test_what_is_not_scored_is_called_what_it_is(utrs_of, ref, alt, words):
+    assert [one.words for one in find_alleles(utrs_of(SPLICED), row(35, ref, alt))] == [f"{words}: not scored"]
+
+
+def test_an_unknown_ref_is_any_letter(utrs_of):
+    for ref, alt in (("N", "A"), ("CN", "CA")):
+        (found,) = find_alleles(utrs_of(SPLICED), row(36 - len(ref), ref, alt))
+        assert found.alt == "CCCCACCCCC" + "C" * 10
+    with pytest.raises(RibocastError, match="REF is NA, but"):
+        find_alleles(utrs_of(SPLICED), row(35, "NA", "N"))
 
 
 def test_a_genome_without_the_contigs_names_the_last_transcript(utrs_of):

@@ -265,6 +265,16 @@ def row_of(form, *samples, alt="C"):
         ("GT", "1|2", 1, [(1, "")]),
         ("GT", "10|0", 1, []),
         ("GT", "1|0|1", 1, [(1, ""), (3, "")]),
+        ("GT", "|0|1", 1, [(2, "")]),
+        ("GT", "|1", 1, [(1, "")]),
+        ("GT", "/1", 1, [(1, "")]),
+        ("GT", "/0/1", 1, []),
+        ("GT", "|1/0", 1, [(1, "")]),
+        ("GT", "/1|0", 1, []),
+        ("GT", "0/1|1", 1, [(3, "")]),
+        ("GT", "0|0|0|1", 1, [(4, "")]),
+        ("GT", "1/1/1", 1, [(0, "")]),
+        ("GT:PS", "|0|0|1:8", 1, [(3, "8")]),
         ("GT:PS", "0|1:77", 1, [(2, "77")]),
         ("GT:PS", "0|1:.", 1, [(2, "")]),
         ("GT:PS", "0|1", 1, [(2, "")]),
@@ -277,7 +287,9 @@ def row_of(form, *samples, alt="C"):
 def test_who_has_an_allele_on_which_chromosome(form, sample, allele, found):
     other = ":".join({"GT": "0|0", "PS": "3", "DP": "8"}[key] for key in form.split(":"))
     cells = row_of(form, other, sample).cells
-    assert carriers_of(cells, allele) == [Carrier(1, side, phase_set) for side, phase_set in found]
+    genotype = dict(zip(form.split(":"), sample.split(":"), strict=False)).get("GT", "")
+    ploidy = len(genotype.lstrip("/|").replace("/", "|").split("|"))
+    assert carriers_of(cells, allele) == [Carrier(1, side, phase_set, ploidy) for side, phase_set in found]
 
 
 def alleles_of(*edits):
@@ -313,6 +325,16 @@ def test_variants_of_one_chromosome_are_one_haplotype_with_its_carriers():
     assert found[0].found.alt == "A" + "T" + "G" + "T" + "ACGTACGTACGT"
     assert haplotypes_of([(12, "0|1:1", "0|0:1"), (14, "0|1:2", "0|0:1")]) == []
     assert haplotypes_of(rows[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("genotype", "sides"),
+    [("0|0|1", [3]), ("0|0|0|1", [4]), ("1|0|1|0", [1, 3]), ("|0|1", [2]), ("|1", [1]), ("1", [1]), ("0/1|1", [3]),
+     ("1/1/1", [1, 2, 3]), ("0/1/1", [])],
+)  # fmt: skip
+def test_haplotypes_of_any_ploidy_are_named_by_chromosome(genotype, sides):
+    found = haplotypes_of([(12, genotype, "0|0"), (14, genotype, "0|0")])
+    assert [one.samples for one in found] == [" ".join(f"ann:{side}" for side in sides)] * bool(sides)
 
 
 def test_variants_that_overlap_are_told_and_not_scored():

@@ -303,7 +303,7 @@ def test_canonical_takes_mane_before_ensembl_and_says_when_there_are_no_tags(her
     assert [one.name for one in read_annotation(here / "genes.gtf").transcripts] == ["a", "b", "c"]
     assert [one.name for one in read_annotation(here / "genes.gtf", canonical=True).transcripts] == ["b"]
     (here / "genes.gtf").write_text(gtf())
-    with pytest.raises(RibocastError, match=r"^genes.gtf: no transcript is tagged MANE_Select or Ensembl_canonical$"):
+    with pytest.raises(RibocastError, match=r"^genes.gtf: no transcript is tagged MANE_Select, .*MANE_Plus_Clinical$"):
         read_annotation(here / "genes.gtf", canonical=True)
 
 
@@ -322,7 +322,11 @@ def test_canonical_tells_genes_by_their_id_and_lists_those_without_a_tag(here):
     found = utrs(here, canonical=True)
     assert [one.name for one in found.transcripts] == ["first", "second"]
     assert pd.read_csv(here / "out.skipped.csv").to_numpy().tolist() == [
-        ["SAME", "untagged", "no transcript of its gene is tagged MANE_Select or Ensembl_canonical"]
+        [
+            "SAME",
+            "untagged",
+            "no transcript of its gene is tagged MANE_Select, RefSeq_Select, Ensembl_canonical or MANE_Plus_Clinical",
+        ]
     ]
 
 

@@ -44,7 +44,9 @@ def variants(
     canonical: Annotated[
         bool,
         typer.Option(
-            "--canonical", help="Of each gene_id, only the transcript tagged MANE_Select, or else Ensembl_canonical."
+            "--canonical",
+            help="Of each gene_id, only the transcript tagged MANE_Select, or else RefSeq_Select, or else "
+            "Ensembl_canonical; and those tagged MANE_Plus_Clinical.",
         ),
     ] = False,
     phased: Annotated[

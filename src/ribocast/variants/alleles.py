@@ -10,19 +10,21 @@ import numpy as np
 from ribocast.errors import InputError
 from ribocast.model.predictor import Predictor
 from ribocast.variants.placement import (
+    Edit,
     SplicedTranscript,
     UtrEdit,
     apply_edits,
+    changed_letters,
     equivalent_edits,
-    map_to_utr,
+    join_notes,
+    place,
     remark,
-    trim,
     utr_position,
 )
 from ribocast.variants.score import pair_faults, score_variants
 from ribocast.variants.transcripts import reverse_complement
 from ribocast.variants.utrs import GenomeUtrs, own_construct
-from ribocast.variants.vcf import NO_CHANGE, Record, is_sequence
+from ribocast.variants.vcf import NO_CHANGE, Record, is_sequence, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,39 +85,43 @@ def find_alleles(utrs: GenomeUtrs, record: Record, number: int = 0) -> list[UtrA
     for allele, alt in enumerate(record.alts):
         if alt in NO_CHANGE:
             continue
-        edits, (low, high) = None, record.span
+        changes, (low, high) = None, record.span
         if is_sequence(alt):
-            edit = trim(record.pos, record.ref, alt)
-            if edit.begin == edit.end and not edit.letters:
+            changes = ways_to_write(utrs, contig, record.pos, record.ref, alt)
+            if not changes:
                 continue
-            edits = equivalent_edits(utrs.genome, contig, edit)
             # With a letter on either side, for insertions.
-            low, high = edits[0].begin - 1, edits[-1].end + 1
+            low, high = changes[0][0].begin - 1, changes[-1][-1].end + 1
         for which in near:
             one = utrs.transcripts[which]
             if not one.overlaps(low, high):
                 continue
             spliced = utrs.read(which)
             cells = (record.chrom, record.pos, record.cells[2], record.ref, alt, one.gene, one.name)
-            if edits is None:
-                found.append(UtrAllele(number, allele, cells, None, spliced, None, "symbolic allele: not scored"))
+            if changes is None:
+                found.append(UtrAllele(number, allele, cells, None, spliced, None, f"{kind_of(alt)}: not scored"))
                 continue
-            placed = map_to_utr(spliced, edits)
+            placed = place(spliced, changes)
             if isinstance(placed, str):
                 words = f"touches {placed}: not scored"
                 found.append(UtrAllele(number, allele, cells, None, spliced, None, words))
             elif placed is not None:
-                utr = apply_edits(spliced.utr, [placed])
-                found.append(UtrAllele(number, allele, cells, utr_position(spliced, placed), spliced, utr, placed.note))
+                utr, notes = apply_edits(spliced.utr, placed), join_notes(placed)
+                found.append(UtrAllele(number, allele, cells, utr_position(spliced, placed[0]), spliced, utr, notes))
     return found
 
 
+def ways_to_write(utrs: GenomeUtrs, contig: str, pos: int, ref: str, alt: str) -> list[list[Edit]]:
+    """List the changes of an allele, ascending, and of each all ways to write it; none where REF and ALT are equal."""
+    return [equivalent_edits(utrs.genome, contig, edit) for edit in changed_letters(pos, ref, alt)]
+
+
 def check_ref(utrs: GenomeUtrs, contig: str, record: Record) -> None:
-    """Raise RibocastError if a row's REF is not in the genome; N of the genome may be any letter."""
+    """Raise RibocastError if a row's REF is not in the genome; N of either may be any letter."""
     begin = record.pos - 1
     there = utrs.genome.letters(contig, begin, begin + len(record.ref)) if begin >= 0 else ""
     ref = record.ref.upper()
-    if len(there) != len(ref) or any(a != b and a != "N" for a, b in zip(there, ref, strict=True)):
+    if len(there) != len(ref) or any(a != b and "N" not in (a, b) for a, b in zip(there, ref, strict=True)):
         shown = [text if len(text) <= 60 else f"{text[:59]}…" for text in (ref, there or "nothing")]
         where = f"{record.chrom}:{record.pos:,}"
         raise InputError(f"{where}: REF is {shown[0]}, but {utrs.genome.name} has {shown[1]}")

@@ -18,9 +18,14 @@ _GTF_PAIR = re.compile(r'([\w.-]+)\s+(?:"([^"]*)"|([^\s;"]+))\s*(?:;|$)')
 _GFF3_PAIR = re.compile(r"\s*[^\s=;\"]+=")
 _GTF_ID = re.compile(r'(?:^|;)\s*transcript_id\s+(?:"([^"]*)"|([^\s;"]+))')
 _STARTS, _PARTS = ("start_codon",), ("exon", "CDS")
-_CANONICAL = ("MANE_Select", "Ensembl_canonical")
+_UTRS = {"utr", "5utr", "3utr", "five_prime_utr", "three_prime_utr"}
+"""With CDS they make up the exons, where an annotation has no lines for these."""
+_CANONICAL = ("MANE_Select", "RefSeq_Select", "Ensembl_canonical")
 """Tags of a gene's one transcript; the first that a gene has counts."""
-_TAGS = {*_CANONICAL, "cds_start_NF"}
+_CLINICAL = "MANE_Plus_Clinical"
+"""Tag of further transcripts of a gene, which known clinical variants need."""
+_TAGGED = f"{', '.join(_CANONICAL)} or {_CLINICAL}"
+_TAGS = {*_CANONICAL, _CLINICAL, "cds_start_NF"}
 
 
 @dataclass
@@ -50,6 +55,9 @@ class _TranscriptLines:
     """What the lines of one transcript say."""
 
     exons: list[Span] = field(default_factory=list)
+    # Lines of UTRs and of the coding sequence, until there is an exon.
+    utrs: list[Span] = field(default_factory=list)
+    coding: list[Span] = field(default_factory=list)
     # The 5′ side of the coding sequence and of its start codon, and the phase there.
     cds: int | None = None
     phase: str = "."
@@ -65,7 +73,8 @@ def read_annotation(path: str | Path, *, canonical: bool = False) -> Annotation:
         Plain or gzip; CRLF is read too. What its ninth column looks like decides which of the two it is.
     canonical : bool
         Of each gene (told by its id, not its name), only the transcript tagged ``MANE_Select``, or else
-        ``Ensembl_canonical``. Those of genes without either tag are skipped, and listed.
+        ``RefSeq_Select``, or else ``Ensembl_canonical``; and those tagged ``MANE_Plus_Clinical``. Those of genes
+        without any of the tags are skipped, and listed.
 
     Raises
     ------
@@ -106,7 +115,10 @@ class _Reader:
         if self._gff3 is None:
             self._gff3 = _GFF3_PAIR.match(text) is not None
         ids = self._described_gff3(kind, text) if self._gff3 else self._described_gtf(kind, text)
-        if kind not in _PARTS and kind not in _STARTS:
+        is_utr = kind.lower() in _UTRS
+        if not (is_utr or kind in _PARTS or kind in _STARTS):
+            return
+        if is_utr and not (ids and strand in ("+", "-")):
             return
         if not ids:
             raise InputError(f"{self._name} line {number}: the {kind} names no transcript")
@@ -117,6 +129,11 @@ class _Reader:
             parts = self._parts.setdefault((transcript, contig, cast("Strand", strand)), _TranscriptLines())
             if kind == "exon":
                 parts.exons.append((begin, end))
+                parts.utrs, parts.coding = [], []
+                continue
+            if not parts.exons and kind not in _STARTS:
+                (parts.utrs if is_utr else parts.coding).append((begin, end))
+            if is_utr:
                 continue
             joint = begin if strand == "+" else end
             if kind == "start_codon":
@@ -144,7 +161,7 @@ class _Reader:
         attributes = _gff3(text)
         one = {key: values[0] for key, values in attributes.items()}
         parents, own = attributes.get("Parent", []), one.get("ID", "")
-        if kind in _PARTS or kind in _STARTS:
+        if kind in _PARTS or kind in _STARTS or kind.lower() in _UTRS:
             return parents
         gene_name = one.get("Name") or one.get("gene_name") or one.get("gene")
         if own and parents:
@@ -172,7 +189,7 @@ class _Reader:
             gene, name = self._gene(own), self._names.get(own, _bare(own) if self._gff3 else own)
             built = self._build(own, gene, name, contig, strand, parts)
             if alone and not isinstance(built, str):
-                built = f"no transcript of its gene is tagged {' or '.join(_CANONICAL)}"
+                built = f"no transcript of its gene is tagged {_TAGGED}"
             if isinstance(built, str):
                 result.skipped.append((gene, name, built))
             else:
@@ -192,16 +209,17 @@ class _Reader:
         starts = {joint for joint in (parts.cds, parts.codon) if joint is not None}
         if not starts:
             return "no coding sequence"
-        if not parts.exons:
+        exons = parts.exons or (_merged(parts.utrs + parts.coding) if parts.utrs else [])
+        if not exons:
             return "no exons"
         if "cds_start_NF" in self._tags.get(own, ()) or (parts.codon is None and parts.phase in ("1", "2")):
             return "the beginning of its coding sequence is not known"
         if len(starts) > 1:
             return "its start codon is not where its coding sequence begins"
-        return build(gene, name, contig, strand, parts.exons, starts.pop())
+        return build(gene, name, contig, strand, exons, starts.pop())
 
     def _canonical_ids(self) -> tuple[set[str], set[str]]:
-        """Return the one transcript of each gene that has a tag, and those genes."""
+        """Return the transcripts of each gene that has a tag: its one, and clinical ones; and those genes."""
         best: dict[str, int] = {}
         ranks: dict[str, int] = {}
         for own, tags in self._tags.items():
@@ -210,15 +228,28 @@ class _Reader:
                 ranks[own] = rank
                 gene = self._genes.get(own, own)
                 best[gene] = min(rank, best.get(gene, rank))
-        if not ranks:
-            raise InputError(f"{self._name}: no transcript is tagged {' or '.join(_CANONICAL)}")
-        return {own for own, rank in ranks.items() if rank == best[self._genes.get(own, own)]}, set(best)
+        clinical = {own for own, tags in self._tags.items() if _CLINICAL in tags}
+        if not ranks and not clinical:
+            raise InputError(f"{self._name}: no transcript is tagged {_TAGGED}")
+        chosen = {own for own, rank in ranks.items() if rank == best[self._genes.get(own, own)]}
+        return chosen | clinical, set(best) | {self._genes.get(own, own) for own in clinical}
 
 
 def _first(known: int | None, joint: int, strand: str) -> int:
     if known is None:
         return joint
     return min(known, joint) if strand == "+" else max(known, joint)
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """Join spans that overlap or touch."""
+    merged: list[Span] = []
+    for begin, end in sorted(spans):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
 
 
 def _gtf(text: str) -> dict[str, list[str]]:

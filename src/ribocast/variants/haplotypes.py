@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ribocast.errors import InputError
-from ribocast.variants.alleles import REACH, UtrAllele
+from ribocast.variants.alleles import REACH, UtrAllele, ways_to_write
 from ribocast.variants.genome import contig_key
 from ribocast.variants.placement import (
     SplicedTranscript,
     UtrEdit,
     apply_edits,
-    equivalent_edits,
-    map_to_utr,
-    trim,
+    changed_letters,
+    join_notes,
+    place,
     utr_position,
 )
 from ribocast.variants.utrs import GenomeUtrs
 from ribocast.variants.vcf import Record
 
 _FORMAT, _FIRST_SAMPLE = 8, 9
+_SIGNS = re.compile("[/|]")
 
 
 class Carrier(NamedTuple):
-    """Who has an allele: the sample's number, on which of its chromosomes (1, 2; 0 is all), and its phase set."""
+    """Who has an allele: the sample's number; on which chromosome (from 1; 0 is all), phase set, and of how many."""
 
     sample: int
     side: int
     phase_set: str
+    ploidy: int
 
 
 class Haplotype(NamedTuple):
@@ -119,8 +122,8 @@ class Haplotypes:
         for sample, held in of_sample.items():
             sets = sorted({carrier.phase_set for _, carrier in held if carrier.side}) or [""]
             for phase_set in sets:
-                for side in (1, 2):
-                    # What is on both chromosomes is in phase with everything.
+                for side in range(1, 1 + max(carrier.ploidy for _, carrier in held)):
+                    # What is on all chromosomes is in phase with everything.
                     numbers = tuple(
                         number for number, one in held if not one.side or (one.phase_set, one.side) == (phase_set, side)
                     )
@@ -139,23 +142,23 @@ class Haplotypes:
         if unscored is not None:
             found = UtrAllele(0, 0, cells, None, spliced, None, unscored)
             return Haplotype(found, spelling, samples)
-        placed = [self._as_written(spliced, one) for one in alleles]
+        placed = [edit for one in alleles for edit in self._as_written(spliced, one)]
         utr = apply_edits(spliced.utr, placed)
         if utr is None:
             found = UtrAllele(0, 0, cells, None, spliced, None, "its variants overlap: not scored")
         else:
-            notes = "; ".join(dict.fromkeys(one.note for one in placed if one.note))
-            found = UtrAllele(0, 0, cells, min(utr_position(spliced, one) for one in placed), spliced, utr, notes)
+            first = min(utr_position(spliced, one) for one in placed)
+            found = UtrAllele(0, 0, cells, first, spliced, utr, join_notes(placed))
         return Haplotype(found, spelling, samples)
 
-    def _as_written(self, spliced: SplicedTranscript, one: UtrAllele) -> UtrEdit:
+    def _as_written(self, spliced: SplicedTranscript, one: UtrAllele) -> list[UtrEdit]:
         """Place an allele where the VCF has it: moved among repeats, it could come upon another of the haplotype."""
-        edit = trim(one.cells[1], one.cells[3], one.cells[4])
-        placed = map_to_utr(spliced, [edit])
-        if not isinstance(placed, UtrEdit):
+        alleles = one.cells[1], one.cells[3], one.cells[4]
+        placed = place(spliced, [[edit] for edit in changed_letters(*alleles)])
+        if not isinstance(placed, list):
             contig = self._utrs.genome.contig(spliced.transcript.contig)
-            placed = map_to_utr(spliced, equivalent_edits(self._utrs.genome, contig or "", edit))
-        if not isinstance(placed, UtrEdit):
+            placed = place(spliced, ways_to_write(self._utrs, contig or "", *alleles))
+        if not isinstance(placed, list):
             raise InputError(f"{one.cells[0]}:{one.cells[1]}: the FASTA file has changed while it was read")
         return placed
 
@@ -173,7 +176,9 @@ def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
     Returns
     -------
     list of Carrier
-        An allele on all of a sample's chromosomes is in phase whatever GT says; ``0/1`` is not, and is left out.
+        An allele on all of a sample's chromosomes is in phase whatever GT says; ``0/1`` is not, and is left out. The
+        sign before a call says whether it is phased; the first call may have none, and then is phased if all others
+        are (VCF 4.4, 1.6.2).
     """
     form, *samples = cells[_FORMAT].split("\t")
     keys = form.split(":")
@@ -184,15 +189,18 @@ def carriers_of(cells: list[str], allele: int) -> list[Carrier]:
     for sample, cell in enumerate(samples):
         values = cell.split(":")
         genotype = values[gt_at] if gt_at < len(values) else "."
-        calls = genotype.replace("/", "|").split("|")
+        if genotype[:1] not in ("/", "|"):
+            genotype = ("/" if "/" in genotype else "|") + genotype
+        signs, calls = genotype[0] + "".join(_SIGNS.findall(genotype[1:])), _SIGNS.split(genotype[1:])
         if wanted not in calls:
             continue
         # Phased genotypes without a phase set are of one.
         phase_set = values[ps_at] if ps_at is not None and ps_at < len(values) and values[ps_at] != "." else ""
         if len(calls) == 1:
-            found.append(Carrier(sample, 1, ""))
+            found.append(Carrier(sample, 1, "", 1))
         elif all(call == wanted for call in calls):
-            found.append(Carrier(sample, 0, ""))
-        elif "/" not in genotype:
-            found += [Carrier(sample, at, phase_set) for at, call in enumerate(calls, start=1) if call == wanted]
+            found.append(Carrier(sample, 0, "", len(calls)))
+        else:
+            phased = [at for at, one in enumerate(zip(signs, calls, strict=True), start=1) if one == ("|", wanted)]
+            found += [Carrier(sample, at, phase_set, len(calls)) for at in phased]
     return found

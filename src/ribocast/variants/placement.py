@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ribocast.variants.genome import Genome
-from ribocast.variants.transcripts import Transcript, reverse_complement
+from ribocast.variants.transcripts import START_CODON, Transcript, reverse_complement
 
 _LONGEST_REPEAT = 2_000
 _SPLICE_REGION = 3
 """So many letters of an exon beside an intron are part of its splice site too (as in VEP's splice region)."""
+
+
+_OUTSIDE = "also changes letters outside the UTR"
 
 
 class Edit(NamedTuple):
@@ -64,6 +67,17 @@ def trim(pos: int, ref: str, alt: str) -> Edit:
     return Edit(begin + left, begin + len(ref), alt[left:])
 
 
+def changed_letters(pos: int, ref: str, alt: str) -> list[Edit]:
+    """List the letters that differ in two alleles of one length, each an edit; of other lengths, one edit as `trim`.
+
+    What lies between two changed letters stays as it is: a variant that spells it does not touch it.
+    """
+    if len(ref) != len(alt):
+        return [trim(pos, ref, alt)]
+    pairs = enumerate(zip(ref.upper(), alt.upper(), strict=True), start=pos - 1)
+    return [Edit(at, at + 1, new) for at, (old, new) in pairs if old != new]
+
+
 def equivalent_edits(genome: Genome, contig: str, edit: Edit) -> list[Edit]:
     """List every way to write an insertion or a deletion, ascending; any other change has one.
 
@@ -102,21 +116,50 @@ def _shifts(beside: str, unit: str) -> int:
     return next((at for at, letter in enumerate(beside) if letter != unit[at % size]), len(beside))
 
 
+def place(spliced: SplicedTranscript, changes: Sequence[Sequence[Edit]]) -> list[UtrEdit] | str | None:
+    """Find what a variant of one or several changes does to a UTR.
+
+    Parameters
+    ----------
+    spliced : SplicedTranscript
+        The transcript.
+    changes : sequence of sequences of Edit
+        See `changed_letters`; of each, all ways to write it.
+
+    Returns
+    -------
+    list of UtrEdit, str or None
+        The changes in the UTR, 5′→3′. Else what the variant touches; None if that is nothing.
+    """
+    places = [map_to_utr(spliced, edits) for edits in changes]
+    if touched := {what for one in places if isinstance(one, str) for what in one.split(" and ")}:
+        return " and ".join(sorted(touched))
+    inside = sorted(one for one in places if isinstance(one, UtrEdit))
+    if inside and None in places:
+        inside[-1] = inside[-1]._replace(note=join_notes([inside[-1], UtrEdit(0, 0, "", _OUTSIDE)]))
+    return inside or None
+
+
+def join_notes(placed: Sequence[UtrEdit]) -> str:
+    """Say what is special about some changes, each remark once."""
+    return "; ".join(dict.fromkeys(one.note for one in placed if one.note))
+
+
 def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | str | None:
-    """Find where a variant is in a UTR.
+    """Find where a change is in a UTR.
 
     Parameters
     ----------
     spliced : SplicedTranscript
         The transcript.
     edits : sequence of Edit
-        All ways to write the one variant; see `equivalent_edits`.
+        All ways to write the one change; see `equivalent_edits`.
 
     Returns
     -------
     UtrEdit, str or None
         Where it lies wholly in the UTR: of several places, the one nearest to the start codon. Else what it touches;
-        None if that is nothing.
+        None if that is nothing, or if it can be written behind the start codon: then UTR and ATG stay as they are.
     """
     transcript = spliced.transcript
     inside: list[tuple[int, Edit]] = []
@@ -132,7 +175,9 @@ def map_to_utr(spliced: SplicedTranscript, edits: Sequence[Edit]) -> UtrEdit | s
     if len(exons) > 1:
         return "a splice site"
     if not inside:
-        return " and ".join(sorted(touched)) if touched else None
+        # Between the start codon and what no zone holds, an indel moves over coding letters alone.
+        leaves_atg = touched == {START_CODON} and any(not transcript.touched(*edit[:2]) for edit in edits)
+        return " and ".join(sorted(touched)) if touched and not leaves_atg else None
     index, edit = max(inside)
     size = edit.end - edit.begin
     if not edit.letters and size == len(spliced.utr):

@@ -18,7 +18,8 @@ CODING_LETTERS = 30
 """How much of its own coding sequence a transcript is read with, nt."""
 SPLICE_LETTERS = 2
 """How many letters at either end of an intron are its splice sites."""
-_START_CODON = 3
+START_CODON = "the start codon"
+_CODON_LETTERS = 3
 _COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
 
@@ -120,7 +121,7 @@ def build(gene: str, name: str, contig: str, strand: Strand, exons: Iterable[Spa
     gene, name, contig, strand
         See `Transcript`.
     exons : iterable of (int, int)
-        0-based and half-open, in any order.
+        0-based and half-open, in any order; the same exon twice is one.
     start : int
         The joint in the genome at the 5′ side of the start codon's first base: on ``+`` the 0-based position of the A;
         on ``-`` that position plus 1.
@@ -130,7 +131,7 @@ def build(gene: str, name: str, contig: str, strand: Strand, exons: Iterable[Spa
     Transcript or str
         Or why there is none, in words.
     """
-    blocks = sorted(exons)
+    blocks = sorted(set(exons))
     if any(left[1] > right[0] for left, right in itertools.pairwise(blocks)):
         return "its exons overlap"
     blocks = _joined(blocks)
@@ -146,16 +147,16 @@ def build(gene: str, name: str, contig: str, strand: Strand, exons: Iterable[Spa
         return "its coding sequence does not begin in an exon"
     if not utr:
         return "no 5' UTR"
-    codon = first_letters(coding, strand, _START_CODON)
-    if sum(end - begin for begin, end in codon) < _START_CODON:
+    codon = first_letters(coding, strand, _CODON_LETTERS)
+    if sum(end - begin for begin, end in codon) < _CODON_LETTERS:
         return "its coding sequence is shorter than a start codon"
-    zones = [Zone(begin, end, "the start codon", None) for begin, end in codon]
+    zones = [Zone(begin, end, START_CODON, None) for begin, end in codon]
     length = sum(end - begin for begin, end in utr)
     read = blocks if strand == "+" else blocks[::-1]
     ends, spliced = [], 0
     for this, following in itertools.pairwise(read):
         spliced += this[1] - this[0]
-        if spliced >= length + _START_CODON:
+        if spliced >= length + _CODON_LETTERS:
             break
         if spliced <= length:
             ends.append(spliced)

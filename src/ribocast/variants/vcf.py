@@ -33,6 +33,7 @@ _SVLEN = re.compile(r"(?:^|;)SVLEN=([-+0-9.,]{1,999})(?:;|$)")
 _TAKES = re.compile("<(?:DEL|DUP|INV|CNV)[:>]")
 NO_CHANGE = {".", "*", "<*>", "<NON_REF>"}
 """ALTs that say nothing of a letter here: none, one that another row deletes, and any other."""
+_BREAKEND = re.compile(r"[ACGTNacgtn.]*[\[\]][^\[\]]+[\[\]][ACGTNacgtn.]*|\.[ACGTNacgtn]+|[ACGTNacgtn]+\.")
 _OURS = re.compile(rf"(?:{INFO_ID}|{LOG2_ID})(?:=|$)")
 _ENCODED = {letter: f"%{ord(letter):02X}" for letter in "%,;=|:\t\r\n"} | {" ": "_"}
 
@@ -155,6 +156,13 @@ def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | BadRow]:
 def is_sequence(alt: str) -> bool:
     """Tell whether an ALT spells its letters, unlike ``<DEL>``, ``*`` and the ends of rearrangements."""
     return _LETTERS.fullmatch(alt) is not None
+
+
+def kind_of(alt: str) -> str:
+    """Name an ALT that does not spell its letters."""
+    if _BREAKEND.fullmatch(alt):
+        return "breakend"
+    return "ambiguous letters in ALT" if _REF_LETTERS.fullmatch(alt) else "symbolic allele"
 
 
 def with_our_header(header: Sequence[str], about: str) -> list[str]:
