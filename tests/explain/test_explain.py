@@ -221,7 +221,7 @@ def test_an_explanation_is_not_written_over_its_sequences(tmp_path, capsys, opti
         (["ACGT", "--seed", "7"], "--seed belongs to --global"),
         (
             ["--global", "-o", "a.html", "--indels", "2"],
-            "--indels, --near-cognates and --long are for sequences, not for --global",
+            "--indels, --near-cognates, --long and --cut-at-start are for sequences, not for --global",
         ),
         (["no-such.csv"], "no-such.csv: no such file"),
         (["ACGX" * 100], "ACGX" * 15 + ": neither a file nor a sequence of A, C, G, T (or U) and N"),

@@ -285,3 +285,16 @@ def test_large_answers_are_compressed(server):
         answer = server.post("explain", {"seq": UTR}, headers=headers)
         assert answer.headers.get("content-encoding") == encoding
         assert answer.json()["effects_total"] == 200
+
+
+def test_sequences_are_cut_at_their_start_codon_where_asked(server):
+    for given in ({"sequences": [UTR + "ATGG"]}, {"sequences": [UTR + "ATGG"], "cut_at_start": True}):
+        (row,) = server.post("predict", given).json()["predictions"]
+        assert "start codon" in row["note"]
+    whole = server.post("predict", {"sequences": [UTR]}).json()["predictions"][0]
+    assert row["mrl"] == pytest.approx(whole["mrl"])
+    cut = {"params": {"cut_at_start": True}}
+    assert send(server, "predict", f"seq\n{UTR}ATG\n", "text/csv", **cut).json()["predictions"][0]["mrl"] == row["mrl"]
+    assert server.post("explain", {"seq": UTR + "ATG"}, **cut).json()["seq"] == UTR
+    pair = {"pairs": [{"ref": UTR + "ATG", "alt": "G" + UTR + "ATG"}], "cut_at_start": True}
+    assert "last 3 nt" in server.post("variants", pair).json()["variants"][0]["note"]

@@ -47,6 +47,7 @@ def explain(
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="With --global: of the random sequences.")] = 0,
     column: options.Column = None,
+    cut_at_start: options.CutAtStart = False,
     on_error: options.OnError = "stop",
     engine: options.Engine = "auto",
     threads: options.Threads = None,
@@ -54,15 +55,18 @@ def explain(
 ) -> None:
     """Explain predictions: the effect of every substitution, upstream ORFs and Kozak contexts.
 
-    A deletion or an insertion keeps the letters behind it where they are: sequences are aligned at the start codon.
+    A sequence ends right before its start codon: without the ATG, and without coding sequence. A deletion or an
+    insertion keeps the letters behind it where they are: sequences are aligned at the start codon.
     """
     from ribocast.model.predictor import load
 
     if as_learnt:
         if source is not None or output is None or output.suffix.lower() != ".html" or table is not None:
             raise OptionError("--global takes -o report.html, and neither sequences nor --table")
-        if indels or near_cognates or long:
-            raise OptionError("--indels, --near-cognates and --long are for sequences, not for --global")
+        if indels or near_cognates or long or cut_at_start:
+            raise OptionError(
+                "--indels, --near-cognates, --long and --cut-at-start are for sequences, not for --global"
+            )
     elif source is None:
         raise OptionError("give a sequence, or a table of them; --global explains the model itself")
     elif measured is not None or seed:
@@ -72,6 +76,7 @@ def explain(
              "indels": indels or None, "column": column}  # fmt: skip
     spelled = [f"--{name}={value}" for name, value in given.items() if value is not None]
     spelled += ["--global"] * as_learnt + ["--near-cognates"] * near_cognates + ["--long"] * long
+    spelled += ["--cut-at-start"] * cut_at_start
     command = shlex.join(["ribocast", "explain", *([source] if source else []), *spelled, f"--output={output}"])
     if as_learnt and output is not None:
         _explain_model(
@@ -92,8 +97,8 @@ def explain(
     with progress("explaining", results_to=None) as (advance, tell):
         explain_file(
             loaded, source or "", output=output, table=table, assay=assay, indels=indels, near_cognates=near_cognates,
-            column=column, on_error=on_error, long=long, command=command, show=show, say=tell,
-            done=advance,
+            column=column, on_error=on_error, long=long, cut_at_start=cut_at_start, command=command, show=show,
+            say=tell, done=advance,
         )  # fmt: skip
     if as_json:
         print_json(shown)

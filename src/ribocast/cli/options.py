@@ -43,6 +43,12 @@ Engine = Annotated[
     Literal["auto", "openvino", "openvino-bf16", "torch"],
     typer.Option(help="What runs the network; openvino-bf16 is faster where the processor has bfloat16, and rounds."),
 ]
+CutAtStart = Annotated[
+    bool,
+    typer.Option(
+        "--cut-at-start", help="Leave out the start codon, and what follows it, of sequences that likely hold it."
+    ),
+]
 OnError = Annotated[Literal["stop", "skip"], typer.Option(help="At a bad row: stop, or skip it, count it and list it.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a run to the same -o that was killed; see docs/speed.md.")

@@ -34,6 +34,7 @@ def predict(
         bool, typer.Option("--near-cognates", help="With --uorf: list CTG, GTG, TTG and the like too.")
     ] = False,
     column: options.Column = None,
+    cut_at_start: options.CutAtStart = False,
     on_error: options.OnError = "stop",
     resume: options.Resume = False,
     shard: options.Shard = None,
@@ -41,7 +42,10 @@ def predict(
     engine: options.Engine = "auto",
     threads: options.Threads = None,
 ) -> None:  # fmt: skip
-    """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval.
+    """Predict the mean ribosome load (MRL) of 5′ UTRs, with a 90 % interval.
+
+    A sequence ends right before its start codon: without the ATG, and without coding sequence. The note of one that
+    likely holds it says so; --cut-at-start leaves it out.
 
     The input's columns and row order are kept; mrl, mrl_low, mrl_high and note are added. Of several tables, each has
     an output of its name in the folder.
@@ -61,7 +65,7 @@ def predict(
 
     settings: dict[str, Any] = {
         "assay": assay, "column": column, "profile": profile, "uorf": uorf, "near_cognates": near_cognates,
-        "on_error": on_error,
+        "cut_at_start": cut_at_start, "on_error": on_error,
     }  # fmt: skip
     loaded = loading.result()
     with progress("predicting", results_to=output) as (advance, tell):

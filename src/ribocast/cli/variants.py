@@ -61,6 +61,7 @@ def variants(
     ] = None,
     ref_column: Annotated[str | None, typer.Option(help="Column of the references; else ref_seq or ref.")] = None,
     alt_column: Annotated[str | None, typer.Option(help="Column of the variants; else alt_seq or alt.")] = None,
+    cut_at_start: options.CutAtStart = False,
     on_error: options.OnError = "stop",
     resume: options.Resume = False,
     shard: options.Shard = None,
@@ -71,7 +72,7 @@ def variants(
     """Score variants of 5′ UTRs: the log2 fold change of the mean ribosome load (MRL), with a 90 % interval, and why.
 
     A table's columns and row order are kept; ref_mrl, alt_mrl, log2_fold_change, log2_low, log2_high, consequence and
-    note are added. Sequences end right before the start codon.
+    note are added. Sequences end right before the start codon: without the ATG, and without coding sequence.
 
     Of a VCF, the variants in 5′ UTRs are scored, in a VCF (INFO/RIBOCAST) or a table of one row per variant and
     transcript. The MRLs are those of the UTR in the construct of the assay, whose adapter and coding sequence the
@@ -90,8 +91,8 @@ def variants(
         raise OptionError("name a table or a VCF (or --all)")
     if (canonical or phased) and not of_genome:
         raise OptionError("--canonical and --phased are for variants of a genome")
-    if of_genome and (ref_column or alt_column):
-        raise OptionError("--ref-column and --alt-column are for tables of pairs")
+    if of_genome and (ref_column or alt_column or cut_at_start):
+        raise OptionError("--ref-column, --alt-column and --cut-at-start are for tables of pairs")
     if phased and every:
         raise OptionError("--phased is for a VCF, not for --all")
     parts = Parts(shard, ray, resume, threads)
@@ -105,7 +106,8 @@ def variants(
         from ribocast.variants.score import score_table
 
         settings: dict[str, Any] = {
-            "assay": assay, "ref_column": ref_column, "alt_column": alt_column, "on_error": on_error,
+            "assay": assay, "ref_column": ref_column, "alt_column": alt_column, "cut_at_start": cut_at_start,
+            "on_error": on_error,
         }  # fmt: skip
         with progress("scoring", results_to=output) as (advance, tell):
             if output is not None and in_parts:

@@ -179,7 +179,7 @@ class DesignRequest(DesignOptions, _MoreOptions):
     @property
     def start(self) -> str | None:
         """The sequence that edits are counted from."""
-        return self.like or next((seed for rule in self.rules if (seed := rule.edits_from) is not None), None)
+        return self.seed_sequence or next((seed for rule in self.rules if (seed := rule.edits_from) is not None), None)
 
     @property
     def least(self) -> int:

@@ -15,7 +15,9 @@ from ribocast.model.applicability import how_unusual, interval_scaling
 from ribocast.model.bundle import AssayCard
 from ribocast.model.predictor import Predictor, interval, to_mrl
 from ribocast.sequence.batch import Batch
-from ribocast.sequence.letters import Fault, to_dna
+from ribocast.sequence.letters import Fault
+from ribocast.sequence.start_codon import cut_at_start as cut_batch
+from ribocast.sequence.start_codon import start_notes
 from ribocast.sequence.uorf import Start, Uorf, consequence, find_uorfs, start_of
 
 if TYPE_CHECKING:
@@ -114,10 +116,12 @@ def explain(
     near_cognates: bool = False,
     name: str = "",
     long: bool = False,
+    cut_at_start: bool = False,
 ) -> Explanation:
     """Explain one UTR; see `explain_all`."""
     (explanation,) = explain_all(
-        model, [utr], assay=assay, indels=indels, near_cognates=near_cognates, names=[name], long=long
+        model, [utr], assay=assay, indels=indels, near_cognates=near_cognates, names=[name], long=long,
+        cut_at_start=cut_at_start,
     )  # fmt: skip
     return explanation
 
@@ -131,6 +135,7 @@ def explain_all(
     near_cognates: bool = False,
     names: Sequence[str] | None = None,
     long: bool = False,
+    cut_at_start: bool = False,
 ) -> Iterator[Explanation]:
     """Explain UTRs by saturation mutagenesis, many changed sequences in one call of the network.
 
@@ -152,6 +157,8 @@ def explain_all(
         What they are called.
     long : bool
         Explain sequences too whose changes take the network hours; see `find_unexplainable`.
+    cut_at_start : bool
+        As in `ribocast.Predictor.predict`; the explanation is of the sequence that is left.
 
     Yields
     ------
@@ -174,7 +181,9 @@ def explain_all(
     if faults := find_unexplainable(model, utrs, indels=indels, long=long):
         raise SequenceError(*faults[0])
     names = [""] * len(utrs) if names is None else names
-    named = zip(map(to_dna, utrs), names, strict=True)
+    batch = Batch.of(utrs)
+    batch, notes = cut_batch(batch) if cut_at_start else (batch, start_notes(batch))
+    named = zip(batch.texts, names, notes, strict=True)
     for group in _groups(named, lambda one: count_changes(len(one[0]), indels), _TOGETHER):
         yield from _explain_group(model, card, group, indels, near_cognates)
 
@@ -236,20 +245,20 @@ def apply_change(utr: str, change: Change) -> str:
 
 
 def _explain_group(
-    model: Predictor, card: AssayCard, named: list[tuple[str, str]], indels: int, near_cognates: bool
+    model: Predictor, card: AssayCard, named: list[tuple[str, str, str]], indels: int, near_cognates: bool
 ) -> Iterator[Explanation]:
     import pandas as pd
 
-    utrs = [utr for utr, _ in named]
+    utrs = [utr for utr, *_ in named]
     batch = Batch.of(utrs)
     outputs = model.run(batch)[:, model.number(card)]
     own = to_mrl(outputs, card)
     changed = _mrls_of_changes(model, card, utrs, own, indels)
     unusual = how_unusual(batch, card)
     low, high = interval(card, own, interval_scaling(unusual, card))
-    notes = model.notes(batch, card, unusual)
+    notes = model.notes(batch, card, unusual, starts=[start for *_, start in named])
     construct = card.surroundings
-    for number, ((utr, name), mrl) in enumerate(zip(named, changed, strict=True)):
+    for number, ((utr, name, _), mrl) in enumerate(zip(named, changed, strict=True)):
         changes, ratio = list(small_changes(utr, indels)), mrl / own[number]
         effects = pd.DataFrame(changes, columns=list(Change._fields)).assign(
             mrl=mrl,

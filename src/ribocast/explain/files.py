@@ -42,6 +42,7 @@ def explain_file(
     column: str | None = None,
     on_error: OnError = "stop",
     long: bool = False,
+    cut_at_start: bool = False,
     command: str = "ribocast explain",
     show: Callable[[Explanation], None] | None = None,
     done: Callable[[int], None] | None = None,
@@ -59,7 +60,7 @@ def explain_file(
         A figure, ``.png``, ``.svg`` or ``.pdf``: of many sequences one each, ``NAME-ROW.png``. Or one ``.html``.
     table : str or Path, optional
         For the effects of all changes (`Explanation.effects`), behind ``row`` and ``name`` of the sequence.
-    assay, indels, near_cognates
+    assay, indels, near_cognates, cut_at_start
         As in `ribocast.explain.explain.explain_all`.
     column : str, optional
         The column of the sequences.
@@ -102,8 +103,9 @@ def explain_file(
             several = len(chunk.frame) > 1 or rows > 0
             names = _names(good, numbers, several)
             explained = explain_all(
-                model, good.utrs, assay=assay, indels=indels, near_cognates=near_cognates, names=names, long=long
-            )
+                model, good.utrs, assay=assay, indels=indels, near_cognates=near_cognates, names=names, long=long,
+                cut_at_start=cut_at_start,
+            )  # fmt: skip
             for number, explanation in zip(numbers, explained, strict=True):
                 rows += 1
                 if show:

@@ -18,6 +18,8 @@ from ribocast.model.engine import Engine, EngineName, Outputs, start_engine
 from ribocast.model.stopping import check_stopped
 from ribocast.sequence.batch import Batch, read_batch
 from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, Letters
+from ribocast.sequence.start_codon import cut_at_start as cut_batch
+from ribocast.sequence.start_codon import join_notes, start_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +85,7 @@ class Predictor:
         *,
         assay: str | None = None,
         profile: bool = False,
+        cut_at_start: bool = False,
     ) -> pd.DataFrame:
         """Predict the mean ribosome load (MRL) of sequences.
 
@@ -95,13 +98,17 @@ class Predictor:
         profile : bool
             Add the polysome profile, ``r0`` …: the share of ribosome-loaded mRNA in each fraction of the assay. Its
             weighted mean is ``mrl``.
+        cut_at_start : bool
+            Leave out the start codon, and what follows it, of sequences that likely hold it; see
+            `ribocast.sequence.start_codon.find_start`.
 
         Returns
         -------
         pandas.DataFrame
-            One row per sequence, in order, under the index of a frame or Series: ``seq``; ``mrl``, ribosomes per
-            mRNA; ``mrl_low`` and ``mrl_high``, a 90 % prediction interval for a measurement (empty if the model has
-            none); ``note``, what is unusual about the sequence for this assay.
+            One row per sequence, in order, under the index of a frame or Series: ``seq``, as given; ``mrl``, ribosomes
+            per mRNA; ``mrl_low`` and ``mrl_high``, a 90 % prediction interval for a measurement (empty if the model has
+            none); ``note``, what is unusual about the sequence for this assay, whether it likely holds its start codon,
+            and what was cut.
 
         Raises
         ------
@@ -117,7 +124,11 @@ class Predictor:
         if profile:
             self.check_profile()
         batch = _read(sequences)
+        cuts = [""] * len(batch)
+        if cut_at_start:
+            batch, cuts = cut_batch(batch)
         columns = self.columns(batch, self.run(batch)[:, self.number(card)], card, profile=profile)
+        columns["note"] = join_notes(cuts, columns["note"])
         return pd.DataFrame({"seq": sequences, **columns}, index=index_of(utrs))
 
     def columns(self, batch: Batch, outputs: Outputs, assay: AssayCard, *, profile: bool = False) -> dict[str, Any]:
@@ -235,14 +246,20 @@ class Predictor:
         """Return the index of an assay among the network's outputs."""
         return [known.name for known in self.card.assays].index(card.name)
 
-    def notes(self, utrs: Batch, assay: AssayCard, unusual: Unusual | None = None) -> list[str]:
-        """Say what is unusual about each sequence for an assay; empty where nothing is."""
+    def notes(
+        self, utrs: Batch, assay: AssayCard, unusual: Unusual | None = None, *, starts: list[str] | None = None
+    ) -> list[str]:
+        """Say what is unusual about each sequence for an assay; empty where nothing is.
+
+        `starts` says whether each likely holds its start codon; it is looked for without it.
+        """
         unusual = unusual or how_unusual(utrs, assay)
-        notes = [""] * len(utrs)
+        notes = start_notes(utrs) if starts is None else [*starts]
         most = self.card.fixed_length
         cut = np.zeros(len(utrs), dtype=bool) if most is None else utrs.lengths > most
         for row in map(int, np.flatnonzero(unusual.worth_saying | cut)):
-            remarks = remark(assay, int(utrs.lengths[row]), unusual.of(row))
+            remarks = [notes[row]] if notes[row] else []
+            remarks += remark(assay, int(utrs.lengths[row]), unusual.of(row))
             if cut[row]:
                 remarks.append(f"only the last {most} nt are read")
             notes[row] = "; ".join(remarks)

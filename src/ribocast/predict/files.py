@@ -20,6 +20,8 @@ from ribocast.sequence.arrow import as_array, from_texts
 from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import Fault
+from ribocast.sequence.start_codon import cut_at_start as cut_batch
+from ribocast.sequence.start_codon import join_notes
 from ribocast.sequence.uorf import find_uorfs, start_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def predict_file(
     profile: bool = False,
     uorf: bool = False,
     near_cognates: bool = False,
+    cut_at_start: bool = False,
     on_error: OnError = "stop",
     resume: bool = False,
     rows: range | None = None,
@@ -71,6 +74,8 @@ def predict_file(
         Add what `describe_starts` says.
     near_cognates : bool
         Add that, with near-cognate upstream starts in its list.
+    cut_at_start : bool
+        As in `ribocast.Predictor.predict`; the columns of the table stay as they are.
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
@@ -97,7 +102,7 @@ def predict_file(
     if profile:
         model.check_profile()
     starts = "all" if near_cognates else "ATG" if uorf else None
-    work = _Predictions(model, path, assay, column, profile, starts, rows)
+    work = _Predictions(model, path, assay, column, profile, starts, cut_at_start, rows)
     return work_through(
         work, path, output, on_error=on_error, resume=resume, keep=keep, may_be_empty=rows is not None, done=done,
         say=say,
@@ -111,21 +116,23 @@ class _Predictions:
 
     def __init__(
         self, model: Predictor, path: str | Path, assay: str | None, column: str | None, profile: bool,
-        starts: str | None, rows: range | None,
+        starts: str | None, cut: bool, rows: range | None,
     ) -> None:  # fmt: skip
         self.model, self.assay, self.piece_rows = model, model.card.assay(assay), _PREDICT_ROWS
         self._path, self._column, self._profile, self._starts, self._rows = path, column, profile, starts, rows
+        self._cut = cut
 
     def chunks(self) -> Iterator[Chunk]:
         return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows, rows=self._rows)
 
     def batch(self, chunk: Chunk) -> Batch:
-        return Batch.of_column(chunk.table[chunk.seq_column])
+        utrs = Batch.of_column(chunk.table[chunk.seq_column])
+        return cut_batch(utrs)[0] if self._cut else utrs
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         return self.model.faults(chunk.utrs)
 
-    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
+    def columns(self, chunk: Chunk, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
         found = self.model.columns(utrs, outputs, self.assay, profile=self._profile)
         notes = from_texts(found.pop("note"))
         # Far below any measurement's precision, and short to read; shares still sum to 1 within 1e-7.
@@ -135,6 +142,9 @@ class _Predictions:
         }
         take = as_array(number_of)
         columns = {**numbers, "note": notes.take(take)}
+        if self._cut:
+            _, cuts = cut_batch(Batch.of_column(chunk.table[chunk.seq_column]))
+            columns["note"] = from_texts(join_notes(cuts, columns["note"].to_pylist()))
         if self._starts:
             described = describe_starts(utrs.texts, self.assay.surroundings, self._starts == "all")
             table = pa.Table.from_pandas(described, preserve_index=False).take(take)

@@ -78,12 +78,17 @@ class Work(Protocol):
         """Read the table in pieces."""
 
     def batch(self, chunk: Chunk) -> Batch:
-        """Return the first sequence of every row, then the second of every row, and so on; unchecked."""
+        """Return the first sequence of every row, then the second of every row, and so on; unchecked.
+
+        They are cut at their start codons where that is asked for.
+        """
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         """Find the rows that cannot be used."""
 
-    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> Mapping[str, pa.Array]:
+    def columns(
+        self, chunk: Chunk, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs
+    ) -> Mapping[str, pa.Array]:
         """Make the columns to add from the different sequences and what the network gave for them, (n, width).
 
         `number_of` says which of them the rows have: shape (sequences of a row × rows,), in the order of `batch`.
@@ -251,7 +256,9 @@ class _Run:
         answers = piece.answers.result()
         if journal and not piece.was_resumed:
             journal.add(piece.new.checksum, answers)
-        columns = self.work.columns(piece.utrs, piece.number_of, self._seen.answer(piece.question, answers))
+        columns = self.work.columns(
+            piece.chunk, piece.utrs, piece.number_of, self._seen.answer(piece.question, answers)
+        )
         say = self.say if self._is_first else None
         sink.write(add_columns(piece.chunk.table, columns, like=self.work.like, say=say))
         self._is_first = False
@@ -261,5 +268,5 @@ class _Run:
         """Write the columns where no row was written."""
         if self._is_first and self._nothing is not None:
             outputs = np.zeros((0, self.model.card.width), dtype=np.float32)
-            columns = self.work.columns(Batch.of([]), np.zeros(0, dtype=np.int64), outputs)
+            columns = self.work.columns(self._nothing, Batch.of([]), np.zeros(0, dtype=np.int64), outputs)
             sink.write(add_columns(self._nothing.table, columns, like=self.work.like, say=None))

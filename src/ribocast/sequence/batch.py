@@ -109,9 +109,22 @@ class Batch:
         # In any case of letters, which was spelled away: that a row is looked at again does no harm.
         for row in np.flatnonzero((self.lengths == 2) | (self.lengths == 3)):
             odd[row] |= self.letters[self.bounds[row] : self.bounds[row + 1]].tobytes() in (b"NA", b"NAN")
-        if not self.is_clean:
-            odd[_first_wrong(self)[0]] = True
+        odd[self.wrong_rows()] = True
         return np.flatnonzero(odd)
+
+    def wrong_rows(self) -> NDArray[np.int64]:
+        """Return rows that have anything but A, C, G, T and N."""
+        return np.zeros(0, dtype=np.int64) if self.is_clean else _first_wrong(self)[0]
+
+    def first(self, counts: NDArray[np.int64]) -> Batch:
+        """Return the first letters of each sequence, `counts` of them, shape (n,)."""
+        if (counts == self.lengths).all():
+            return self
+        stay = np.arange(len(self.letters)) - np.repeat(self.bounds[:-1], self.lengths) < np.repeat(
+            counts, self.lengths
+        )
+        bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Batch(self.letters[stay], bounds, self.is_clean)
 
     def count(self, letter: bytes) -> NDArray[np.int64]:
         """Count a letter in each sequence."""

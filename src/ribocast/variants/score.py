@@ -22,6 +22,7 @@ from ribocast.sequence.arrow import as_array, from_texts
 from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import Fault
+from ribocast.sequence.start_codon import cut_pairs, start_notes
 from ribocast.sequence.uorf import consequence
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def score_variants(
     assay: str | None = None,
     constructs: Sequence[Construct] | None = None,
     known: dict[str, float] | None = None,
+    cut_at_start: bool = False,
 ) -> pd.DataFrame:
     """Score variants of 5′ UTRs.
 
@@ -59,6 +61,9 @@ def score_variants(
         MRLs are always predicted.
     known : dict of str to float, optional
         MRLs that the same model gave on the same scale before, by sequence (upper-case DNA); new ones are added.
+    cut_at_start : bool
+        Leave out the start codon of references that likely hold it, what follows it, and the same letters of their
+        variants; see `ribocast.sequence.start_codon.find_start`.
 
     Returns
     -------
@@ -87,12 +92,15 @@ def score_variants(
         raise SequenceError(*faults[0])
     card = model.card.assay(assay) if assay else model.card.variant_assay
     # Many variants share their reference: each sequence is predicted once, and equal ones have equal MRLs.
-    utrs, number_of = Batch.of([*refs, *alts]).distinct()
+    (cut_refs, cut_alts), starts = _cut(Batch.of(refs), Batch.of(alts), cut_at_start)
+    utrs, number_of = Batch.joined([cut_refs, cut_alts]).distinct()
+    # A UTR of an annotation ends where that says.
+    starts = starts if constructs is None else [""] * len(refs)
     known = {} if known is None else known
     new = [utr for utr in utrs.texts if utr not in known]
     known.update(zip(new, model.mrl(new, assay=card.name).tolist(), strict=True))
     mrls = np.array([known[utr] for utr in utrs.texts], dtype=np.float64)
-    return pd.DataFrame(_scores(model, card, utrs, number_of, mrls, constructs), index=index)
+    return pd.DataFrame(_scores(model, card, utrs, number_of, mrls, starts, constructs), index=index)
 
 
 def pair_faults(model: Predictor, refs: Sequence[object], alts: Sequence[object]) -> list[Fault]:
@@ -110,6 +118,7 @@ def score_table(
     assay: str | None = None,
     ref_column: str | None = None,
     alt_column: str | None = None,
+    cut_at_start: bool = False,
     on_error: OnError = "stop",
     resume: bool = False,
     rows: range | None = None,
@@ -131,6 +140,8 @@ def score_table(
         As in `score_variants`.
     ref_column, alt_column : str, optional
         The columns of the sequences; ``ref_seq`` and ``alt_seq``, or else ``ref`` and ``alt``, without them.
+    cut_at_start : bool
+        As in `score_variants`; the columns of the table stay as they are.
     on_error : {"stop", "skip"}
         ``skip`` leaves unusable rows out and lists them, with the reason, in ``NAME.rejected.csv`` beside the
         output (by `say` where that is standard output).
@@ -147,7 +158,7 @@ def score_table(
         For an unreadable table or output, an unknown assay, missing columns, and, unless they are skipped, the first
         bad row. Then no file is written; standard output has the rows before.
     """
-    work = _Pairs(model, path, assay, ref_column, alt_column, rows, say or (lambda _: None))
+    work = _Pairs(model, path, assay, ref_column, alt_column, cut_at_start, rows, say or (lambda _: None))
     return work_through(
         work, path, output, on_error=on_error, resume=resume, keep=keep, may_be_empty=rows is not None, done=done,
         say=say,
@@ -172,12 +183,12 @@ class _Pairs:
 
     def __init__(
         self, model: Predictor, path: str | Path, assay: str | None, ref_column: str | None, alt_column: str | None,
-        rows: range | None, say: Callable[[str], None],
+        cut: bool, rows: range | None, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.model, self.piece_rows = model, _PAIR_ROWS
         self.assay = model.card.assay(assay) if assay else model.card.variant_assay
         self._path, self._ref, self._wanted_alt, self._alt, self._say = path, ref_column, alt_column, "", say
-        self._rows = rows
+        self._rows, self._cut = rows, cut
 
     def chunks(self) -> Iterator[Chunk]:
         name, first_row = input_name(self._path), 1 + (self._rows.start if self._rows else 0)
@@ -194,17 +205,30 @@ class _Pairs:
             yield chunk
 
     def batch(self, chunk: Chunk) -> Batch:
-        return Batch.joined([Batch.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt)])
+        return Batch.joined(self._parts(chunk)[0])
+
+    def _parts(self, chunk: Chunk) -> tuple[tuple[Batch, Batch], list[str]]:
+        refs, alts = (Batch.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt))
+        return _cut(refs, alts, self._cut)
 
     def faults(self, chunk: Chunk) -> list[Fault]:
         return pair_faults(self.model, chunk.utrs, chunk.sequences(self._alt))
 
-    def columns(self, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
-        scores = _scores(self.model, self.assay, utrs, number_of, to_mrl(outputs, self.assay))
+    def columns(self, chunk: Chunk, utrs: Batch, number_of: NDArray[np.int64], outputs: Outputs) -> dict[str, pa.Array]:
+        starts = self._parts(chunk)[1]
+        scores = _scores(self.model, self.assay, utrs, number_of, to_mrl(outputs, self.assay), starts)
         return {
             name: from_texts(values) if isinstance(values, list) else as_array(values.round(5))
             for name, values in scores.items()
         }
+
+
+def _cut(refs: Batch, alts: Batch, cut: bool) -> tuple[tuple[Batch, Batch], list[str]]:
+    """Cut pairs at their start codons if that is wanted, and say in words which reference likely holds it."""
+    if not cut:
+        return (refs, alts), start_notes(refs)
+    refs, alts, notes = cut_pairs(refs, alts)
+    return (refs, alts), notes
 
 
 def _scores(
@@ -213,11 +237,12 @@ def _scores(
     utrs: Batch,
     number_of: NDArray[np.int64],
     mrls: NDArray[np.float64],
+    starts: list[str],
     constructs: Sequence[Construct] | None = None,
 ) -> dict[str, NDArray[np.float64] | list[str]]:
     """Make the columns of `score_variants` from different sequences, their MRLs, and their numbers: references first.
 
-    Columns of text are lists.
+    `starts` says of each reference whether it likely holds its start codon, or what was cut. Columns of text are lists.
     """
     refs, alts = number_of.reshape(2, -1)
     change, low, high = _changes(card, mrls[refs], mrls[alts], refs == alts)
@@ -230,7 +255,7 @@ def _scores(
         "log2_low": low,
         "log2_high": high,
         "consequence": [consequence(texts[ref], texts[alt], construct) for ref, alt, construct in pairs],
-        "note": model.notes(utrs.take(alts), card),
+        "note": model.notes(utrs.take(alts), card, starts=starts),
     }
 
 

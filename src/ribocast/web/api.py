@@ -71,6 +71,7 @@ _LINK = {"Link": {"description": 'rel="next": what follows on this page.', "sche
 Assay = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="As the field of JSON.")]
 Model = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="As the field of JSON.")]
 ColumnName = Annotated[str | None, Query(max_length=schemas.MOST_TEXT, description="The column of a table.")]
+Cut = Annotated[bool | None, Query(description="As the field of JSON.")]
 Skip = Annotated[OnError, Query(description="skip leaves bad rows out and lists them; stop refuses the call.")]
 Offset = Annotated[int, Query(ge=0, le=10**9, description="The first row of the answer, from 0.")]
 Limit = Annotated[int | None, Query(ge=1, le=10**9, description="Rows of the answer at most.")]
@@ -125,12 +126,13 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     async def predict(
         request: Request, assay: Assay = None, model: Model = None,
         profile: Annotated[bool | None, Query(description="As the field of JSON.")] = None, column: ColumnName = None,
-        on_error: Skip = "stop", offset: Offset = 0, limit: Limit = None, form: TableFormat = None,
+        cut_at_start: Cut = None, on_error: Skip = "stop", offset: Offset = 0, limit: Limit = None,
+        form: TableFormat = None,
     ) -> Response:  # fmt: skip
         """Predict the mean ribosome load (MRL) of sequences, with a 90 % interval."""
         answer = choose_format(request, form, ("json", *TABLE_FORMATS))
         body = await body_of(request, (JSON, *TABLES))
-        given = {"assay": assay, "model": model, "profile": profile}
+        given = {"assay": assay, "model": model, "cut_at_start": cut_at_start, "profile": profile}
 
         def read() -> tuple[Rows, dict[str, Any]]:
             if body.kind != JSON:
@@ -150,12 +152,14 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         request: Request, assay: Assay = None, model: Model = None,
         indels: Annotated[int | None, Query(ge=0, le=3, description="As the field of JSON.")] = None,
         near_cognates: Annotated[bool | None, Query(description="As the field of JSON.")] = None,
-        column: ColumnName = None, offset: Offset = 0, limit: Limit = None, form: ExplainFormat = None,
+        cut_at_start: Cut = None, column: ColumnName = None, offset: Offset = 0, limit: Limit = None,
+        form: ExplainFormat = None,
     ) -> Response:  # fmt: skip
         """Explain a prediction: every substitution, upstream ORFs, Kozak contexts. Tables have the substitutions."""
         answer = choose_format(request, form, ("json", *TABLE_FORMATS, *FIGURE_FORMATS))
         body = await body_of(request, (JSON, *TABLES))
-        given = {"assay": assay, "model": model, "indels": indels, "near_cognates": near_cognates}
+        given = {"assay": assay, "model": model, "cut_at_start": cut_at_start, "indels": indels,
+                 "near_cognates": near_cognates}  # fmt: skip
 
         def read() -> tuple[Rows, dict[str, Any]]:
             if body.kind != JSON:
@@ -188,13 +192,13 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     )  # fmt: skip
     async def variants(
         request: Request, assay: Assay = None, model: Model = None, ref_column: ColumnName = None,
-        alt_column: ColumnName = None, on_error: Skip = "stop", offset: Offset = 0, limit: Limit = None,
-        form: TableFormat = None,
+        alt_column: ColumnName = None, cut_at_start: Cut = None, on_error: Skip = "stop", offset: Offset = 0,
+        limit: Limit = None, form: TableFormat = None,
     ) -> Response:  # fmt: skip
         """Score variants: the log2 fold change of the MRL, with a 90 % interval, and why."""
         answer = choose_format(request, form, ("json", *TABLE_FORMATS))
         body = await body_of(request, (JSON, FORM, *TABLES))
-        given = {"assay": assay, "model": model}
+        given = {"assay": assay, "model": model, "cut_at_start": cut_at_start}
         files = await _files(request, body, service) if body.kind == FORM else None
 
         def read() -> tuple[Rows, list[RowError], dict[str, Any]]:

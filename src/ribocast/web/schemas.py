@@ -34,6 +34,9 @@ class _In(BaseModel):
 class _Call(_In):
     assay: Name = Field(None, description="In which assay's units; the model's default without it.")
     model: Name = Field(None, description="One of GET /models; the first without it.")
+    cut_at_start: bool = Field(
+        False, description="Leave out the start codon, and what follows it, of sequences that likely hold it."
+    )
 
 
 class _Out(BaseModel):

@@ -15,6 +15,8 @@ from ribocast.io.rejects import OnError
 from ribocast.model.bundle import AssayCard, shipped_models
 from ribocast.model.predictor import Predictor, load
 from ribocast.sequence.batch import Batch
+from ribocast.sequence.start_codon import cut_at_start as cut_batch
+from ribocast.sequence.start_codon import join_notes
 from ribocast.web.batching import Ask, Batcher
 from ribocast.web.bodies import Rows
 from ribocast.web.jobs import Jobs
@@ -157,7 +159,7 @@ class Service:
 
     async def predict(
         self, rows: Rows, *, assay: str | None = None, model: str | None = None, profile: bool = False,
-        on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
+        cut_at_start: bool = False, on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
     ) -> Result[dict[str, Any]]:  # fmt: skip
         """Predict MRLs, together with other calls; the columns are those of `Predictor.columns`.
 
@@ -174,17 +176,21 @@ class Service:
         good, skipped = await self._sift(served, rows, on_error)
         page = _page(good, offset, limit)
         batch = Batch.of(page.values[0])
+        cuts = [""] * len(batch)
+        if cut_at_start:
+            batch, cuts = cut_batch(batch)
         if len(page):
             columns = await asyncio.wrap_future(served.batcher.submit(Ask(batch, card, profile)))
         else:
             nothing = np.zeros((0, served.predictor.card.width), dtype=np.float32)
             columns = served.predictor.columns(batch, nothing, card, profile=profile)
+        columns["note"] = join_notes(cuts, columns["note"])
         self._tell(page)
         return Result(served.name, card, page, len(good), skipped, columns)
 
     async def explain(
         self, rows: Rows, *, assay: str | None = None, model: str | None = None, indels: int = 0,
-        near_cognates: bool = False,
+        near_cognates: bool = False, cut_at_start: bool = False,
     ) -> tuple[str, Explanation]:  # fmt: skip
         """Explain the one sequence of a call; see `ribocast.explain`. Gives the model's name too."""
         from ribocast.explain.explain import count_changes, explain
@@ -202,12 +208,20 @@ class Service:
             raise RefusedError(413, f"{len(utr):,} nt with indels of up to {indels} nt are too much for one call")
         self._tell(rows)
         return served.name, await self.workers.run(
-            lambda: explain(served.predictor, utr, assay=assay, indels=indels, near_cognates=near_cognates, name=name)
+            lambda: explain(
+                served.predictor,
+                utr,
+                assay=assay,
+                indels=indels,
+                near_cognates=near_cognates,
+                name=name,
+                cut_at_start=cut_at_start,
+            )
         )
 
     async def variants(
         self, rows: Rows, unreadable: Sequence[RowError] = (), *, assay: str | None = None, model: str | None = None,
-        on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
+        cut_at_start: bool = False, on_error: OnError = "stop", offset: int = 0, limit: int | None = None,
     ) -> Result[pd.DataFrame]:  # fmt: skip
         """Score pairs, the columns of `ribocast.score_variants`; `unreadable` are rows that are known to be wrong."""
         from ribocast.variants.score import score_variants
@@ -218,7 +232,9 @@ class Service:
         page = _page(good, offset, limit)
         self._tell(page)
         refs, alts = page.values
-        table = await self.workers.run(lambda: score_variants(served.predictor, refs, alts, assay=card.name))
+        table = await self.workers.run(
+            lambda: score_variants(served.predictor, refs, alts, assay=card.name, cut_at_start=cut_at_start)
+        )
         return Result(served.name, card, page, len(good), skipped, table)
 
     def drain(self, seconds: float) -> bool:

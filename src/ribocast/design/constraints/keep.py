@@ -56,8 +56,8 @@ class Keep(Rule):
         first, last = request.keep_start, request.keep_end
         if not first and not last:
             return []
-        if request.like is not None:
-            return [cls(request.like, first, last)]
+        if request.seed_sequence is not None:
+            return [cls(request.seed_sequence, first, last)]
         if request.template is None:
             raise OptionError("`keep_start` and `keep_end` keep letters of `like`, or of `template`: give one")
         letters = request.template.upper()

@@ -24,7 +24,9 @@ from ribocast.design.constraints.base import (
 )  # fmt: skip
 from ribocast.design.distances import edit_distance, quick_edit_distance
 from ribocast.errors import OptionError
+from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
+from ribocast.sequence.start_codon import cut_at_start, start_notes
 
 SHARE_OF_EDITS = 4
 """Where only a sequence to stay near to is given, one letter in four may differ."""
@@ -64,6 +66,17 @@ class MaxEdits(Rule):
             None, title="Most edits",
             description="Letters that may differ from the sequence to stay near to; else a quarter.",
         )  # fmt: skip
+        cut_at_start: bool = Field(
+            False, title="Cut that sequence at its start codon",
+            description="Leave out the start codon, and what follows it, of the sequence to stay near to.",
+        )  # fmt: skip
+
+        @property
+        def seed_sequence(self) -> str | None:
+            """The sequence to stay near to, cut if that is wanted."""
+            if self.like is None or not self.cut_at_start:
+                return self.like
+            return cut_at_start(Batch.of([self.like]))[0].texts[0]
 
     @classmethod
     def from_request(cls, request: Options, remarks: list[str]) -> list[Self]:
@@ -71,11 +84,16 @@ class MaxEdits(Rule):
         if request.like is None:
             if request.max_edits is not None:
                 raise OptionError("`max_edits` counts edits from a sequence: give `like` too")
+            if request.cut_at_start:
+                raise OptionError("`cut_at_start` cuts the sequence to stay near to: give `like` too")
             return []
+        given, seed = Batch.of([request.like]), request.seed_sequence or request.like
+        (said,) = cut_at_start(given)[1] if request.cut_at_start else start_notes(given)
+        remarks += [f"`like`: {said}"] * bool(said)
         most = request.max_edits
         if most is None and any(isinstance(given, cls) for given in getattr(request, "constraints", ())):
             return []
-        return [cls(request.like, max(1, len(request.like) // SHARE_OF_EDITS) if most is None else most)]
+        return [cls(seed, max(1, len(seed) // SHARE_OF_EDITS) if most is None else most)]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", read_seed(self.seed))

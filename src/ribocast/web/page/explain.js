@@ -31,7 +31,8 @@ export class ExplainTab extends Tab {
   /** @returns {import("./api.js").Call} */
   asked() {
     const { text = "", choice = "", near, indels } = this.props.values;
-    const given = { ...this.options, indels: Number(indels) || undefined, near_cognates: near ? true : undefined };
+    const near_cognates = near ? true : undefined;
+    const given = { ...this.options, ...this.cut, indels: Number(indels) || undefined, near_cognates };
     const file = this.state.attached.text;
     if (file) return { body: file.content, type: file.type, query: given };
     const found = this.pasted;
@@ -80,6 +81,7 @@ export class ExplainTab extends Tab {
             id="explain-near" label="List near-cognate starts too (CTG, GTG, TTG and the like)" value=${Boolean(values.near)}
             onChange=${(/** @type {boolean} */ near) => this.change({ near: near ? "1" : "" })}
           />
+          ${this.cutTick()}
         </div>
       </form>
       ${this.notes()}

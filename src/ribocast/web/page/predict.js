@@ -52,7 +52,7 @@ export class PredictTab extends RowsTab {
             onText=${(/** @type {string} */ column) => this.change({ column })}
           />`
           }
-          ${this.skipTick()}
+          ${this.cutTick()} ${this.skipTick()}
         </div>
       </form>
       ${this.notesOfRows()}

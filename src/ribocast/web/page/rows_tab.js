@@ -23,7 +23,7 @@ export class RowsTab extends Tab {
 
   /** The options of a request that go into its address. */
   get query() {
-    return { on_error: this.props.values.skip ? "skip" : undefined };
+    return { ...this.cut, on_error: this.props.values.skip ? "skip" : undefined };
   }
 
   skipTick() {

@@ -1,7 +1,7 @@
 // What every tab does alike: run, be run again, say what is wrong, mark a result that no longer fits the input.
 import { ApiError, call, save } from "./api.js";
 import { asIs, readUpload } from "./files.js";
-import { ProblemNote } from "./inputs.js";
+import { ProblemNote, Tick } from "./inputs.js";
 import { pickRows } from "./rows.js";
 import { Component, count, html, some } from "./view.js";
 
@@ -114,6 +114,18 @@ export class Tab extends Component {
   /** The assay of a request, if one was chosen, and the model. */
   get options() {
     return { model: this.props.model.name, assay: this.props.assay || undefined };
+  }
+
+  /** Whether sequences are cut at their start codons, as the API takes it. */
+  get cut() {
+    return { cut_at_start: this.props.values.cut ? true : undefined };
+  }
+
+  cutTick() {
+    return html`<${Tick}
+      id=${`${this.name}-cut`} label="Cut sequences at their start codon" value=${Boolean(this.props.values.cut)}
+      onChange=${(/** @type {boolean} */ cut) => this.change({ cut: cut ? "1" : "" })}
+    />`;
   }
 
   /** Ask the API; an earlier question that is still open is dropped. */

@@ -84,7 +84,7 @@ export class PairsTab extends Scores {
           <button type="button" onClick=${() => this.change({ refs: example.refs, alts: example.alts }, "go")}>
             Example: ${example.title}
           </button>
-          ${settings} ${this.skipTick()}
+          ${settings} ${this.cutTick()} ${this.skipTick()}
         </div>
       </form>
       ${this.notesOfRows()}
@@ -151,7 +151,7 @@ export class VcfTab extends Scores {
           <button type="button" onClick=${() => this.change({ utrs: example.utrs, vcf: example.vcf }, "go")}>
             Example: ${example.title}
           </button>
-          ${settings} ${this.skipTick()}
+          ${settings} ${this.cutTick()} ${this.skipTick()}
         </div>
       </form>
       ${this.notesOfRows()}
