@@ -110,7 +110,7 @@ def test_one_file_and_one_line_make_a_constraint(framed, tmp_path):
 
 @pytest.mark.parametrize("share", [[0.35, 0.6], (0.35, 0.6), {"low": 0.35, "high": 0.6}, ["0.35", "0.6"]])
 def test_numbers_of_a_request_are_numbers(share):
-    assert DesignRequest(gc=share).rules == (GC(0.35, 0.6),)
+    assert DesignRequest(gc=share, allow_extensions=True).rules == (GC(0.35, 0.6),)
     assert DesignOptions.model_validate({"gc": share}).gc == (0.35, 0.6)
 
 

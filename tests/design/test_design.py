@@ -23,6 +23,7 @@ from ribocast.design import (
     MaxEdits,
     MaxRun,
     MinDistance,
+    NoExtensions,
     NoInFrameStops,
     NoOverlap,
     NoRepeat,
@@ -68,6 +69,7 @@ def random_rules(rng):
         lambda: no_upstream_starts(near_cognates=True),
         lambda: forbid_sites(list(rng.choice(list(COMMON_SITES), 4))),
         lambda: NoInFrameStops(),
+        lambda: NoExtensions(),
         lambda: GC(*np.sort(rng.uniform(0.2, 0.8, 2))),
         lambda: GC(0.2, 0.8, int(rng.integers(8, 14))),
         lambda: MaxRun(int(rng.integers(2, 6))),
@@ -485,6 +487,9 @@ def test_the_command_takes_what_the_issue_shows(framed, tmp_path, capsys):
         (["--target", "8", "--maximise"], "one of --target, --maximise and --series"),
         (["--target", "8", "--length", "9", "--template", "N" * 16], "length 9 and template of 16 letters contradict"),
         (["--maximise", "--like", "ACGTACGT", "--keep-end", "4", "--forbid", "ACGT"], "contradict each other"),
+        (["--maximise", "--template", "NNATGNNN"], "ATG at -6; --allow-extensions allows it"),
+        (["--maximise", "--like", "AAAATGACG", "--keep-end", "6"], "--allow-extensions allows it"),
+        (["--maximise", "--cut-at-start"], "give --like too"),
         (["--maximise", "--gc", "0.6"], "such as 0.35:0.6"),
         (["--maximise", "--gc-window", "0.3:0.7:20.9"], "--gc-window 0.3:0.7:20.9: must be a whole number"),
         (["--series", "4:8"], "such as 4:8:9"),
@@ -543,3 +548,24 @@ def test_every_algorithm_is_named_in_the_help(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
     assert all(name in out for name in ALGORITHMS)
+
+
+def test_designs_add_no_residues_unless_allowed():
+    model = ribocast.load(threads=1)
+    options = {"n": 4, "budget": 600, "seed": 1, "independent": None}
+    for target in (None, 4.0):
+        table = ribocast.design(model, target, **options)
+        for seq in table["seq"]:
+            assert all((len(seq) - at.start()) % 3 for at in re.finditer("ATG", seq))
+        assert not table["note"].str.contains("residues").any()
+    table = ribocast.design(model, **options, allow_extensions=True)
+    adds = table["n_terminal_extensions"] > 0
+    assert adds.any()
+    assert table["note"].str.contains("residues").tolist() == adds.tolist()
+
+
+def test_an_in_frame_atg_across_the_adapter_is_read():
+    construct = Construct("GGAT", "ATGGCC")
+    assert NoExtensions().violations("GCCCC", construct) == []
+    assert NoExtensions().violations("GCCC", construct) == ["in-frame ATG at -6"]
+    assert NoExtensions().violations("GCCATGACC", construct) == ["in-frame ATG at -6"]

@@ -18,6 +18,7 @@ from ribocast.design import (
     MaxEdits,
     MaxRun,
     MinDistance,
+    NoExtensions,
     NoInFrameStops,
     NoOverlap,
     NoRepeat,
@@ -408,12 +409,13 @@ def test_what_is_possible_instead_is_possible():
     ids=str,
 )
 def test_each_field_of_a_request_is_its_constraint(fields, rules):
-    assert list(DesignRequest(**fields).rules) == rules
+    assert set(DesignRequest(**fields).rules) == {*rules, NoExtensions()}
+    assert list(DesignRequest(**fields, allow_extensions=True).rules) == rules
 
 
 def test_a_seed_without_edits_leaves_them_to_an_object():
     given_rule = MaxEdits("ACGTACGT", 5)
-    assert list(DesignRequest(like="ACGTACGT", constraints=[given_rule]).rules) == [given_rule]
+    assert list(DesignRequest(like="ACGTACGT", constraints=[given_rule]).rules) == [given_rule, NoExtensions()]
 
 
 @pytest.mark.parametrize(

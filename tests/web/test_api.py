@@ -288,8 +288,8 @@ def test_large_answers_are_compressed(server):
 
 
 def test_sequences_are_cut_at_their_start_codon_where_asked(server):
-    for given in ({"sequences": [UTR + "ATGG"]}, {"sequences": [UTR + "ATGG"], "cut_at_start": True}):
-        (row,) = server.post("predict", given).json()["predictions"]
+    for asked in ({"sequences": [UTR + "ATGG"]}, {"sequences": [UTR + "ATGG"], "cut_at_start": True}):
+        (row,) = server.post("predict", asked).json()["predictions"]
         assert "start codon" in row["note"]
     whole = server.post("predict", {"sequences": [UTR]}).json()["predictions"][0]
     assert row["mrl"] == pytest.approx(whole["mrl"])

@@ -94,11 +94,14 @@ def design(
         def watch(now: Progress) -> None:
             advance(now.calls, now.budget, f"best {now.best[-1].mrl:.2f}" if now.best else "")
 
-        found = propose(
-            loaded, request, watch=watch, threads=threads,
-            second=load(second, engine=engine, threads=threads) if second else None,
-            independent=load(independent, engine=engine, threads=threads) if independent else "shipped",
-        )  # fmt: skip
+        try:
+            found = propose(
+                loaded, request, watch=watch, threads=threads,
+                second=load(second, engine=engine, threads=threads) if second else None,
+                independent=load(independent, engine=engine, threads=threads) if independent else "shipped",
+            )  # fmt: skip
+        except OptionError as error:
+            raise OptionError(_spelt(str(error))) from None
     for line in found.remarks:
         say(_spelt(line))
     _write(found, output, order, sheet, figure, as_json=as_json)

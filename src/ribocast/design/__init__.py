@@ -13,6 +13,7 @@ from ribocast.design.constraints import (
     MaxEdits,
     MaxRun,
     MinDistance,
+    NoExtensions,
     NoInFrameStops,
     NoOverlap,
     NoRepeat,
@@ -27,8 +28,8 @@ from ribocast.design.rounds import Progress
 
 __all__ = [
     "GC", "Constraint", "DesignRequest", "Designs", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun",
-    "MinDistance", "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Rule", "Template", "design", "forbid_sites",
-    "no_upstream_starts", "propose",
+    "MinDistance", "NoExtensions", "NoInFrameStops", "NoOverlap", "NoRepeat", "Progress", "Rule", "Template",
+    "design", "forbid_sites", "no_upstream_starts", "propose",
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ribocast.model.stopping import is_stopped
 from ribocast.predict.files import describe_starts
 from ribocast.sequence.batch import Batch
 from ribocast.sequence.construct import Construct
+from ribocast.sequence.start_codon import join_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def describe_designs(
     columns["free_energy"] = [np.nan if not folded or is_stopped() else round(free_energy(seq), 1) for seq in seqs]
     if like is not None:
         columns["edits"] = [quick_edit_distance(seq, like) for seq in seqs]
-    columns["note"] = _notes(seqs, estimator)
+    columns["note"] = join_notes(_notes(seqs, estimator), map(_extension, starts["n_terminal_extensions"]))
     return pd.DataFrame(columns, index=pd.RangeIndex(len(seqs)))
 
 
@@ -154,6 +155,10 @@ def _known_assay(independent: Predictor | PredictMrl | None, estimator: Estimato
     if isinstance(independent, Predictor) and name not in [known.name for known in independent.card.assays]:
         return None
     return name
+
+
+def _extension(count: int) -> str:
+    return f"adds residues to the protein: {count} in-frame upstream ATG{'s' * (count > 1)}" if count else ""
 
 
 def _notes(seqs: Sequence[str], estimator: Estimator) -> list[str]:

@@ -5,7 +5,7 @@ A UTR with its start codon looks to a model like one with an upstream ATG, and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def cut_pairs(refs: Batch, alts: Batch) -> tuple[Batch, Batch, list[str]]:
     return refs.first(ends), alts.first(alts.lengths - left), _said(refs, ends)
 
 
-def join_notes(first: Sequence[str], second: Sequence[str]) -> list[str]:
+def join_notes(first: Iterable[str], second: Iterable[str]) -> list[str]:
     """Put two notes on each row together."""
     return ["; ".join(filter(None, both)) for both in zip(first, second, strict=True)]
 

@@ -16,17 +16,19 @@ from ribocast.design.constraints.length import Length
 from ribocast.design.constraints.max_edits import MaxEdits
 from ribocast.design.constraints.max_run import MaxRun
 from ribocast.design.constraints.min_distance import MinDistance
+from ribocast.design.constraints.no_extensions import NoExtensions
 from ribocast.design.constraints.no_in_frame_stops import NoInFrameStops
 from ribocast.design.constraints.no_overlap import NoOverlap
 from ribocast.design.constraints.no_repeat import NoRepeat
 from ribocast.design.constraints.template import Template
 
 CONSTRAINTS: tuple[type[Rule], ...] = (
-    Length, Template, MaxEdits, Keep, Forbid, NoInFrameStops, GC, MaxRun, NoRepeat, MinDistance, NoOverlap, FreeEnergy,
+    Length, Template, MaxEdits, Keep, Forbid, NoExtensions, NoInFrameStops, GC, MaxRun, NoRepeat, MinDistance,
+    NoOverlap, FreeEnergy,
 )  # fmt: skip
 """All that a request can ask for, in the order of its fields. One that reads another's fields comes after it."""
 
 __all__ = [
     "CONSTRAINTS", "GC", "Constraint", "Forbid", "FreeEnergy", "Keep", "Length", "MaxEdits", "MaxRun", "MinDistance",
-    "NoInFrameStops", "NoOverlap", "NoRepeat", "Rule", "Template", "forbid_sites", "no_upstream_starts",
+    "NoExtensions", "NoInFrameStops", "NoOverlap", "NoRepeat", "Rule", "Template", "forbid_sites", "no_upstream_starts",
 ]  # fmt: skip
