@@ -77,7 +77,8 @@ def _layings(rules: Sequence[Rule], length: int, rng: np.random.Generator) -> It
 def _explain(rules: Sequence[Rule], construct: Construct, length: int) -> str:
     """Name the fewest rules that contradict each other, found by leaving out one after the other."""
     needed = list(rules)
-    for rule in rules:
+    # What the user asked for is named rather than what holds by default.
+    for rule in sorted(rules, key=lambda rule: not rule.by_default):
         fewer = [other for other in needed if other is not rule]
         if not _possible(fewer, construct, length):
             needed = fewer

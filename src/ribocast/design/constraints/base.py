@@ -141,6 +141,8 @@ class Rule(ABC):
         Whether requests to a server have these fields.
     unless_needed : bool
         Whether it is left out for a target that is not reached with it.
+    by_default : bool
+        Whether a request has it without asking for it.
     is_slow : bool
         Whether its penalty takes a time that grows with the square of the length.
     is_steered : bool
@@ -156,6 +158,7 @@ class Rule(ABC):
 
     on_web: bool = True
     unless_needed: bool = False
+    by_default: bool = False
     is_slow: bool = False
     is_steered: bool = False
 

@@ -29,6 +29,7 @@ class NoExtensions(Rule):
     """
 
     is_steered = True
+    by_default = True
 
     class Options(RuleOptions):
         """Its field."""
