@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ribocast.errors import ModelError, OptionError, OutputError
 from ribocast.io.safe_text import is_safe
@@ -44,6 +44,12 @@ _Text = Annotated[str, Field(max_length=10_000)]
 _Bases = Annotated[str, Field(max_length=MOST_LETTERS)]
 _Count = Annotated[int, Field(ge=1, le=1 << 53)]
 _Sum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _not_zero(number: float) -> float:
+    if not number:
+        raise ValueError("must not be 0")
+    return number
 
 
 class _Card(BaseModel):
@@ -111,7 +117,8 @@ class AssayCard(_Card):
     """One library or condition that a model knows.
 
     `label_mean` and `label_scale` are those of its training rows: a model with scalar output gives
-    ``(mrl - label_mean) / label_scale``. `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
+    ``(mrl - label_mean) / label_scale`` (a negative scale where it was fine-tuned from a model whose MRLs rise as its
+    labels fall). `fraction_weights` are the ribosomes per mRNA of each polysome fraction.
     `interval` is around predicted MRLs, `change_interval` around predicted log2 fold changes of variants.
     `measured_quantiles` are those of its measured labels, 0 to 100 % in steps of 5 %.
     """
@@ -123,7 +130,7 @@ class AssayCard(_Card):
     min_length: _Count
     max_length: _Count
     label_mean: _Number
-    label_scale: float = Field(gt=0, le=1e9)
+    label_scale: Annotated[float, Field(ge=-1e9, le=1e9), AfterValidator(_not_zero)]
     fraction_weights: tuple[_Number, ...] | None = Field(default=None, min_length=2, max_length=1_000)
     profile_measured: bool = False
     unit: _Name = "ribosomes per mRNA"

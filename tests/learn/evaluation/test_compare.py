@@ -83,14 +83,14 @@ def test_a_constant_prediction_has_no_correlation_to_compare():
     assert mae.value < 0
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=2, max_size=60))
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=3, max_size=60))
 def test_groups_part_the_rows(names):
     measured, predicted, _ = mrls(len(names))
     found = compare(measured, {"m": predicted}, np.array(names), resamples=5)
     whole, *parts = found.groups
     assert whole.n == len(names)
     assert {part.name: part.n for part in parts} | found.left_out == {name: names.count(name) for name in set(names)}
-    assert list(found.left_out.values()) == [1] * len(found.left_out)
+    assert set(found.left_out.values()) <= {1, 2}
 
 
 @given(st.text("ACGT", min_size=1, max_size=40))

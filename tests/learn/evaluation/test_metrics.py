@@ -12,7 +12,7 @@ import ribocast
 from ribocast.errors import RibocastError
 from ribocast.learn.evaluation.metrics import evaluate, score, score_profile
 
-UTRS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=2, max_size=20)
+UTRS = st.lists(st.text("ACGTUNacgt", min_size=4, max_size=70), min_size=3, max_size=20)
 MRLS = st.floats(-20, 20).map(lambda mrl: round(mrl, 4))
 
 
@@ -33,8 +33,20 @@ def test_figures_are_those_of_scipy_and_scikit_learn(rows, seed, offset, ties):
     assert ours.mae == pytest.approx(metrics.mean_absolute_error(measured, predicted))
     assert ours.r2 == pytest.approx(metrics.r2_score(measured, predicted))
     assert ours.pearson_r == pytest.approx(stats.pearsonr(measured, predicted).statistic)
-    assert ours.pearson_r2 == pytest.approx(ours.pearson_r**2)
+    assert ours.pearson_r2 == pytest.approx(ours.pearson_r * abs(ours.pearson_r))
     assert ours.spearman_r == pytest.approx(stats.spearmanr(measured, predicted).statistic)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(5, 60), seed=st.integers(0, 10_000))
+def test_predictions_that_fall_are_worse_than_any_that_rise(rows, seed):
+    random = np.random.default_rng(seed)
+    measured = random.normal(size=rows)
+    falls, noisy = score(measured, -measured), score(measured, measured + random.normal(size=rows) / 4)
+    assert falls.pearson_r2 == pytest.approx(-1)
+    assert falls.ci95["pearson_r2"][1] < 0 < noisy.pearson_r2
+    profile = score_profile(np.column_stack([measured, measured]), np.column_stack([measured, -measured]))
+    assert profile.pearson_r2 == pytest.approx((1, -1))
 
 
 def test_an_offset_costs_r2_and_errors_but_no_correlation():
@@ -105,8 +117,8 @@ def test_correlation_with_a_constant_is_undefined_not_a_number_made_up():
 
 
 def test_too_few_or_unequal_rows_are_refused():
-    with pytest.raises(RibocastError, match="at least 2"):
-        score(np.ones(1), np.ones(1))
+    with pytest.raises(RibocastError, match="2 rows: at least 3"):
+        score(np.arange(2.0), np.arange(2.0))
     with pytest.raises(RibocastError, match="cannot be compared"):
         score(np.ones(3), np.ones(4))
 

@@ -68,6 +68,23 @@ def test_a_single_output_begins_on_the_line_too(fixed):
     np.testing.assert_allclose(outputs * card.label_scale + card.label_mean, intercept + slope * before, atol=1e-4)
 
 
+@pytest.mark.parametrize("base", ["fixed", "trained"])
+def test_a_label_that_falls_with_the_mrl_begins_on_a_falling_line(base, request):
+    base = request.getfixturevalue(base)
+    base = base if hasattr(base, "folder") else open_bundle(base)
+    rows = simulate(300, seed=8)[["seq", "mrl"]].assign(assay="mine")
+    before = ribocast.load(base.folder).mrl(rows["seq"].tolist())
+    rows["mrl"] = 10 - 2 * before + np.random.default_rng(1).normal(size=len(rows)) * before.std()
+    known = ASSAYS["egfp_random50"]
+    network, (card,) = begin_from(base, [type(known)("mine", "", known.construct, 50, 50)], rows, lambda _: None)
+    outputs = network.eval()(_letters(rows["seq"])).detach().numpy()[:, 0]
+    begun = outputs @ np.array(card.fraction_weights) if card.fraction_weights else (
+        outputs[:, 0] * card.label_scale + card.label_mean
+    )  # fmt: skip
+    assert np.corrcoef(begun, before)[0, 1] < -0.99
+    assert np.mean((begun - rows["mrl"]) ** 2) < np.var(rows["mrl"]) / 3
+
+
 @given(seed=st.integers(0, 30), wild=st.booleans())
 @settings(max_examples=10, deadline=None)
 def test_measured_mrls_are_within_reach_though_the_line_is_flat(trained, seed, wild):

@@ -14,12 +14,17 @@ from ribocast.learn.evaluation.intervals import FEWEST_ROWS, calibrate
 from ribocast.learn.evaluation.metrics import score
 from ribocast.model.bundle import Evaluation, ModelCard
 
+FEWEST_FIGURED = 10
+"""With fewer rows a correlation says nothing that would be worth keeping in a card."""
+
 
 def calibrate_card(
     card: ModelCard, rows: pd.DataFrame, predicted: NDArray[np.float64], how: str,
     predict: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
 ) -> ModelCard:  # fmt: skip
     """Add to a card what rows that the model was not trained on show: evaluations and prediction intervals, by assay.
+
+    Of an assay with fewer than ``FEWEST_FIGURED`` rows nothing is added.
 
     Parameters
     ----------
@@ -38,7 +43,7 @@ def calibrate_card(
     assays, evaluations = [], []
     for assay in card.assays:
         mine = (rows["assay"] == assay.name).to_numpy()
-        if mine.sum() > 1:
+        if mine.sum() >= FEWEST_FIGURED:
             measured = rows["mrl"].to_numpy(np.float64)[mine]
             if mine.sum() >= FEWEST_ROWS:
                 own = rows[mine]

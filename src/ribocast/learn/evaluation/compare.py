@@ -13,7 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError
-from ribocast.learn.evaluation.metrics import RESAMPLES, Floats, Scored, Scores, middle95, score_together
+from ribocast.learn.evaluation.metrics import (
+    FEWEST_JUDGED,
+    RESAMPLES,
+    Floats,
+    Scored,
+    Scores,
+    middle95,
+    score_together,
+)
 from ribocast.sequence.construct import EGFP, Construct, frame
 from ribocast.sequence.letters import is_missing
 
@@ -23,7 +31,6 @@ FIGURES = {"pearson_r2": "r²", "spearman_r": "Spearman's correlation", "r2": "R
 _LOWER_IS_BETTER = frozenset({"mae"})
 _MOST_SINGLE_LENGTHS = 6
 _LENGTH_BINS = 4
-_FEWEST_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,14 @@ def compare(
     Raises
     ------
     RibocastError
-        With fewer than two rows.
+        With fewer than three rows.
     """
     measured = np.asarray(measured, np.float64)
     mrls = {name: np.asarray(values, np.float64) for name, values in predicted.items()}
     compared, left_out = [_compare_group("all", measured, mrls, seed, resamples)], {}
     for name in [] if groups is None else sorted(set(groups.tolist()), key=_natural):
         mine = groups == name
-        if mine.sum() < _FEWEST_ROWS:
+        if mine.sum() < FEWEST_JUDGED:
             left_out[str(name)] = int(mine.sum())
             continue
         own = {model: values[mine] for model, values in mrls.items()}

@@ -18,6 +18,8 @@ from ribocast.model.predictor import Predictor
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
+FEWEST_JUDGED = 3
+"""Two rows lie on a line in any case."""
 _BLOCK_COUNTS = 1 << 22
 """How many row counts of bootstrap samples are held at once: 32 MB."""
 
@@ -31,7 +33,7 @@ class ProfileScores:
     n : int
         Rows with a measured profile.
     pearson_r2 : tuple of float or None
-        Square of Pearson's correlation over rows, of each fraction; None where it is undefined.
+        Square of Pearson's correlation over rows, of each fraction, with its sign; None where it is undefined.
     mean_pearson_r2 : float or None
         Their mean.
     """
@@ -52,7 +54,8 @@ class Scores:
     mse, mae, rmse : float
         Mean squared and absolute error and the root of the first; in (squared) ribosomes per mRNA.
     pearson_r, pearson_r2 : float
-        Pearson's correlation and its square, the figure of the literature.
+        Pearson's correlation and its square, the figure of the literature, which is negative here where the correlation
+        is: predictions that fall where measurements rise are no good ones.
     r2 : float
         Share of variance explained, 1 − Σ(measured − predicted)² / Σ(measured − mean)²; unlike the square of
         Pearson's correlation it punishes an offset or a wrong scale.
@@ -108,7 +111,7 @@ def score(
     Raises
     ------
     RibocastError
-        With fewer than two rows, or different numbers of them.
+        With fewer than three rows (two lie on a line in any case), or different numbers of them.
     """
     return score_together(measured, {"": predicted}, seed=seed, resamples=resamples, groups=groups)[""][0]
 
@@ -127,8 +130,9 @@ def score_together(
         values = np.asarray(values, np.float64)
         if measured.shape != values.shape or measured.ndim != 1:
             raise InputError(f"{measured.shape} measurements cannot be compared with {values.shape} predictions")
-        if len(measured) < 2:
-            raise InputError(f"{len(measured)} row{'s' * (len(measured) != 1)}: at least 2 are needed to evaluate")
+        if len(measured) < FEWEST_JUDGED:
+            rows = f"{len(measured)} row{'s' * (len(measured) != 1)}"
+            raise InputError(f"{rows}: at least {FEWEST_JUDGED} are needed to evaluate; two lie on a line in any case")
         blocks.append(_moments(measured, values))
     width = blocks[0].shape[1]
     if groups is not None and len(groups) != len(measured):
@@ -197,7 +201,8 @@ def score_profile(measured: Floats, predicted: NDArray[np.floating[Any]]) -> Pro
     centred_y, centred_p = measured - measured.mean(axis=0), predicted - predicted.mean(axis=0)
     spread = (centred_y**2).sum(axis=0) * (centred_p.astype(np.float64) ** 2).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        r2 = (centred_y * centred_p).sum(axis=0) ** 2 / spread
+        together = (centred_y * centred_p).sum(axis=0)
+        r2 = together * np.abs(together) / spread
     defined = r2[np.isfinite(r2)]
     return ProfileScores(
         n=len(measured),
@@ -266,7 +271,7 @@ def _statistics(means: Floats) -> dict[str, Floats]:
             "mae": absolute,
             "rmse": np.sqrt(squared),
             "pearson_r": r,
-            "pearson_r2": r * r,
+            "pearson_r2": r * np.abs(r),
             "r2": np.where(yy - y * y > 0, 1 - squared / (yy - y * y), np.nan),
             "spearman_r": _correlation(ry, rp, rryy, rrpp, rryp),
         }

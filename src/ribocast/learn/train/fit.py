@@ -17,7 +17,7 @@ from ribocast.io.writers import make_folder
 from ribocast.learn.data.assays import Assay, labelled_rows
 from ribocast.learn.data.splits import Split, SplitKind, split
 from ribocast.learn.device import pick_device
-from ribocast.learn.evaluation.calibration import calibrate_card
+from ribocast.learn.evaluation.calibration import FEWEST_FIGURED, calibrate_card
 from ribocast.learn.networks.network import Network
 from ribocast.learn.recipe import Recipe
 from ribocast.learn.train.batches import has_profile
@@ -172,6 +172,8 @@ def fit(
         loop.settle()
         if team.is_first:
             _write(loop, progress, folder, val_rows, parts.how, export=export)
+            if 0 < len(val_rows) < FEWEST_FIGURED:
+                say(f"{len(val_rows)} validation rows do not tell how good it is: at least {FEWEST_FIGURED} would")
         team.wait()
     return Trained(open_bundle(folder), progress.history)
 

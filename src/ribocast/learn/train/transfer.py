@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -42,8 +43,9 @@ def begin_from(
     It begins with the outputs of the assay that it knows by that name, or else of the one whose predictions go with the
     new MRLs best. They are brought to the new scale by least squares: where the weights of the new assay's fractions
     are known, by tilting the fractions towards the heavier or lighter ones (see `tilt_to`); else by a straight line, on
-    which the weights of the fractions, or the mean and scale of a single output, are those of the old assay. Where that
-    line is so flat that no profile would reach some measured MRLs, it is made steeper, and the fractions are tilted.
+    which the weights of the fractions, or the mean and scale of a single output, are those of the old assay. The line
+    falls where the new label does as MRLs rise, by more than chance. Where it is so flat that no profile would reach
+    some measured MRLs, it is made steeper, and the fractions are tilted.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def begin_from(
     mrls = [to_mrl(outputs[:, number], known) for number, known in enumerate(base.card.assays)]
     number = _most_alike(base.card.assays, assay.name, mrls, measured)
     old = base.card.assays[number]
-    slope, intercept = fit_line(mrls[number], measured)
+    slope, intercept = _line(mrls[number], measured)
     say(f"starting from {base.card.name}, its assay {old.name}; on it lies {slope:.3f} · MRL {intercept:+.3f}")
     if base.card.output == "standardised":
         update = {"label_mean": intercept + slope * old.label_mean, "label_scale": slope * old.label_scale}
@@ -83,11 +85,11 @@ def begin_from(
     tilts = True
     if card.fraction_weights is None:
         known = np.array(old.fraction_weights)
-        wide = _slope_that_reaches(known, mrls[number], measured)
-        tilts = wide > slope
+        wide = np.copysign(_slope_that_reaches(known, mrls[number], np.sign(slope) * measured), slope)
+        tilts = abs(wide) > abs(slope)
         if tilts:
             say(f"the line is made steeper, {wide:.3f}: no profile would have reached all measured MRLs")
-            slope, intercept = wide, float(measured.mean() - wide * mrls[number].mean())
+            slope, intercept = float(wide), float(measured.mean() - wide * mrls[number].mean())
         card = card.model_copy(update={"fraction_weights": tuple((intercept + slope * known).tolist())})
     elif len(card.fraction_weights) > base.card.width:
         raise OptionError(
@@ -99,6 +101,23 @@ def begin_from(
         scale, lean = tilt_to(outputs[:, number, : len(weights)], weights, measured)
         network.tilt(scale, torch.from_numpy(lean * weights).float())
     return network, (card,)
+
+
+def _correlate(predicted: Floats, measured: Floats) -> float:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.nan_to_num(np.corrcoef(predicted, measured)[0, 1]))
+
+
+def _falls(predicted: Floats, measured: Floats) -> bool:
+    """Tell whether measurements fall as predictions rise: a correlation below 0 by two standard errors."""
+    return _correlate(predicted, measured) < -2 / math.sqrt(len(measured))
+
+
+def _line(predicted: Floats, measured: Floats) -> tuple[float, float]:
+    if not _falls(predicted, measured):
+        return fit_line(predicted, measured)
+    slope, intercept = fit_line(predicted, -measured)
+    return -slope, -intercept
 
 
 def _slope_that_reaches(weights: Floats, mrls: Floats, measured: Floats) -> float:
@@ -154,6 +173,6 @@ def _most_alike(
     names = [assay.name for assay in known]
     if name in names:
         return names.index(name)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        alike = [float(np.nan_to_num(np.corrcoef(mrl, measured)[0, 1], nan=-1.0)) for mrl in mrls]
+    # One that falls, by more than chance, goes with the new assay as well as one that rises.
+    alike = [_correlate(mrl, -measured if _falls(mrl, measured) else measured) for mrl in mrls]
     return int(np.argmax(alike))
