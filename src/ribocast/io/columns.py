@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 _MRL = "ribosomes per mRNA"
 _LOG2 = "log2"
 Name = TypeVar("Name")
+_FIVE_PRIME = re.compile("(5(p|prime)?|fiveprime)?utr5?(seq|sequence)?")
 
 
 class Column(NamedTuple):
@@ -65,6 +67,19 @@ COLUMNS = {
 
 
 def column_called(columns: Iterable[Name], names: Sequence[str]) -> Name | None:
-    """Return the column that has the first of some names, in any case; None if none has one."""
-    by_name = {str(column).strip().lower(): column for column in reversed(list(columns))}
-    return next((by_name[name] for name in names if name in by_name), None)
+    """Return the column that has the first of some names, in any case; None if none has one.
+
+    Where none has, signs and white space do not count, and ``5'UTR``, ``UTR5`` and the like are ``utr``.
+    """
+    found = list(columns)
+    # As it is named, and else as people spell it: 5'UTR, 5′ UTR sequence, UTR5, Ref seq.
+    for spelled in (lambda name: name.strip().lower(), _plain):
+        by_name = {spelled(str(column)): column for column in reversed(found)}
+        if (name := next((name for name in names if spelled(name) in by_name), None)) is not None:
+            return by_name[spelled(name)]
+    return None
+
+
+def _plain(name: str) -> str:
+    letters = re.sub("[^a-z0-9]", "", name.lower())
+    return "utr" if _FIVE_PRIME.fullmatch(letters) else letters

@@ -10,12 +10,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from ribocast.errors import InputError
+from ribocast.io.columns import column_called
 from ribocast.io.inputs import LONGEST_ROW_MB, too_long
+from ribocast.sequence.letters import SEQUENCE_NAMES
 
 _MOST_COLUMNS = 1 << 16
+_LONGEST_HEADER = 1 << 16
+
+
+def find_separator(head: bytes, usual: str) -> tuple[str, bool]:
+    """Find what separates the fields of a table, and whether a line before the header names it, as in ``sep=;``.
+
+    It is the one by which the header has a column of sequences, or else the `usual` one if that is in the header.
+    """
+    line = head[:_LONGEST_HEADER].lstrip().splitlines()[0].decode("utf-8", "replace").strip(" \r\n")
+    if named := re.fullmatch('"?sep=([,;\t|])"?', line, re.IGNORECASE):
+        return named[1], True
+    there = [one for one in (usual, ",", ";", "\t") if one in re.sub('"[^"]*"', "", line)]
+    called = (one for one in there if column_called(line.replace('"', "").split(one), SEQUENCE_NAMES) is not None)
+    return next(called, there[0] if there else usual), False
+
+
+def without_first_line(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Leave out the line that names the separator."""
+    pieces = iter(pieces)
+    yield re.sub(rb"\A\s*[^\r\n]*\r?\n?", b"", next(pieces))
+    yield from pieces
 
 
 def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterator[pa.Table]:
@@ -23,7 +47,7 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
     # Arrow's own streaming reader reads ahead in a thread: it would abort Python at exit if one of its readers were
     # left unfinished, as upon an error. So it is handed blocks of whole rows instead.
     header: list[str] = []
-    row = 0
+    row = unnamed = 0
     # A quotation mark quotes where a field begins, and two of them inside stand for one.
     quoted = re.compile(rb'(?:\A|(?<=[%b\r\n]))"[^"]*+(?:""[^"]*+)*+("|\Z)' % delimiter.encode())
 
@@ -35,15 +59,33 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
         if is_first:
             text = io.TextIOWrapper(io.BytesIO(block), encoding="utf-8", newline="")
             header = next(csv.reader(text, delimiter=delimiter))
+            # Columns that a spreadsheet has touched once, and that are empty.
+            named = len("\0".join(header).rstrip("\0 ").split("\0"))
+            unnamed = len(header) - named if len(header) - named > 1 else 0
+            header = [*header[: len(header) - unnamed], *(f"unnamed {at + 1}" for at in range(unnamed))]
             refuse_columns(header, name)
         nul = block.find(b"\0")
         whole = block if nul < 0 else block[: _last_row_end(block[:nul], quoted)]
         if whole:
             table = _parse(whole, header, delimiter, f"{name} row", row, skip_header=is_first)
             row += table.num_rows
-            yield table
+            table = _without_empty_rows(table)
+            if unnamed and any(pc.any(pc.not_equal(column, "")).as_py() for column in table.columns[-unnamed:]):
+                raise InputError(f"{name}: columns without a name have values; name them in the header")
+            yield table.select(header[: len(header) - unnamed])
         if nul >= 0:
             raise InputError(f"{where()}: not text (it holds a NUL byte)")
+
+
+def _without_empty_rows(table: pa.Table) -> pa.Table:
+    """Leave out rows that have no value at all, in a table of several columns."""
+    filled: Any = None
+    for column in table.columns if table.num_columns > 1 else []:
+        mine = pc.not_equal(column, "")
+        filled = mine if filled is None else pc.or_(filled, mine)
+        if pc.all(filled).as_py():
+            return table
+    return table if filled is None else table.filter(filled)
 
 
 def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int, *, skip_header: bool) -> Any:
@@ -67,7 +109,10 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
                 skip_rows_after_names=int(skip_header),
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse
+                delimiter=delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=len(header) > 1,
+                invalid_row_handler=refuse,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()),

@@ -14,6 +14,9 @@ from ribocast.errors import InputError
 from ribocast.io.inputs import LONGEST_ROW_MB, too_long
 from ribocast.sequence.arrow import as_array, as_mask, as_texts, bounds_of, letters_of
 
+_NUMBERS = r"^[0-9]+[\s\p{Z}]+|[\s\p{Z}]+[0-9]+$"
+"""Positions beside the lines of a sequence, as GenBank and many programs print them."""
+
 
 def read_lines(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     """Read one sequence a line.
@@ -34,6 +37,8 @@ def read_lines(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
 
 def read_fasta(pieces: Iterable[bytes], name: str) -> Iterator[pa.Table]:
     """Read FASTA records: their titles (``id``) and sequences, which may span lines.
+
+    Numbers at either end of a line are left out.
 
     Raises
     ------
@@ -73,6 +78,8 @@ def _records(parts: list[Any], name: str) -> Iterator[pa.Table]:
     ids = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(lines.take(as_array(titles)), 1))
     # Without the titles, the lines of a record stand one after the other: its sequence is there already.
     others = lines.filter(as_mask(~is_title[-len(lines) :]))
+    if pc.any(pc.match_substring_regex(others, _NUMBERS)).as_py():
+        others = pc.replace_substring_regex(others, _NUMBERS, "")
     bounds = bounds_of(others)[np.append(titles - np.arange(len(titles)), len(others))]
     sequences = as_texts(others.buffers()[2] or b"", bounds)
     yield pa.table({"id": ids, "seq": sequences})

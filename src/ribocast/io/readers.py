@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from ribocast.errors import InputError
-from ribocast.io.csv import read_delimited, refuse_columns
+from ribocast.io.columns import column_called
+from ribocast.io.csv import find_separator, read_delimited, refuse_columns, without_first_line
 from ribocast.io.fasta import read_fasta, read_lines
 from ribocast.io.inputs import Input, open_input
 from ribocast.sequence.letters import SEQUENCE_NAMES
@@ -90,7 +91,8 @@ def _read(source: Input, format_name: str | None, chunk_rows: int, rows: range |
         raise InputError(f"{name}: not a text file (it holds binary data)")
     format_name = format_name or _guess_format(head)
     if format_name in ("csv", "tsv"):
-        tables = read_delimited(pieces, "," if format_name == "csv" else "\t", name)
+        separator, named = find_separator(head, "," if format_name == "csv" else "\t")
+        tables = read_delimited(without_first_line(pieces) if named else pieces, separator, name)
     else:
         tables = read_fasta(pieces, name) if format_name == "fasta" else read_lines(pieces, name)
     for table in tables if rows is None else _cut(tables, 0, rows):
@@ -133,8 +135,21 @@ def _peek(raw: IO[bytes]) -> tuple[bytes, Iterator[bytes]]:
     head = b""
     while len(head) < _BLOCK_BYTES and (more := raw.read(_BLOCK_BYTES - len(head))):
         head += more
+    pieces = itertools.chain([head], iter(lambda: raw.read(_BLOCK_BYTES), b""))
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # "Unicode text" of Excel
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        pieces = itertools.chain(_as_utf8(pieces, decoder))
+        head = next(pieces)
+        return head, itertools.chain([head], pieces)
     head = head.removeprefix(codecs.BOM_UTF8)
-    return head, itertools.chain([head], iter(lambda: raw.read(_BLOCK_BYTES), b""))
+    next(pieces)
+    return head, itertools.chain([head], pieces)
+
+
+def _as_utf8(pieces: Iterable[bytes], decoder: codecs.IncrementalDecoder) -> Iterator[bytes]:
+    for piece in pieces:
+        yield decoder.decode(piece).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _held(pieces: Iterable[bytes], name: str) -> io.BytesIO:
@@ -164,7 +179,7 @@ def _guess_format(head: bytes) -> str:
         return "fasta"
     if "\t" in first:
         return "tsv"
-    if "," in first or first.strip('"').lower() in SEQUENCE_NAMES:
+    if "," in first or ";" in first or column_called([first.strip('"')], SEQUENCE_NAMES) is not None:
         return "csv"
     return "lines"
 

@@ -23,7 +23,7 @@ from ribocast.io.inputs import in_our_words, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
 from ribocast.sequence.batch import find_faults
-from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, is_missing
+from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, is_missing, without_space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ class Chunk:
         # Of a table, this column alone: others may be of types that no frame holds.
         values = self.rows[column]
         utrs = values.to_pylist() if isinstance(self.rows, pa.Table) else values.tolist()
-        return [missing if is_missing(utr) else utr for utr in utrs]
+        return [missing if is_missing(utr) else without_space(utr) for utr in utrs]
 
     def faults(self, *, need_label: bool) -> list[Fault]:
         """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is not a finite number."""

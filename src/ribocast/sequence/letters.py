@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ PAD = 0
 """The byte on the left of sequences that are shorter than the longest of their batch."""
 
 _TO_DNA = str.maketrans("acgtunU", "ACGTTNT")
+
+SPACE = r"[\s\p{Z}\x{200B}\x{FEFF}]+"
+"""White space of any kind, as Arrow's regular expressions spell it."""
+_SPACE = re.compile(r"[\s\u200b\ufeff]+")
 
 _MISSING = frozenset({"na", "nan", "n/a", "#n/a", "null", "none", "<na>"})
 _LONGEST_WORD = 20
@@ -42,6 +47,11 @@ def is_missing(value: object) -> bool:
     # pandas' own missing values are known by name: this module does not import pandas.
     is_nan = isinstance(value, float | np.floating) and value != value
     return value is None or is_nan or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def without_space(value: Any) -> Any:
+    """Return text without the white space around and in it, of any kind; other values as they are."""
+    return value if not isinstance(value, str) or value.isalpha() else _SPACE.sub("", value)
 
 
 def to_dna(utr: str) -> str:
