@@ -122,7 +122,7 @@ def test_fasta_records_may_span_lines_be_blank_between_and_have_any_title(tmp_pa
     assert [chunk.say(fault) for fault in chunk.faults(need_label=False)] == ["t.fa row 3: the sequence is empty"]
 
 
-@pytest.mark.parametrize("line", ["#ACG", ";comment", "AC GT", "ACG*", "AC-G", "ACÉ", "A>C"])
+@pytest.mark.parametrize("line", ["#ACG", ";comment", "ACG*", "AC-G", "ACÉ", "A>C"])
 def test_no_line_of_a_fasta_record_is_dropped(tmp_path, line):
     chunk = read_table(put(tmp_path, "t.fa", f">a\nACG\n{line}\n>b\nA\n"))
     assert chunk.utrs == [f"ACG{line}", "A"]
@@ -135,11 +135,8 @@ def test_blank_lines_between_lines_are_rows_and_those_at_the_end_are_none(tmp_pa
     assert [fault.row for fault in chunk.faults(need_label=False)] == [1, 2]
 
 
-@pytest.mark.parametrize(("header", "blank"), [("seq", ["", ""]), ("seq,label", ["", ""])])
-def test_blank_lines_between_csv_rows_are_rows_without_a_sequence(tmp_path, header, blank):
-    row = ",".join(["ACG", "1"][: header.count(",") + 1])
-    path = put(tmp_path, "t.csv", f"\n\n{header}\n{row}\n\n{row}\n\n\n\n")
-    chunk = read_table(path)
+def test_blank_lines_between_csv_rows_are_rows_without_a_sequence(tmp_path):
+    chunk = read_table(put(tmp_path, "t.csv", "\n\nseq\nACG\n\nACG\n\n\n\n"))
     assert chunk.utrs == ["ACG", "", "ACG"]
     assert [chunk.say(fault) for fault in chunk.faults(need_label=False)] == ["t.csv row 2: the sequence is empty"]
 
@@ -678,7 +675,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, name, content):
 def test_binary_data_is_called_so(tmp_path, name):
     content = np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8).tobytes()
     assert error_of(put(tmp_path, name, content)) == f"{name}: not a text file (it holds binary data)"
-    assert "binary data" in error_of(put(tmp_path, name, CSV.encode("utf-16")))
+    assert "binary data" in error_of(put(tmp_path, name, CSV.encode("utf-16")[2:]))
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.fasta", "t.txt"])

@@ -71,7 +71,9 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
             row += table.num_rows
             table = _without_empty_rows(table)
             if unnamed and any(pc.any(pc.not_equal(column, "")).as_py() for column in table.columns[-unnamed:]):
-                raise InputError(f"{name}: columns without a name have values; name them in the header")
+                raise InputError(
+                    f"{name}: column '' appears more than once, with values; name the columns in the header"
+                )
             yield table.select(header[: len(header) - unnamed])
         if nul >= 0:
             raise InputError(f"{where()}: not text (it holds a NUL byte)")
@@ -111,7 +113,7 @@ def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter,
                 newlines_in_values=True,
-                ignore_empty_lines=len(header) > 1,
+                ignore_empty_lines=False,
                 invalid_row_handler=refuse,
             ),
             convert_options=pyarrow.csv.ConvertOptions(

@@ -1,7 +1,8 @@
 """Reading rows of sequences from whatever users have, in bounded memory.
 
 Files are those of `ribocast.io.readers`. Columns of text tables are passed on as the text they are. Rows are counted
-from 1, without the header; a blank line between rows is a row without a sequence.
+from 1, without the header. A blank line between rows of one column is a row without a sequence; in a table of several
+columns, a line without any value is not a row. White space around and in sequences is left out.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ribocast.errors import InputError
 from ribocast.io.columns import column_called
 from ribocast.io.inputs import in_our_words, input_name
 from ribocast.io.readers import as_frame, count_rows, read_pieces, read_stream
 from ribocast.sequence.arrow import as_mask
-from ribocast.sequence.batch import find_faults
-from ribocast.sequence.letters import SEQUENCE_NAMES, Fault, is_missing, without_space
+from ribocast.sequence.batch import Batch, find_faults
+from ribocast.sequence.letters import SEQUENCE_NAMES, SPACE, Fault, is_missing, without_space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,12 +79,20 @@ class Chunk:
         return self.sequences(self.seq_column)
 
     def sequences(self, column: str) -> list[str]:
-        """Return the sequences of a column, unchecked; None for those that are missing."""
+        """Return the sequences of a column, unchecked and without white space; None for those that are missing."""
         missing: Any = None  # which `find_faults` looks for, as for all that is not a sequence
         # Of a table, this column alone: others may be of types that no frame holds.
         values = self.rows[column]
         utrs = values.to_pylist() if isinstance(self.rows, pa.Table) else values.tolist()
         return [missing if is_missing(utr) else without_space(utr) for utr in utrs]
+
+    def batch(self, column: str) -> Batch:
+        """Return the sequences of a column, unchecked; see `Batch.of_column`."""
+        values = self.table[column]
+        batch = Batch.of_column(values)
+        if batch.is_clean:
+            return batch
+        return Batch.of_column(pc.replace_substring_regex(values.cast(pa.large_string()), SPACE, ""))
 
     def faults(self, *, need_label: bool) -> list[Fault]:
         """Find the rows that cannot be used: a bad sequence, or (if needed) a label that is not a finite number."""

@@ -126,7 +126,7 @@ class _Predictions:
         return read_chunks(self._path, column=self._column, chunk_rows=self.piece_rows, rows=self._rows)
 
     def batch(self, chunk: Chunk) -> Batch:
-        utrs = Batch.of_column(chunk.table[chunk.seq_column])
+        utrs = chunk.batch(chunk.seq_column)
         return cut_batch(utrs)[0] if self._cut else utrs
 
     def faults(self, chunk: Chunk) -> list[Fault]:
@@ -143,7 +143,7 @@ class _Predictions:
         take = as_array(number_of)
         columns = {**numbers, "note": notes.take(take)}
         if self._cut:
-            _, cuts = cut_batch(Batch.of_column(chunk.table[chunk.seq_column]))
+            _, cuts = cut_batch(chunk.batch(chunk.seq_column))
             columns["note"] = from_texts(join_notes(cuts, columns["note"].to_pylist()))
         if self._starts:
             described = describe_starts(utrs.texts, self.assay.surroundings, self._starts == "all")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ribocast.errors import SequenceError
-from ribocast.sequence.letters import PAD, SPACE, Fault, Letters, is_missing
+from ribocast.sequence.letters import PAD, Fault, Letters, is_missing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,10 +62,7 @@ class Batch:
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray | pa.Array) -> Batch:
-        """Make a batch of a column of text; what is missing or not text is empty in it (see `suspects`).
-
-        White space around and in sequences is left out.
-        """
+        """Make a batch of a column of text; what is missing or not text is empty in it (see `suspects`)."""
         import pyarrow as pa
 
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -74,13 +71,8 @@ class Batch:
         column = column.cast(pa.large_string())
         if column.null_count:
             column = column.fill_null("")
-        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        batch = cls(*_spell(*_parts_of(column)))
-        if batch.is_clean:
-            return batch
-        import pyarrow.compute as pc
-
-        return cls(*_spell(*_parts_of(pc.replace_substring_regex(column, SPACE, ""))))
+        letters, bounds = _parts_of(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+        return cls(*_spell(letters, bounds))
 
     @classmethod
     def joined(cls, parts: Sequence[Batch]) -> Batch:

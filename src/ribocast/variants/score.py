@@ -208,7 +208,7 @@ class _Pairs:
         return Batch.joined(self._parts(chunk)[0])
 
     def _parts(self, chunk: Chunk) -> tuple[tuple[Batch, Batch], list[str]]:
-        refs, alts = (Batch.of_column(chunk.table[name]) for name in (chunk.seq_column, self._alt))
+        refs, alts = (chunk.batch(name) for name in (chunk.seq_column, self._alt))
         return _cut(refs, alts, self._cut)
 
     def faults(self, chunk: Chunk) -> list[Fault]:
