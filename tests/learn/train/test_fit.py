@@ -28,7 +28,7 @@ from ribocast.learn.data.splits import Split, random_split
 from ribocast.learn.evaluation.metrics import was_trained_on
 from ribocast.learn.networks import architecture
 from ribocast.learn.recipe import FRAMED_RECIPE, HOMEWORK_RECIPE, Recipe
-from ribocast.learn.train.batches import epoch_batches, label, trim
+from ribocast.learn.train.batches import epoch_batches, label
 from ribocast.learn.train.setup import with_profile
 from ribocast.model.bundle import PRETRAINED, open_bundle
 
@@ -389,7 +389,6 @@ def test_rows_with_few_reads_weigh_less_and_a_row_weighs_one_on_average():
     assert data.weight.mean() == pytest.approx(1)
     assert data.weight[0] < data.weight[1] / 10
     assert np.allclose(data.fractions.sum(axis=1), 1)
-    assert trim(np.pad(data.letters, ((0, 0), (7, 0)))).shape == (50, 50)
 
 
 def test_standardised_mrls_are_not_taken_for_ribosomes(tmp_path):

@@ -202,8 +202,8 @@ class FramedNetwork(Network):
         """
         table = self.letters(letters)  # (rows, 5, length)
         bases, mask = table[:, :4], table[:, 4:]
-        # Where nothing is padded, training is spared the multiplications.
-        needed = None if self.training and bool(letters.all()) else mask
+        # Where nothing is padded, training is spared the multiplications; another device would have to be waited for.
+        needed = None if self.training and letters.device.type == "cpu" and bool(letters.all()) else mask
         frame_number = (-torch.arange(letters.shape[1], 0, -1, device=mask.device)) % 3
         frame = F.one_hot(frame_number, 3).to(mask.dtype).T[None] * mask  # (rows, 3, length)
         pairing, hairpins = seen or self.look(letters)

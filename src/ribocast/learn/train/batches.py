@@ -37,8 +37,6 @@ class Labelled:
         The measured profile, zeros where it is not known.
     weight : numpy.ndarray of float32, shape (n,)
         What the row counts in the loss; 1 on average.
-    channels, numbers : numpy.ndarray of float32, shapes (n, channels, longest) and (n, numbers), optional
-        What the network computes of a row whatever its weights; see `Network.look`.
     """
 
     letters: Letters
@@ -47,8 +45,6 @@ class Labelled:
     target: NDArray[np.float32]
     fractions: NDArray[np.float32]
     weight: NDArray[np.float32]
-    channels: NDArray[np.float32] | None = None
-    numbers: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -137,9 +133,3 @@ def epoch_batches(
         if len(batches[-1]) < fewest and len(batches) > 1:
             batches[-2:] = [np.concatenate(batches[-2:])]
     return [batches[index] for index in random.permutation(len(batches))]
-
-
-def trim(letters: Letters) -> Letters:
-    """Cut the columns on the left that hold only padding."""
-    used = np.flatnonzero(letters.any(axis=0))
-    return letters[:, used[0] if used.size else 0 :]

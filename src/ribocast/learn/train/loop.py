@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -19,13 +18,13 @@ from ribocast.learn.networks.ensemble import EnsembleNetwork
 from ribocast.learn.networks.network import Network
 from ribocast.learn.networks.norms import LengthNorm, settle
 from ribocast.learn.recipe import Recipe
-from ribocast.learn.train.batches import Labelled, epoch_batches, label, trim
+from ribocast.learn.train.batches import epoch_batches, label
+from ribocast.learn.train.device_rows import DeviceRows, in_order
 from ribocast.learn.train.distributed import Team
 from ribocast.learn.train.flat import lay_flat
 from ribocast.learn.train.muon import Muon
 from ribocast.model.bundle import ModelCard
 from ribocast.model.predictor import to_mrl
-from ribocast.sequence.letters import Letters
 
 _EVALUATION_ROWS = 512
 _SETTLING_BATCHES = 400
@@ -79,7 +78,8 @@ class Loop:
         batches = self._batches(self.train_set.lengths, random)
         blocks = [block for group in self.optimiser.param_groups for block in group["params"]]
         self.team.agree(blocks)
-        total, seen = 0.0, 0
+        # Added up where it is: to ask for it after every step would let the device wait.
+        total, seen = torch.zeros((), dtype=torch.float64, device=self.device), 0
         with seeded(self.card.seed, epoch, self.device, self.team.number):
             for number, batch in enumerate(batches):
                 step = (epoch - 1) * len(batches) + number
@@ -95,11 +95,11 @@ class Loop:
                 loss.backward()  # type: ignore[no-untyped-call]
                 self.team.add_gradients(blocks)
                 self.optimiser.step()
-                total += error.item() * rows
+                total += error.double() * rows
                 seen += len(batch)
                 if watch:
                     watch(Step(epoch, self.recipe.epochs, number + 1, len(batches), history))
-        loss_of_all = self._total(total) / seen
+        loss_of_all = float(self.team.total(total)) / seen
         check_loss(loss_of_all, epoch)
         return loss_of_all
 
@@ -107,9 +107,6 @@ class Loop:
         """Divide rows into batches, in which each process has a row at the least."""
         batches = epoch_batches(lengths, self.recipe.batch_size, random, max(2, self.team.size))
         return [batch for batch in batches if len(batch) >= self.team.size]
-
-    def _total(self, number: float) -> float:
-        return float(self.team.total(torch.tensor(number, dtype=torch.float64, device=self.device)))
 
     def _norms(self) -> list[LengthNorm]:
         return [module for module in self.network.modules() if isinstance(module, LengthNorm)]
@@ -137,13 +134,14 @@ class Loop:
     def validate(self) -> float:
         """Return the mean squared error in standard deviations, each assay counting alike."""
         self.network.eval()
-        data = cast("Labelled", self.val_set)
+        data = cast("DeviceRows", self.val_set)
+        assay = data.assay.cpu().numpy()
         total = np.zeros(len(self.card.assays))
-        for batch in _in_order(data.lengths)[self.team.number :: self.team.size]:
-            squared = self._error(self._run(data, batch), data, batch).cpu().numpy()
-            total += np.bincount(data.assay[batch], squared, len(total))
+        for batch in in_order(data.lengths, _EVALUATION_ROWS)[self.team.number :: self.team.size]:
+            squared = self._error(self._run(data, batch), data, data.numbers(batch)).cpu().numpy()
+            total += np.bincount(assay[batch], squared, len(total))
         total = self.team.total(torch.from_numpy(total).to(self.device)).cpu().numpy()
-        rows = np.bincount(data.assay, minlength=len(total))
+        rows = np.bincount(assay, minlength=len(total))
         return float((total[rows > 0] / rows[rows > 0]).mean())
 
     @torch.inference_mode()
@@ -151,11 +149,11 @@ class Loop:
         """Predict the MRL of each row on its own assay's scale, in ribosomes per mRNA."""
         self.network.eval()
         data = self._label(rows)
-        mrl = np.empty(len(rows))
-        for batch in _in_order(data.lengths):
+        of_row, mrl = data.assay.cpu().numpy(), np.empty(len(rows))
+        for batch in in_order(data.lengths, _EVALUATION_ROWS):
             outputs = self._run(data, batch).cpu().numpy()
             for number, assay in enumerate(self.card.assays):
-                mine = data.assay[batch] == number
+                mine = of_row[batch] == number
                 mrl[batch[mine]] = to_mrl(outputs[mine, number], assay)
         return mrl
 
@@ -167,76 +165,51 @@ class Loop:
         outputs = self._run(self.train_set, rows)
         return len(rows) > 1 and bool((outputs == outputs[:1]).all())
 
-    def _label(self, rows: pd.DataFrame) -> Labelled:
+    def _label(self, rows: pd.DataFrame) -> DeviceRows:
         data = label(
             rows, self.card.assays, width=self.card.width, fixed_length=self.network.fixed_length,
             noise_reads=self.recipe.noise_reads,
         )  # fmt: skip
-        with torch.inference_mode():
-            return self._look(data)
+        return DeviceRows(data, self.network, self.device)
 
-    def _look(self, data: Labelled) -> Labelled:
-        """Add what the network computes of each row whatever its weights: once, and not in every epoch."""
-        channels: NDArray[np.float32] | None = None
-        numbers: NDArray[np.float32] | None = None
-        for batch in _in_order(data.lengths):
-            letters = self._letters(data, batch)
-            seen = self.network.look(torch.from_numpy(np.ascontiguousarray(letters)).to(self.device))
-            if seen is None:
-                break
-            if channels is None or numbers is None:
-                channels = np.zeros((len(data), seen[0].shape[1], data.letters.shape[1]), dtype=np.float32)
-                numbers = np.zeros((len(data), seen[1].shape[1]), dtype=np.float32)
-            channels[batch, :, -letters.shape[1] :] = seen[0].cpu().numpy()
-            numbers[batch] = seen[1].cpu().numpy()
-        return dataclasses.replace(data, channels=channels, numbers=numbers)
-
-    def _letters(self, data: Labelled, batch: NDArray[np.int64]) -> Letters:
-        """Return the letters of a batch, padded to its longest row, or to what the network takes."""
-        letters = data.letters[batch]
-        return letters if self.network.fixed_length else trim(letters)
-
-    def _run(self, data: Labelled, batch: NDArray[np.int64], own: slice = slice(None)) -> Tensor:
+    def _run(self, data: DeviceRows, batch: NDArray[np.int64], own: slice = slice(None)) -> Tensor:
         """Run some rows of a batch, padded as the whole batch is."""
-        letters = self._letters(data, batch)[own]
-        inputs: list[Any] = [torch.from_numpy(np.ascontiguousarray(letters)).to(self.device)]
-        if data.channels is not None and data.numbers is not None:
-            channels = np.ascontiguousarray(data.channels[batch[own]][..., -letters.shape[1] :])
-            inputs.append(tuple(torch.from_numpy(x).to(self.device) for x in (channels, data.numbers[batch[own]])))
+        inputs = data.inputs(batch, own)
         # Evaluated as the written network will be used, in float32. (To enter and leave autocast takes its time.)
         if not (self._bfloat16 and self.network.training):
             return cast("Tensor", self.network(*inputs)).float()
         with torch.autocast(self.device.type, torch.bfloat16):
             return cast("Tensor", self.network(*inputs)).float()
 
-    def _losses(self, data: Labelled, batch: NDArray[np.int64], own: slice) -> tuple[Tensor, Tensor]:
+    def _losses(self, data: DeviceRows, batch: NDArray[np.int64], own: slice) -> tuple[Tensor, Tensor]:
         """Return mean squared error and loss of some rows of a batch."""
-        outputs, batch = self._run(data, batch, own), batch[own]
-        squared = self._error(outputs, data, batch)
+        outputs, rows = self._run(data, batch, own), data.numbers(batch[own])
+        squared = self._error(outputs, data, rows)
         if self.recipe.huber:
             squared = huber(squared, self.recipe.huber)
         if self.recipe.noise_reads:
-            squared = squared * torch.from_numpy(data.weight[batch]).to(self.device)
+            squared = squared * data.weight[rows]
         error = squared.mean()
         if not self.recipe.profile_weight or outputs.shape[2] == 1:
             return error.detach(), error
-        measured = torch.from_numpy(data.fractions[batch]).to(self.device)
-        predicted = outputs[torch.arange(len(batch)), torch.from_numpy(data.assay[batch])]
-        cross_entropy = -(measured * predicted.clamp(min=1e-7).log()).sum(dim=1).mean()
+        predicted = outputs[torch.arange(len(outputs), device=self.device), data.assay[rows]]
+        cross_entropy = -(data.fractions[rows] * predicted.clamp(min=1e-7).log()).sum(dim=1).mean()
         return error.detach(), error + self.recipe.profile_weight * cross_entropy
 
-    def _error(self, outputs: Tensor, data: Labelled, batch: NDArray[np.int64]) -> Tensor:
+    def _error(self, outputs: Tensor, data: DeviceRows, rows: Tensor) -> Tensor:
         """Squared error of each row: of the standardised MRL, or the mean over its fractions."""
-        assay = torch.from_numpy(data.assay[batch]).to(self.device)
-        own = outputs[:, 0] if outputs.shape[1] == 1 else outputs[torch.arange(len(batch)), assay]  # (rows, width)
+        assay = data.assay[rows]
+        own = outputs[:, 0]
+        if outputs.shape[1] > 1:
+            own = outputs[torch.arange(len(outputs), device=self.device), assay]  # (rows, width)
         if self.recipe.target == "profile":
-            return ((own - torch.from_numpy(data.fractions[batch]).to(self.device)) ** 2).mean(dim=1)
+            return ((own - data.fractions[rows]) ** 2).mean(dim=1)
         if self.card.output == "fractions":
             mrl = (own * self._fraction_weights[assay]).sum(dim=1)
             standardised = (mrl - self._means[assay]) / self._scales[assay]
         else:
             standardised = own[:, 0]
-        return (standardised - torch.from_numpy(data.target[batch]).to(self.device)) ** 2
+        return (standardised - data.target[rows]) ** 2
 
 
 def _optimiser(network: Network, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
@@ -277,11 +250,6 @@ def _fraction_weights(card: ModelCard) -> Tensor:
             weights = torch.tensor(assay.fraction_weights)
             table[number, : len(weights)] = weights
     return table
-
-
-def _in_order(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    order = np.argsort(lengths, kind="stable")
-    return [order[at : at + _EVALUATION_ROWS] for at in range(0, len(order), _EVALUATION_ROWS)]
 
 
 def check_loss(loss: float, epoch: int) -> None:
