@@ -70,7 +70,7 @@ def read_delimited(pieces: Iterable[bytes], delimiter: str, name: str) -> Iterat
             table = _parse(whole, header, delimiter, f"{name} row", row, skip_header=is_first)
             row += table.num_rows
             table = _without_empty_rows(table)
-            if unnamed and any(pc.any(pc.not_equal(column, "")).as_py() for column in table.columns[-unnamed:]):
+            if unnamed and any(pc.any(_filled(column)).as_py() for column in table.columns[-unnamed:]):
                 raise InputError(
                     f"{name}: column '' appears more than once, with values; name the columns in the header"
                 )
@@ -83,11 +83,16 @@ def _without_empty_rows(table: pa.Table) -> pa.Table:
     """Leave out rows that have no value at all, in a table of several columns."""
     filled: Any = None
     for column in table.columns if table.num_columns > 1 else []:
-        mine = pc.not_equal(column, "")
+        mine = _filled(column)
         filled = mine if filled is None else pc.or_(filled, mine)
         if pc.all(filled).as_py():
             return table
     return table if filled is None else table.filter(filled)
+
+
+def _filled(column: Any) -> Any:
+    """Say which values are not empty; to compare with a Python string would import pandas."""
+    return pc.binary_length(column).cast(pa.bool_())
 
 
 def _parse(block: bytes, header: list[str], delimiter: str, where: str, row: int, *, skip_header: bool) -> Any:
