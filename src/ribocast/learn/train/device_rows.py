@@ -37,7 +37,7 @@ class DeviceRows:
         self.lengths = data.lengths
         self._device, self._fixed = device, network.fixed_length is not None
         self.letters, self.assay, self.target, self.fractions, self.weight = (
-            torch.from_numpy(np.ascontiguousarray(values)).to(device)
+            torch.from_numpy(np.require(values, requirements=("C", "W"))).to(device)
             for values in (data.letters, data.assay, data.target, data.fractions, data.weight)
         )
         self._seen = self._look(network)
