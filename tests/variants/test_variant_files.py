@@ -28,7 +28,7 @@ from ribocast.variants.annotation import read_annotation
 from ribocast.variants.genome import Genome, contig_key
 from ribocast.variants.score import score_variants
 from ribocast.variants.utrs import open_utrs
-from ribocast.variants.vcf import ENTRY, encoded
+from ribocast.variants.vcf import encoded
 from small_genomes import expected, fasta, mirrored, small_genomes, small_variants, spliced_utr, turned
 from small_genomes import gtf as genes
 
@@ -471,109 +471,20 @@ def test_ref_is_checked_far_from_every_utr_and_not_where_the_genome_has_no_such_
     ("text", "match"),
     [
         ("", "^calls.vcf: no VCF header: .*#CHROM"),
-        (HEADER + "chr1\t5\t.\tT\tC\t.\t.\t.\n", "^calls.vcf line 4: no VCF header: a row comes before"),
-        ("chr1 5 . T C . . .\n", "^calls.vcf: not a VCF .*chrom, pos, ref, alt"),
-        ("name,ref_seq,alt_seq\nx,ACGT,ACGA\n", "^calls.vcf: not a VCF .*1-12345-A-G"),
-        ("chrom,pos,ref,alt\n", "^calls.vcf: has no rows"),
-        ("chrom,pos,ref,alt\nchr1,x,A,G\n", "^calls.vcf row 1: POS 'x' is not a position"),
-        ("chrom,pos,ref,alt\nchr1,54,A,G\nchr1,54,A,-\n", "^calls.vcf row 2: ALT '-'"),
-        ("chrom,pos,ref,alt\nchr1,54,A,G\n\nchr1,54,A,G\n", "^calls.vcf row 2: POS ''"),
-        ("1-54-A-G\n1-54-A\n", "^calls.vcf row 2: POS ''"),
+        ("chr1\t5\t.\tT\tC\t.\t.\t.\n", "^calls.vcf line 1: no VCF header: a row comes before"),
         (HEADER, "^calls.vcf: no VCF header: .*#CHROM"),
+        (COLUMN_LINE, "^calls.vcf: no VCF header: the first line is not ##fileformat"),
         (HEADER + COLUMN_LINE.replace("\t", " "), "^calls.vcf line 4: the columns are not #CHROM POS"),
         (HEADER + COLUMN_LINE + "chr1 5 . T C . . .\n", "^calls.vcf row 1: expected 8 columns between tabs, found 1"),
         (HEADER + COLUMN_LINE + "chr1\tx\t.\tT\tC\t.\t.\t.\n", "^calls.vcf row 1: POS 'x'"),
         (HEADER + COLUMN_LINE + "chr1\t5\t.\tT!\tC\t.\t.\t.\n", "^calls.vcf row 1: REF 'T!'"),
         ("##fileformat=VCFv4.2\n\xff\n", "^calls.vcf: not UTF-8 text"),
+        ("BCF\x02\n", "^calls.vcf: BCF is not read"),
     ],
 )
 def test_a_vcf_that_is_none_is_said_in_one_line(model, here, text, match):
     (here / "calls.vcf").write_bytes(text.encode("latin-1"))
     fault(here, lambda: score(model, here), match)
-
-
-# The same two alleles, as people have them.
-AS_TABLES = {
-    "columns.csv": "chrom,pos,ref,alt\nchr1,54,A,G\n1,60,{ref},{alt}\n",
-    "others.tsv": "#CHROM\tposition\tReference\tAlternate\tnote\n1\t54\tA\tG\t\nchr1\t60\t{ref}\t{alt}\tx\n\n",
-    "quoted.txt": 'x,"alt",ref,POS,Chromosome\r\n"a, b",G,A,54.0,chr1\r\n,{alt},{ref},60,chr1\r\n',
-    "ids.csv": "n,variant_id\n1,1-54-A-G\n2,chr1-60-{ref}-{alt}\n",
-    "alone.txt": "1-54-A-G\nchr1:60:{ref}:{alt}\n",
-    "named.csv": "id\n1:54:A:G\n1-60-{ref}-{alt}\n",
-    "rows.vcf": "chr1\t54\t.\tA\tG\n1\t60\t.\t{ref}\t{alt}\n",
-    "full.vcf": "chr1\t54\t.\tA\tG\t.\tPASS\t.\n1\t60\t.\t{ref}\t{alt}\t.\tPASS\t.\n",
-    "short.vcf": "#CHROM\tPOS\tID\tREF\tALT\nchr1\t54\t.\tA\tG\n1\t60\t.\t{ref}\t{alt}\n",
-    "named.vcf": COLUMN_LINE + "chr1\t54\t.\tA\tG\t.\t.\t.\n1\t60\t.\t{ref}\t{alt}\t.\t.\t.\n",
-    "other.vcf": "##x\n" + COLUMN_LINE + "chr1\t54\t.\tA\tG\t.\t.\t.\n1\t60\t.\t{ref}\t{alt}\t.\t.\t.\n",
-    "samples.vcf": "chr1\t54\t.\tA\tG\t.\t.\t.\tGT\t0|1\n1\t60\t.\t{ref}\t{alt}\t.\t.\t.\tGT\t0|1\n",
-}
-
-
-@pytest.mark.parametrize("name", [*AS_TABLES, "table.parquet", "columns.csv.gz"])
-def test_alleles_of_a_table_are_scored_as_a_vcf(model, here, name):
-    score_as = {"chr1": ("chr1", 54, "A", "G"), "1": ("1", 60, GENE[59:62], GENE[59])}
-    (here / "calls.vcf").write_text(
-        vcf(*((chrom, pos, ".", ref, alt, ".") for chrom, pos, ref, alt in score_as.values()))
-    )
-    score(model, here)
-    if name == "table.parquet":
-        pd.DataFrame(score_as.values(), columns=["chrom", "pos", "ref", "alt"]).to_parquet(here / name)
-    else:
-        text = AS_TABLES[name.removesuffix(".gz")].format(ref=GENE[59:62], alt=GENE[59]).encode()
-        (here / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
-    for output in ("same.tsv", "same.vcf"):
-        done = genomic_files.score_vcf(model, here / name, utrs(here), here / output)
-        assert (done.rows, done.scored) == (2, 2)
-    columns = [column for column in COLUMNS if column not in ("chrom", "id")]
-    pd.testing.assert_frame_equal(table(here / "same.tsv")[columns], table(here / "out.tsv")[columns])
-    lines = (here / "same.vcf").read_text().splitlines()
-    assert lines[0].startswith("##fileformat=VCF")
-    assert {line.count("\t") for line in lines if not line.startswith("##")} == {9 if "samples" in name else 7}
-    assert sum("RIBOCAST=G|PLUS|plus|-17|" in line for line in lines) == 1
-
-
-@pytest.mark.parametrize("name", ["columns.csv", "others.tsv", "quoted.txt", "ids.csv", "named.csv"])
-def test_alleles_are_never_scored_as_whole_utrs(here, name, capsys):
-    (here / name).write_text(AS_TABLES[name].format(ref=GENE[59:62], alt=GENE[59]))
-    assert main(["variants", str(here / name), "-o", str(here / "out.csv")]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {name}: ")
-    assert "--gtf" in error
-    assert error.count("\n") == 1
-    assert not (here / "out.csv").exists()
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_bcf_is_named_as_what_it_is(model, here, packed):
-    # What bcftools view -Ou and -Ob write begins so.
-    data = b"BCF\x02\x02\xed\x00\x00\x00##fileformat=VCFv4.2\n\x00"
-    (here / "calls.vcf").write_bytes(gzip.compress(data) if packed else data)
-    fault(here, lambda: score(model, here), "^calls.vcf: BCF is not read; .*bcftools view")
-
-
-@pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
-def test_split_vep_reads_the_entries(model, here):
-    score(model, here, "scored.vcf")
-    query = ["bcftools", "+split-vep", here / "scored.vcf", "-a", "RIBOCAST", "-d", "-f",
-             "%POS %transcript %utr_position %log2_fold_change %Consequence %note\\n"]  # fmt: skip
-    ran = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False)
-    if "split-vep" in ran.stderr and "Could not load" in ran.stderr:
-        pytest.skip("this bcftools has no plugins")
-    assert ran.returncode == 0, ran.stderr
-    rows = [line.split() for line in ran.stdout.splitlines()]
-    score(model, here)
-    wanted = table(here / "out.tsv")
-    assert [row[:2] for row in rows] == [[str(one.pos), one.transcript] for one in wanted.itertuples()]
-    assert [float(row[3]) for row in rows if row[3] != "."] == wanted["log2_fold_change"].dropna().tolist()
-
-
-def test_the_header_ends_with_the_fields_of_entries(model, here):
-    score(model, here, "scored.vcf")
-    (line,) = [
-        line for line in (here / "scored.vcf").read_text().splitlines() if line.startswith("##INFO=<ID=RIBOCAST,")
-    ]
-    fields = line.partition("Format: ")[2]
-    assert fields == "|".join(ENTRY).replace("consequence", "Consequence") + '">'
 
 
 def test_bad_rows_can_be_skipped_and_crlf_is_read(model, here):

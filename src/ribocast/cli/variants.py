@@ -28,7 +28,7 @@ def variants(
         str | None,
         typer.Argument(
             help="Rows with ref_seq and alt_seq (or ref and alt): whole UTRs. CSV, TSV, Parquet; .gz; -. With --gtf, "
-            "a VCF (plain, gzip or bgzip), or a table with chrom, pos, ref, alt or ids such as 1-12345-A-G."
+            "a VCF (plain, gzip or bgzip)."
         ),
     ] = None,
     output: Annotated[

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 from ribocast.errors import InputError
 from ribocast.io.inputs import in_our_words, input_name, open_input
 
 _LONGEST_LINE_MB = 64
 """A line of a VCF has some letters of each of, maybe, half a million samples."""
-
-_BCF = b"BCF\x02"
 
 POSITION = re.compile("[0-9]{1,18}")
 """A position in a contig. Python makes no number of thousands of digits."""
@@ -43,10 +41,7 @@ def open_lines(path: str | Path) -> Iterator[Lines]:
     with ExitStack() as stack:
         with in_our_words(name):
             source = stack.enter_context(open_input(path, what="a text file"))
-            stream = source.unpacked()
-            if cast("io.BufferedReader", stream).peek(len(_BCF))[: len(_BCF)] == _BCF:
-                raise InputError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
-        text = stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n"))
+        text = stack.enter_context(io.TextIOWrapper(source.unpacked(), encoding="utf-8-sig", newline="\n"))
         yield Lines(_lines(text, name), lambda: source.count)
 
 

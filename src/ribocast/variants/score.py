@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ribocast.errors import InputError, SequenceError
-from ribocast.io.columns import column_called
 from ribocast.io.inputs import input_name
 from ribocast.io.rejects import OnError
 from ribocast.io.tables import Chunk, need_column, read_arrow
@@ -25,7 +24,6 @@ from ribocast.sequence.construct import Construct
 from ribocast.sequence.letters import Fault
 from ribocast.sequence.start_codon import cut_pairs, start_notes
 from ribocast.sequence.uorf import consequence
-from ribocast.variants.allele_table import allele_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +32,7 @@ REF_NAMES = ("ref_seq", "ref")
 ALT_NAMES = ("alt_seq", "alt")
 _PAIR_ROWS = 8_192
 _SHORTEST_UTR = 10
-"""A table whose references are shorter is one of alleles."""
+"""A table whose references are all shorter is likely one of alleles."""
 
 
 def score_variants(
@@ -178,25 +176,6 @@ def pair_columns(
     )
 
 
-def refuse_alleles(table: pa.Table, name: str, ref: str | None, hint: str) -> None:
-    """Raise RibocastError if a table called `name` has alleles, not whole UTRs, and no `ref` is named by the user.
-
-    Alleles are told by their columns or ids (see `ribocast.variants.allele_table.allele_columns`), or by a column
-    ``ref`` of a few letters.
-    """
-    whole, short = (column_called(table.column_names, [title]) for title in REF_NAMES)
-    if not table.num_rows or ref or whole or (short and _typical_length(table[short].to_pylist()) >= _SHORTEST_UTR):
-        return
-    first = [str(cell) for cell in table.slice(0, 1).to_pylist()[0].values()]
-    if short or allele_columns(table.column_names, first):
-        raise InputError(f"{name}: its rows are alleles, not whole UTRs (columns ref_seq, alt_seq); {hint}")
-
-
-def _typical_length(utrs: Sequence[object]) -> float:
-    """Return the median length: one long deletion among alleles is not a UTR."""
-    return float(np.median([len(str(utr)) for utr in utrs]))
-
-
 class _Pairs:
     """The work of `score_table`; see `ribocast.predict.stream.Work`."""
 
@@ -214,11 +193,11 @@ class _Pairs:
     def chunks(self) -> Iterator[Chunk]:
         name, first_row = input_name(self._path), 1 + (self._rows.start if self._rows else 0)
         for table in read_arrow(self._path, chunk_rows=self.piece_rows, rows=self._rows):
-            if first_row == 1:  # what the first rows are, all are
-                refuse_alleles(table, name, self._ref, "score alleles of a genome with --gtf and --fasta")
             ref, self._alt = pair_columns(table.column_names, name, self._ref, self._wanted_alt)
             chunk = Chunk(table, name, first_row, ref, None)
-            if self._ref and first_row == 1 and (typical := _typical_length(chunk.utrs)) < _SHORTEST_UTR:
+            # One long deletion among alleles is not a UTR.
+            typical = np.median([len(str(utr)) for utr in chunk.utrs]) if first_row == 1 else _SHORTEST_UTR
+            if typical < _SHORTEST_UTR:
                 self._say(
                     f"{name}: half of the references are {typical:g} nt or less: whole UTRs are scored, not alleles"
                 )

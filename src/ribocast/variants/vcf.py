@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,26 +11,19 @@ from typing import NamedTuple
 
 from ribocast.errors import InputError
 from ribocast.io.inputs import input_name
-from ribocast.io.readers import is_parquet
 from ribocast.io.safe_text import for_stdout
-from ribocast.io.tables import read_arrow
 from ribocast.io.text import POSITION, open_lines
 from ribocast.io.writers import whole_file
-from ribocast.variants.allele_table import allele_columns, allele_rows, vcf_cells
 
 VCF_ENDINGS = (".vcf", ".vcf.gz")
 INFO_ID, LOG2_ID = "RIBOCAST", "RIBOCAST_LOG2"
 ENTRY = ("allele", "gene", "transcript", "utr_position", "ref_mrl", "alt_mrl", "log2_fold_change", "log2_low",
          "log2_high", "consequence", "note")  # fmt: skip
 """What an entry of INFO/RIBOCAST holds, between ``|``."""
-_FORMAT = "|".join(ENTRY).replace("consequence", "Consequence")
-"""As ``bcftools +split-vep`` reads it: at the end of the description, with the name that VEP has."""
 _LARGEST_HEADER_MB = 64
 _OF_A_LINE = 60
 """The header is held in memory, with some bytes more for each line of it."""
 _COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
-_LEAST_COLUMNS = 5
-_FILE_FORMAT = "##fileformat=VCFv4.2"
 _INFO = 7
 _LETTERS = re.compile("[ACGTNacgtn]+")
 _REF_LETTERS = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+")
@@ -112,27 +104,18 @@ class Vcf(NamedTuple):
 def open_vcf(path: str | Path) -> Iterator[Vcf]:
     """Open a VCF, plain, gzip or bgzip; ``-`` is standard input. CRLF is read too.
 
-    A VCF without a header, and tables of alleles (see `ribocast.variants.allele_table`), become one with a header.
-
     Raises
     ------
     RibocastError
-        If it cannot be read, or is none of these.
+        If it cannot be read, or has no header.
     """
     name = input_name(path)
-    if is_parquet(path):
-        yield _parquet(path, name)
-        return
     with open_lines(path) as (lines, read_bytes):
         yield read_vcf(lines, name, read_bytes)
 
 
 def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> Vcf:
-    """Read the header of a VCF or of a table of alleles, whose rows are read later; see `open_vcf`."""
-    first = next(lines, None)
-    lines = itertools.chain([] if first is None else [first], lines)
-    if first and first.strip() and not first.startswith("##") and not _are_columns(first.rstrip("\r\n").split("\t")):
-        return _without_header(first, lines, name, read_bytes)
+    """Read the header of a VCF, whose rows are read later; see `open_vcf`."""
     header: list[str] = []
     size = 0
     for line in lines:
@@ -142,90 +125,32 @@ def read_vcf(lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> 
             raise InputError(f"{name} line {len(header)}: the header is larger than {_LARGEST_HEADER_MB} MB")
         if line.startswith("#CHROM"):
             break
+        if line.startswith("BCF"):
+            raise InputError(f"{name}: BCF is not read; make a VCF of it first (bcftools view)")
         if not line.startswith("##"):
             raise InputError(f"{name} line {len(header)}: no VCF header: a row comes before the line #CHROM")
     if not header or not header[-1].startswith("#CHROM"):
         raise InputError(f"{name}: no VCF header: the line #CHROM is missing")
+    if not header[0].startswith("##fileformat=VCF"):
+        raise InputError(f"{name}: no VCF header: the first line is not ##fileformat=VCF")
     columns = header[-1].split("\t")
-    least = len(_COLUMNS)
-    if not header[0].startswith("##fileformat="):
-        # Rows alone, with the names of their columns.
-        header, least = [_FILE_FORMAT, *header], _LEAST_COLUMNS
-    if len(columns) < least or not _are_columns(columns):
+    if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
         raise InputError(f"{name} line {len(header)}: the columns are not {' '.join(_COLUMNS)} between tabs")
-    return Vcf(name, [*header[:-1], _column_line(columns)], _rows(lines, len(columns)), read_bytes)
-
-
-def _without_header(first: str, lines: Iterator[str], name: str, read_bytes: Callable[[], int]) -> Vcf:
-    """Read rows of a VCF without its header, or a table of alleles, by their first line."""
-    cells = first.rstrip("\r\n").split("\t")
-    if len(cells) >= _LEAST_COLUMNS and POSITION.fullmatch(cells[1]) and _REF_LETTERS.fullmatch(cells[3]):
-        samples = [f"sample{number}" for number in range(1, len(cells) - len(_COLUMNS))]
-        columns = [*_COLUMNS, "FORMAT", *samples][: len(cells)]
-        return Vcf(name, [_FILE_FORMAT, _column_line(columns)], _rows(lines, len(cells)), read_bytes)
-    rows = allele_rows(lines, name)
-    if rows is None:
-        raise InputError(
-            f"{name}: not a VCF (it has neither a header nor rows of CHROM POS ID REF ALT between tabs), nor a table "
-            "with columns chrom, pos, ref, alt or ids such as 1-12345-A-G"
-        )
-    return _of_table(name, rows, read_bytes)
-
-
-def _of_table(name: str, rows: Iterator[list[str]], read_bytes: Callable[[], int]) -> Vcf:
-    padded = ([*cells, *["."] * (len(_COLUMNS) - len(cells))] for cells in rows)
-    records = (_record(row, cells) for row, cells in enumerate(padded, start=1))
-    return Vcf(name, [_FILE_FORMAT, _column_line(_COLUMNS)], records, read_bytes)
-
-
-def _parquet(path: str | Path, name: str) -> Vcf:
-    tables = read_arrow(path)
-    first = next(tables)
-    names = first.column_names
-    where = allele_columns(
-        names, ["" if cell is None else str(cell) for cell in first.slice(0, 1).to_pylist()[0].values()]
-    )
-    if where is None:
-        raise InputError(f"{name}: has no columns chrom, pos, ref, alt, nor ids such as 1-12345-A-G")
-    rows = (
-        ["" if cell is None else str(cell) for cell in cells]
-        for table in itertools.chain([first], tables)
-        for cells in zip(*(column.to_pylist() for column in table.columns), strict=True)
-    )
-    return _of_table(name, (vcf_cells(cells, where) for cells in rows), lambda: 0)
-
-
-def _are_columns(columns: Sequence[str]) -> bool:
-    return len(columns) >= _LEAST_COLUMNS and tuple(columns[: len(_COLUMNS)]) == _COLUMNS[: len(columns)]
-
-
-def _column_line(columns: Sequence[str]) -> str:
-    """Name a VCF's columns, eight or more: those that a file lacks are written empty."""
-    return "\t".join([*columns, *_COLUMNS[len(columns) :]])
+    return Vcf(name, header, _rows(lines, len(columns)), read_bytes)
 
 
 def _rows(lines: Iterator[str], columns: int) -> Iterator[Record | BadRow]:
-    more = ["."] * (len(_COLUMNS) - columns)
     for row, line in enumerate(lines, start=1):
         line = line.rstrip("\r\n")
         cells, found = line.split("\t", len(_COLUMNS)), line.count("\t") + 1
         if found != columns:
             yield BadRow(row, cells, f"expected {columns} columns between tabs, found {found}")
+        elif not POSITION.fullmatch(cells[1]):
+            yield BadRow(row, cells, f"POS {cells[1][:60]!r} is not a position")
+        elif not _REF_LETTERS.fullmatch(cells[3]):
+            yield BadRow(row, cells, f"REF {cells[3][:60]!r} is not a sequence")
         else:
-            yield _record(row, cells + more)
-
-
-def _record(row: int, cells: list[str]) -> Record | BadRow:
-    if not POSITION.fullmatch(cells[1]):
-        return BadRow(row, cells, f"POS {cells[1][:60]!r} is not a position")
-    if not _REF_LETTERS.fullmatch(cells[3]):
-        return BadRow(row, cells, f"REF {cells[3][:60]!r} is not a sequence")
-    alts = cells[4].split(",")
-    if "" in alts or "-" in alts:
-        return BadRow(
-            row, cells, f"ALT {cells[4][:60]!r} lacks an allele; of an indel it begins with the letter before"
-        )
-    return Record(row, cells, int(cells[1]), alts)
+            yield Record(row, cells, int(cells[1]), cells[4].split(","))
 
 
 def is_sequence(alt: str) -> bool:
@@ -245,8 +170,8 @@ def with_our_header(header: Sequence[str], about: str) -> list[str]:
     ours = [
         f"##ribocast={about}",
         f'##INFO=<ID={INFO_ID},Number=.,Type=String,Description="What the allele does to the MRL of each '
-        f"transcript whose 5' UTR it touches. Positions count from the start codon: -1 is the last letter of the UTR. "
-        f'A space is written _, and other special letters as %XX. Format: {_FORMAT}">',
+        f"transcript whose 5' UTR it touches: {'|'.join(ENTRY)}. Positions count from the start codon: -1 is the last "
+        f'letter of the UTR. A space is written _, and other special letters as %XX">',
         f'##INFO=<ID={LOG2_ID},Number=A,Type=Float,Description="Of the log2 fold changes of the MRL in '
         f'{INFO_ID}, the one furthest from 0">',
     ]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ribocast.errors import RibocastError
 from ribocast.io.tables import Chunk, need_column, read_open
 from ribocast.sequence.letters import SEQUENCE_NAMES
-from ribocast.variants.score import pair_columns, refuse_alleles
+from ribocast.variants.score import pair_columns
 from ribocast.web.limits import RefusedError, RowError
 from ribocast.web.settings import Settings
 
@@ -166,7 +166,6 @@ def read_rows(
     table = _read_table(unpack(body, settings), TABLES[body.kind], "the table", settings)
     names = table.column_names
     if pairs:
-        refuse_alleles(table, "the table", column, "send alleles as a VCF with its UTRs")
         return _rows_of(table, pair_columns(names, "the table", column, other, ("?ref_column=", "?alt_column=")))
     return _rows_of(table, (need_column(names, "the table", column, SEQUENCE_NAMES, "sequence", "?column="),))
 
