@@ -15,7 +15,7 @@ from ribocast.sequence.batch import Batch
 _MOST_BEHIND = 8
 """Letters behind an ATG that a primer's or a cloning sequence's end may have."""
 _OPEN_CODONS = 60
-"""A frame of random letters has no stop in so many codons once in 18: (61 / 64)⁶⁰."""
+"""Of frames of random letters, one in 18 has no stop in 60 codons: (61 / 64)⁶⁰."""
 _CLOSED_CODONS = 20
 """With its stop: the shortest coding sequence that is taken for one."""
 _STOPS = (b"TAA", b"TAG", b"TGA")

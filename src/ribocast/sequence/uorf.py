@@ -140,7 +140,8 @@ def consequence(ref: str, alt: str, construct: Construct = EGFP) -> str:
             _first_stops(whole_ref, atgs_ref, start_ref),
             _first_stops(whole_alt, atgs_alt, start_alt),
         )
-        gained = [at for at in atgs_alt if at not in kept.values()]
+        stayed = set(kept.values())
+        gained = [at for at in atgs_alt if at not in stayed]
         told += ["uATG gained, " + _words_of(whole_alt, start_alt, at, stops_alt[at]) for at in gained]
         lost = [at for at in atgs_ref if at not in kept]
         told += ["uATG lost, " + _words_of(whole_ref, start_ref, at, stops_ref[at]) for at in lost]

@@ -60,11 +60,11 @@ _HUMAN_WEIGHTS = (0, 0.5, 1, 2, 3, 4, 4.8, 5.8, 7, 8.2, 9.5, 10.5, 12, 13)
 # The thirteenth column of this library is out of gradient order.
 _VARYING_WEIGHTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 3.5)
 
-# Shares that were rounded to two digits.
 _READS_BY_RANK = (
     (1000, 4489), (3500, 3655), (7500, 3150), (15_000, 2686), (50_000, 1900), (100_000, 1200), (140_000, 750),
     (180_000, 420), (220_000, 240), (260_000, 115), (280_000, 80),
 )  # fmt: skip
+# Shares that were rounded to two digits.
 _SUM_OF_SHARES = 0.05
 
 ASSAYS = {

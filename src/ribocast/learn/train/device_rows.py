@@ -80,6 +80,6 @@ class DeviceRows:
 
 
 def in_order(lengths: NDArray[np.int64], most: int) -> list[NDArray[np.int64]]:
-    """Put rows of like length together, at most so many."""
+    """Divide the rows into groups of similar length, each of at most `most` rows."""
     order = np.argsort(lengths, kind="stable")
     return [order[at : at + most] for at in range(0, len(order), most)]
